@@ -1,0 +1,12 @@
+"""The two-layer ReLU network of the PyTorch tutorial, trained by hand.
+
+>>> from twolayer import Config, fit
+>>> result = fit(Config(N=4, D_in=6, H=5, D_out=2, steps=3, dtype="float64"))
+>>> result.losses.shape
+(3,)
+"""
+
+from twolayer.config import Config, ConfigError
+from twolayer.training import Result, fit
+
+__all__ = ["Config", "ConfigError", "Result", "fit"]

@@ -1,0 +1,104 @@
+"""The Dask cluster that runs live on: an embedded one, in a process of its own, or one elsewhere.
+
+The embedded cluster is `python -m twolayer.cluster`: a scheduler and single-threaded worker
+processes on the loopback interface. It is not part of the web process, whose own work would ruin
+timings, and it ends when its standard input closes: however the web process dies, nothing is left.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+
+DASK_CONFIG: Mapping[str, Any] = {
+    # A run that kills its worker by itself is given up after this many deaths.
+    "distributed.scheduler.allowed-failures": 2,
+    # The scheduler's HTTP server has nobody to serve: no routes, no dashboard.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # Runs are limited on their way in; spilling to disk would only hide that.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    # One thread for each library unless a run asks for more. Dask's own default also sets
+    # MALLOC_TRIM_THRESHOLD_, with which each array that a step makes costs a system call and fresh
+    # pages: the tutorial's method takes 2.3 times as long.
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    },
+    "distributed.comm.timeouts.connect": "5s",
+    "distributed.admin.large-graph-warning-threshold": "1GB",
+    "logging.distributed": "error",
+}
+
+
+class EmbeddedCluster:
+    """The embedded cluster's process, seen from the web process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+        self.process, self.address = process, address
+
+    @classmethod
+    async def start(cls, workers: int, memory_limit: int) -> "EmbeddedCluster":
+        """Start the process and wait until its scheduler has an address.
+
+        Raises `OSError` if it ends before that.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "twolayer.cluster", f"--workers={workers}", f"--memory-limit={memory_limit}"),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl+C in a terminal is for the web process alone
+        )
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if not line:
+            raise OSError(f"the embedded cluster did not start (exit status {await process.wait()})")
+        return cls(process, json.loads(line)["address"])
+
+    async def stop(self) -> None:
+        """Close its standard input and wait for its end; kill it if that takes over 10 s."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            await asyncio.wait_for(self.process.wait(), timeout=10)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+
+def main() -> None:
+    """Be the embedded cluster until standard input closes."""
+    import dask
+    from distributed import LocalCluster
+
+    parser = argparse.ArgumentParser(prog="python -m twolayer.cluster", description=main.__doc__)
+    parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--memory-limit", type=int, required=True, help="bytes, for each worker")
+    arguments = parser.parse_args()
+    dask.config.set(DASK_CONFIG)
+    with LocalCluster(
+        n_workers=arguments.workers,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+        memory_limit=arguments.memory_limit,
+    ) as cluster:
+        sys.stdout.write(json.dumps({"address": cluster.scheduler_address}) + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

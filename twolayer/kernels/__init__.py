@@ -1,0 +1,104 @@
+"""How one iteration is computed: what a kernel is, and which ones there are.
+
+A kernel advances one run on one device by whole steps. The table below is lazy: a library is
+imported when one of its kernels is asked for, so that NumPy runs never pay for PyTorch.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twolayer.config import Config
+from twolayer.messages import Message, MessageError
+from twolayer.problem import Problem
+
+State = Mapping[str, NDArray[Any]]
+"""What a run carries from one chunk to the next: named arrays on the host."""
+
+
+class Kernel(Protocol):
+    """One run, from a state, for a known number of steps.
+
+    Made for each chunk. It owns what it changes: the problem and the state that it is given
+    stay as they are.
+    """
+
+    def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None: ...
+
+    @staticmethod
+    def start(problem: Problem) -> State:
+        """The state of a run before its first step."""
+        ...
+
+    @staticmethod
+    def weights(problem: Problem, state: State) -> tuple[NDArray[Any], NDArray[Any]]:
+        """w1 (D_in, H) and w2 (H, D_out) of a state."""
+        ...
+
+    @staticmethod
+    def threads(count: int) -> AbstractContextManager[object]:
+        """Use `count` threads for the products inside the context, and restore what was."""
+        ...
+
+    def step(self) -> None:
+        """One iteration; its loss is kept on the device."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that it was given, so that a clock may be read."""
+        ...
+
+    def losses(self) -> NDArray[np.float64]:
+        """The loss of each step so far, on the host."""
+        ...
+
+    def state(self) -> State:
+        """The state after the steps so far, on the host."""
+        ...
+
+
+class UnavailableError(MessageError, RuntimeError):
+    """A backend that this machine does not have."""
+
+
+KERNELS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("numpy", "tutorial"): "twolayer.kernels.numpy:Tutorial",
+        ("numpy", "fused"): "twolayer.kernels.numpy:Fused",
+        ("torch", "tutorial"): "twolayer.kernels.torch:Tutorial",
+        ("torch", "fused"): "twolayer.kernels.torch:Fused",
+    }
+)
+"""Where each backend × method is found."""
+
+
+def why_missing(backend: str) -> Message | None:
+    """Why the library of `backend` cannot be used here, or None where it seems to be there.
+
+    Looks for it without importing it.
+    """
+    if find_spec(backend) is None:
+        return Message.of("{library} is not installed; pip install {library}", library=backend)
+    return None
+
+
+@cache
+def load(backend: str, method: str) -> type[Kernel]:
+    """The kernel of `backend` and `method`. Imports its library; raises `UnavailableError`."""
+    missing = why_missing(backend)
+    if missing is not None:
+        raise UnavailableError(missing)
+    module, name = KERNELS[backend, method].split(":")
+    try:
+        return cast(type[Kernel], getattr(import_module(module), name))
+    except (ImportError, OSError) as error:
+        raise UnavailableError(
+            Message.of("{library} is installed but does not load: {error}", library=backend, error=error)
+        ) from error

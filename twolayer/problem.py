@@ -1,0 +1,41 @@
+"""The data and the initial weights of a run, drawn from its seed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twolayer.config import Config
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The fixed batch x (N, D_in), y (N, D_out) and the initial weights w1 (D_in, H), w2 (H, D_out).
+
+    Read-only arrays of the config's dtype.
+    """
+
+    x: Array
+    y: Array
+    w1: Array
+    w2: Array
+
+
+def make_problem(config: Config) -> Problem:
+    """Draw the problem of `config`: float64 standard normals of x, y, w1, w2 in this order from one
+    generator, each cast once to the config's dtype. The same bytes for every backend and method."""
+    g = np.random.default_rng(config.seed)
+
+    def draw(*shape: int) -> Array:
+        array = g.standard_normal(shape).astype(config.dtype, copy=False)
+        array.setflags(write=False)
+        return array
+
+    return Problem(
+        x=draw(config.N, config.D_in),
+        y=draw(config.N, config.D_out),
+        w1=draw(config.D_in, config.H),
+        w2=draw(config.H, config.D_out),
+    )

@@ -1,0 +1,107 @@
+"""Run: what has been received of one training, readable from any thread while it grows."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twolayer.config import Config
+from twolayer.messages import Message
+from twolayer.training import Chunk
+
+RunState = Literal["queued", "running", "finished", "diverged", "stopped", "failed"]
+LIVE: tuple[RunState, ...] = ("queued", "running")
+
+
+class Series:
+    """Rows that are only ever appended. One thread writes, others read views of what is there."""
+
+    def __init__(self, *row: int) -> None:
+        self._rows = np.empty((64, *row))
+        self._count = 0
+
+    def extend(self, rows: NDArray[np.float64]) -> None:
+        """Append rows; earlier views stay valid."""
+        end = self._count + len(rows)
+        if end > len(self._rows):
+            grown = np.empty((max(end, 2 * len(self._rows)), *self._rows.shape[1:]))
+            grown[: self._count] = self._rows[: self._count]
+            self._rows = grown
+        self._rows[self._count : end] = rows
+        self._count = end
+
+    def view(self) -> NDArray[np.float64]:
+        """The rows so far, without a copy."""
+        count = self._count  # before the array: a larger array holds these rows too
+        view = self._rows[:count]
+        view.flags.writeable = False
+        return view
+
+
+class Run:
+    """One training on the engine. The engine writes, everyone reads."""
+
+    def __init__(self, name: str, config: Config, viewer: str | None = None) -> None:
+        self.name, self.config, self.viewer = name, config, viewer
+        self.state: RunState = "queued"
+        self.message: Message | None = None
+        """Why it failed, or was stopped by the server."""
+        self.diverged_at: int | None = None
+        self.seconds = 0.0
+        """Time in the steps alone."""
+        self._losses = Series()
+        self._laps = Series(2)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state not in LIVE
+
+    @property
+    def step(self) -> int:
+        """Steps done, as far as they have been received."""
+        return len(self.losses)
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """The loss of each step so far."""
+        return self._losses.view()
+
+    @property
+    def laps(self) -> NDArray[np.float64]:
+        """Rows of (steps done in all, seconds a step took in the lap that ended there)."""
+        return self._laps.view()
+
+    # -- for the engine -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A worker has taken the run up."""
+        if self.state == "queued":
+            self.state = "running"
+
+    def receive(self, chunk: Chunk) -> bool:
+        """Take in the next chunk, and say whether more should come.
+
+        What was received before, and computed again, adds nothing.
+        """
+        if self.over:
+            return False
+        new = chunk.step - self.step
+        if new > 0:
+            ends = chunk.step - len(chunk.losses) + np.cumsum(chunk.laps[:, 0])
+            laps = np.column_stack((ends, chunk.laps[:, 1] / chunk.laps[:, 0]))[ends > self.step]
+            self.seconds += float(chunk.laps[:, 1][ends > self.step].sum())
+            self._laps.extend(laps)
+            self._losses.extend(chunk.losses[-new:])
+        if chunk.diverged_at is not None:
+            self.diverged_at = chunk.diverged_at
+            self.end("diverged")
+        elif self.step == self.config.steps:
+            self.end("finished")
+        return not self.over
+
+    def end(self, state: RunState, message: Message | None = None) -> None:
+        """Nothing more will come. The first end counts."""
+        if not self.over:
+            self.message = message
+            self.state = state

@@ -1,0 +1,94 @@
+"""The settings that whoever runs the server can make: environment variables, read once."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twolayer.messages import Message, MessageError
+
+MB = 1024 * 1024
+WORKER_MB = 400
+"""What a worker takes with PyTorch loaded, before it holds any run."""
+WEB_MB = 300
+"""What the web process and the scheduler take."""
+
+
+class SettingError(MessageError, ValueError):
+    """An environment variable that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An environment variable: how it is read, its default in words, and what it does."""
+
+    read: Callable[[str], Any]
+    default: str
+    effect: str
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("tcp://", "tls://", "ws://", "wss://")):
+        raise ValueError
+    return text
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "TWOLAYER_SCHEDULER": Setting(
+        _address, "an embedded cluster", "address of a Dask scheduler to compute on, tcp://host:port"
+    ),
+    "TWOLAYER_WORKERS": Setting(_positive, "by cores and memory", "worker processes of the embedded cluster"),
+    "TWOLAYER_MEMORY_MB": Setting(
+        _positive, "by memory, at most 2048", "memory that all live runs together may take, in MB"
+    ),
+    "TWOLAYER_MAX_SECONDS": Setting(_positive, "600", "computing time that one run may take, in seconds"),
+}
+"""Every environment variable of the program."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The limits and the place of computing of one server."""
+
+    scheduler: str | None
+    workers: int
+    memory_mb: int
+    max_seconds: int
+
+    @property
+    def worker_limit_bytes(self) -> int:
+        """Memory at which a worker of the embedded cluster is ended and replaced."""
+        return (WORKER_MB + self.memory_mb) * MB
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Raises `SettingError` for a variable that cannot be used."""
+    from dask.system import CPU_COUNT
+    from distributed.system import MEMORY_LIMIT
+
+    values: dict[str, Any] = {}
+    for name, setting in SETTINGS.items():
+        text = environment.get(name)
+        if not text:
+            continue
+        try:
+            values[name] = setting.read(text)
+        except ValueError:
+            template = "{name}: got {got}; it is the {effect}"
+            raise SettingError(Message.of(template, name=name, got=text, effect=setting.effect)) from None
+    machine_mb = MEMORY_LIMIT // MB
+    memory_mb = values.get("TWOLAYER_MEMORY_MB", max(64, min(2048, machine_mb // 4)))
+    room = (machine_mb - WEB_MB - memory_mb) // WORKER_MB
+    return Settings(
+        scheduler=values.get("TWOLAYER_SCHEDULER"),
+        workers=values.get("TWOLAYER_WORKERS", max(1, min(CPU_COUNT, room))),
+        memory_mb=memory_mb,
+        max_seconds=values.get("TWOLAYER_MAX_SECONDS", 600),
+    )

@@ -1,0 +1,150 @@
+"""Training as pure functions: start a run, advance it by some steps, or `fit` it whole.
+
+A *chunk* is some consecutive steps of a run and all that is needed to go on from there. `advance`
+never changes what it is given, so a lost chunk can be computed again and is the same, bit for bit,
+however the run was cut.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twolayer import capabilities, kernels
+from twolayer.config import Config
+from twolayer.kernels import State
+from twolayer.problem import Array, Problem, make_problem
+
+CHUNK_SECONDS = 0.1
+FIRST_CHUNK_SECONDS = 0.01
+ASSUMED_FLOPS_PER_SECOND = 5e9
+ASSUMED_STEP_OVERHEAD = 50e-6
+LAPS_PER_CHUNK = 16
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A stretch of a run: what it computed, and the state it ended in."""
+
+    step: int
+    """Steps of the run that are done at the end of this chunk."""
+    state: State
+    losses: NDArray[np.float64]
+    """The loss of each step of this chunk, from before that step's update."""
+    laps: NDArray[np.float64]
+    """Rows of (steps done, seconds that they took): the clock, read some times in a chunk."""
+    diverged_at: int | None = None
+    """The step whose loss is not finite; the state is then the one before that step."""
+
+    @property
+    def seconds(self) -> float:
+        """Time in the steps alone."""
+        return float(self.laps[:, 1].sum())
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished training."""
+
+    losses: NDArray[np.float64]
+    """One per step; it ends before the first loss that is not finite."""
+    w1: Array
+    w2: Array
+    seconds: float
+    """Time in the steps alone: no data, no conversion of losses, no set-up."""
+    method: str
+    diverged_at: int | None
+    laps: NDArray[np.float64]
+
+
+def start(config: Config, problem: Problem) -> Chunk:
+    """The empty chunk that a run begins with."""
+    state = kernels.load(config.backend, config.method).start(problem)
+    return Chunk(0, state, np.empty(0), np.empty((0, 2)))
+
+
+def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Chunk:
+    """The next `steps` steps after `previous`; fewer if a loss is not finite.
+
+    A chunk after one that diverged is empty.
+    """
+    if previous.diverged_at is not None:
+        return replace(previous, losses=np.empty(0), laps=np.empty((0, 2)))
+    kernel_type = kernels.load(config.backend, config.method)
+    with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
+        kernel = kernel_type(config, problem, previous.state, steps)
+        laps = _timed_steps(kernel, steps)
+        losses = kernel.losses()
+    finite = int(np.argmin(np.isfinite(losses))) if not np.isfinite(losses).all() else steps
+    if finite < steps:
+        # Computed again up to the last finite loss, so that the state does not depend on the cut.
+        chunk = advance(config, problem, previous, finite)
+        return replace(chunk, diverged_at=previous.step + finite)
+    return Chunk(previous.step + steps, kernel.state(), losses, laps)
+
+
+def _timed_steps(kernel: kernels.Kernel, steps: int) -> NDArray[np.float64]:
+    """Take the steps and read the clock a few times on the way: rows of (steps, seconds)."""
+    lap = max(1, steps // LAPS_PER_CHUNK)
+    laps = []
+    kernel.synchronize()
+    before = perf_counter()
+    for done in range(0, steps, lap):
+        count = min(lap, steps - done)
+        for _ in range(count):
+            kernel.step()
+        kernel.synchronize()
+        now = perf_counter()
+        laps.append((count, now - before))
+        before = now
+    return np.array(laps, dtype=float).reshape(-1, 2)
+
+
+class Pace:
+    """How many steps the next chunk should have, from the speed of those before."""
+
+    def __init__(self, config: Config) -> None:
+        self.seconds_per_step = config.flops_per_step / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_OVERHEAD
+        self.target = FIRST_CHUNK_SECONDS
+
+    def next(self, remaining: int) -> int:
+        """Steps of the next chunk. It starts small, for the sake of the first losses."""
+        steps = max(1, round(self.target / self.seconds_per_step))
+        return min(steps, remaining)
+
+    def saw(self, chunk_steps: int, seconds: float) -> None:
+        """Learn from a chunk that is done."""
+        if chunk_steps and seconds > 0:
+            self.seconds_per_step = seconds / chunk_steps
+        self.target = CHUNK_SECONDS
+
+
+def fit(config: Config, on_chunk: Callable[[Chunk], None] | None = None) -> Result:
+    """Train `config` in the calling process.
+
+    `on_chunk` is called after every tenth of a second or so of steps. Raises `ConfigError` or
+    `UnavailableError` if this machine lacks what the config asks for.
+    """
+    capabilities.require(config)
+    problem = make_problem(config)
+    chunk = start(config, problem)
+    chunks, pace = [chunk], Pace(config)
+    while chunk.step < config.steps and chunk.diverged_at is None:
+        chunk = advance(config, problem, chunk, pace.next(config.steps - chunk.step))
+        pace.saw(len(chunk.losses), chunk.seconds)
+        chunks.append(replace(chunk, state={}))
+        if on_chunk is not None:
+            on_chunk(chunk)
+    w1, w2 = kernels.load(config.backend, config.method).weights(problem, chunk.state)
+    laps = np.concatenate([c.laps for c in chunks])
+    return Result(
+        losses=np.concatenate([c.losses for c in chunks]),
+        w1=w1,
+        w2=w2,
+        seconds=float(laps[:, 1].sum()),
+        method=config.method,
+        diverged_at=chunk.diverged_at,
+        laps=laps,
+    )
