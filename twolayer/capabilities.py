@@ -71,7 +71,11 @@ def probe(*, load_torch: bool = False) -> Capabilities:
         try:
             devices["torch"] = _torch_devices()
         except (ImportError, OSError) as error:
-            why = Message.of("torch is installed but does not load: {error}", error=str(error))
+            why = Message.of(
+                "{library} is installed but does not load: {error}",
+                library="torch",
+                error=type(error).__name__,
+            )
     elif why is None:
         devices["torch"], complete = ("cpu",), False
     if why is not None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from operator import index
 from typing import Any, Protocol
 
-from twolayer.messages import Message, MessageError, shown
+from twolayer.messages import N_, Message, MessageError, shown
 
 PAGE_PARAMETERS = ("lang", "run")
 """Query parameters that belong to a page, not to a run."""
@@ -153,7 +153,9 @@ class Config:
     backend: str = field(default="numpy", metadata={"kind": Choice(("numpy", "torch"))})
     device: str = field(
         default="cpu",
-        metadata={"kind": Name(r"cpu|mps|cuda:\d{1,2}", "cpu, mps, or cuda: with a number, as in cuda:0")},
+        metadata={
+            "kind": Name(r"cpu|mps|cuda:\d{1,2}", N_("cpu, mps, or cuda: with a number, as in cuda:0"))
+        },
     )
     method: str = field(default="tutorial", metadata={"kind": Choice(tuple(METHODS))})
     dtype: str = field(default="float32", metadata={"kind": Choice(("float32", "float64"))})

@@ -37,3 +37,8 @@ class MessageError(Exception):
 
     def __reduce__(self) -> tuple[type, tuple[Message]]:
         return type(self), (self.message,)
+
+
+def N_(text: str) -> str:  # gettext's own name for it
+    """Mark a text for the catalogues that is translated where it is shown."""
+    return text

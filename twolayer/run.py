@@ -1,5 +1,6 @@
 """Run: what has been received of one training, readable from any thread while it grows."""
 
+from time import monotonic
 from typing import Literal
 
 import numpy as np
@@ -49,6 +50,8 @@ class Run:
         self.diverged_at: int | None = None
         self.seconds = 0.0
         """Time in the steps alone."""
+        self.began: float | None = None
+        """When a worker took it up, by the monotonic clock."""
         self._losses = Series()
         self._laps = Series(2)
 
@@ -77,6 +80,7 @@ class Run:
     def begin(self) -> None:
         """A worker has taken the run up."""
         if self.state == "queued":
+            self.began = monotonic()
             self.state = "running"
 
     def receive(self, chunk: Chunk) -> bool:

@@ -81,8 +81,14 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         try:
             values[name] = setting.read(text)
         except ValueError:
-            template = "{name}: got {got}; it is the {effect}"
-            raise SettingError(Message.of(template, name=name, got=text, effect=setting.effect)) from None
+            raise SettingError(
+                Message.of(
+                    "The environment variable {name} cannot be {got}: it is the {effect}.",
+                    name=name,
+                    got=text,
+                    effect=setting.effect,
+                )
+            ) from None
     machine_mb = MEMORY_LIMIT // MB
     memory_mb = values.get("TWOLAYER_MEMORY_MB", max(64, min(2048, machine_mb // 4)))
     room = (machine_mb - WEB_MB - memory_mb) // WORKER_MB

@@ -100,5 +100,9 @@ def load(backend: str, method: str) -> type[Kernel]:
         return cast(type[Kernel], getattr(import_module(module), name))
     except (ImportError, OSError) as error:
         raise UnavailableError(
-            Message.of("{library} is installed but does not load: {error}", library=backend, error=error)
+            Message.of(
+                "{library} is installed but does not load: {error}",
+                library=backend,
+                error=type(error).__name__,
+            )
         ) from error

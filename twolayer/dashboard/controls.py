@@ -1,0 +1,152 @@
+"""The controls of a run: one widget for each field of Config, bound to the address."""
+
+from bisect import bisect
+
+import streamlit as st
+from babel.numbers import format_compact_decimal
+from dask.utils import format_bytes
+
+from twolayer.config import DEFAULTS, FIELDS, METHODS, Choice, Config, ConfigError, Real, Whole
+from twolayer.dashboard import frame, server
+from twolayer.dashboard.translations import Translate, say
+from twolayer.messages import N_
+
+RATES = [float(f"{mantissa}e{exponent}") for exponent in range(-10, 1) for mantissa in (1, 2, 5)]
+"""The stops of the logarithmic learning-rate slider."""
+
+METHOD_NAMES = {"tutorial": N_("As in the tutorial"), "fused": N_("Fused: arrays are reused")}
+
+
+def draw(_: Translate) -> Config | None:
+    """Draw the controls, and what the run will cost. None (and a message) if a value cannot be."""
+    st.subheader(_("Network"), anchor=False)
+    left, right = st.columns(2)
+    with left:
+        _whole("N", _("Samples N"), _("Rows of the one fixed random batch x, y."))
+        _whole("H", _("Hidden units H"), _("Columns of w1: units of the ReLU layer."))
+    with right:
+        _whole("D_in", _("Inputs D_in"), _("Columns of x."))
+        _whole("D_out", _("Outputs D_out"), _("Columns of y."))
+
+    st.subheader(_("Training"), anchor=False)
+    _learning_rate(_)
+    left, right = st.columns(2)
+    with left:
+        _whole("steps", _("Steps"), _("Updates of the weights, each from the whole batch."))
+    with right:
+        _whole("seed", _("Seed"), _("The same seed gives the same data and the same initial weights."))
+
+    st.subheader(_("Compute"), anchor=False)
+    _compute(_)
+
+    try:
+        config = frame.current_config()
+    except ConfigError as error:
+        frame.show_error(_, error)
+        return None
+    st.caption(
+        _("{memory} of memory, {flops} floating-point operations per step").format(
+            memory=format_bytes(config.run_bytes),
+            flops=format_compact_decimal(
+                config.flops_per_step, locale=st.session_state["lang"], fraction_digits=1
+            ),
+        )
+    )
+    return config
+
+
+def _whole(field: str, label: str, help: str) -> None:
+    kind = FIELDS[field]
+    assert isinstance(kind, Whole)
+    st.number_input(
+        label,
+        min_value=kind.low,
+        max_value=kind.high,
+        value=DEFAULTS[field],
+        step=1,
+        key=field,
+        help=help,
+        bind="query-params",
+    )
+
+
+def _learning_rate(_: Translate) -> None:
+    kind = FIELDS["learning_rate"]
+    assert isinstance(kind, Real)
+    rate = st.session_state.get("learning_rate") or DEFAULTS["learning_rate"]
+    st.session_state["learning_rate_scale"] = RATES[max(0, bisect(RATES, rate * 1.0001) - 1)]
+    st.select_slider(
+        _("Learning rate, logarithmic"),
+        RATES,
+        format_func=lambda value: f"{value:.0e}".replace("e-0", "e-").replace("e+00", ""),
+        key="learning_rate_scale",
+        on_change=_take_from_slider,
+    )
+    st.number_input(
+        _("Learning rate, exact"),
+        min_value=kind.low,
+        max_value=kind.high,
+        value=DEFAULTS["learning_rate"],
+        step=DEFAULTS["learning_rate"] / 10,
+        format="%e",
+        key="learning_rate",
+        help=_("How far a step goes against the gradient. Typed as 1e-6 or 0.000001."),
+        bind="query-params",
+    )
+
+
+def _take_from_slider() -> None:
+    st.session_state["learning_rate"] = st.session_state["learning_rate_scale"]
+
+
+def _compute(_: Translate) -> None:
+    known = server.engine().capabilities
+    missing = dict(known.missing) if known else {}
+    here = [name for name in _options("backend") if name not in missing]
+    _choice("backend", _("Backend"), frame.BACKENDS, here)
+    for why in missing.values():
+        st.caption(say(_, why))
+    devices = dict(known.devices).get(st.session_state["backend"], ("cpu",)) if known else ("cpu",)
+    if st.session_state.get("device") not in devices:
+        st.session_state["device"] = devices[0]
+    st.selectbox(
+        _("Device"),
+        devices,
+        key="device",
+        help=_("The devices that the computing processes of this server have."),
+        bind="query-params",
+    )
+    assert METHOD_NAMES.keys() == METHODS.keys()
+    st.selectbox(
+        _("Method"),
+        _options("method"),
+        format_func=lambda name: _(METHOD_NAMES[name]),
+        key="method",
+        help=_("How the same iteration is computed. The losses agree to rounding."),
+        bind="query-params",
+    )
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        _choice("dtype", _("Number type"), {}, _options("dtype"))
+    with right:
+        _whole("threads", _("Threads"), _("Threads of the matrix products of this run."))
+
+
+def _options(field: str) -> list[str]:
+    kind = FIELDS[field]
+    assert isinstance(kind, Choice)
+    return list(kind.options)
+
+
+def _choice(field: str, label: str, names: dict[str, str], options: list[str]) -> None:
+    if st.session_state.get(field) not in options:
+        st.session_state[field] = options[0]
+    st.segmented_control(
+        label,
+        options,
+        format_func=lambda option: names.get(option, option),
+        default=DEFAULTS[field],
+        required=True,
+        key=field,
+        bind="query-params",
+    )

@@ -1,0 +1,157 @@
+"""The frame that every page begins with: title, language, links; and the Config of the address.
+
+The address is the run: each field of Config is a query parameter, a widget key and a widget that
+is bound to it. Between pages the address travels in the links.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from twolayer.config import DEFAULTS, FIELDS, Config, ConfigError
+from twolayer.dashboard import server
+from twolayer.dashboard.translations import LANGUAGES, Translate, plain, preferred, say, translator
+from twolayer.messages import N_, Message
+from twolayer.settings import SettingError
+
+BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
+ROOT = Path(__file__).parents[2]
+MOST_PARAMETERS = 100
+MOST_SHOWN = 10
+STREAMLITS_OWN = ("embed", "embed_options")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the app: its script, and its name in English."""
+
+    script: str
+    label: str
+    icon: str
+
+
+PAGES: Mapping[str, Page] = {
+    "train": Page("app.py", N_("Train"), ":material/play_arrow:"),
+    "race": Page("pages/race.py", N_("Race"), ":material/speed:"),
+    "gradients": Page("pages/gradients.py", N_("Gradients"), ":material/fact_check:"),
+    "one_step": Page("pages/one_step.py", N_("One step"), ":material/footprint:"),
+    "learning_rate": Page("pages/learning_rate.py", N_("Learning rate"), ":material/tune:"),
+}
+"""The pages in the order of their links. Those whose script is not there have no link."""
+
+
+def begin(name: str) -> Translate:
+    """Draw the frame of the page `name` and take over the address. Returns the translation.
+
+    To be called first on every page. Ends the page with a message if the server's settings are wrong.
+    """
+    st.set_page_config(page_title="Two layers by hand", page_icon="📉", layout="wide")
+    if st.session_state.get("page") != name:
+        _take_over_address()
+        st.session_state["page"] = name
+    language = st.session_state.get("lang") or preferred(st.context.locale)
+    _ = translator(language)
+    with st.container(horizontal=True, vertical_alignment="center", key="frame"):
+        st.title(_("Two layers by hand"), anchor=False)
+        st.segmented_control(
+            _("Language"),
+            list(LANGUAGES),
+            format_func=lambda code: LANGUAGES[code],
+            default=preferred(st.context.locale),
+            required=True,
+            key="lang",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+    try:
+        server.engine()
+    except SettingError as error:
+        st.error(say(_, error.message))
+        st.stop()
+    server.viewer()
+    return _
+
+
+def links(_: Translate, config: Config | None) -> None:
+    """The links to all pages, which take `config` and the language along."""
+    there = [page for page in PAGES.values() if (ROOT / page.script).exists()]
+    if len(there) < 2:
+        return
+    query = config.to_query() if config else {}
+    if "lang" in st.query_params:
+        query["lang"] = st.query_params["lang"]
+    with st.container(horizontal=True, key="links"):
+        for page in there:
+            st.page_link(page.script, label=_(page.label), icon=page.icon, query_params=query)
+
+
+def _take_over_address() -> None:
+    """On entering a page: give the widgets the values of the address, and remember what was wrong in it.
+
+    The raw query string is read because Streamlit withholds, on the way from one page to another,
+    what was bound to widgets of the page before.
+    """
+    context = get_script_run_ctx()
+    text = "&".join((context.query_string if context else "").split("&")[:MOST_PARAMETERS])
+    raw = {k: v for k, v in parse_qsl(text, keep_blank_values=True) if k not in STREAMLITS_OWN}
+    config, errors = Config.from_query(raw)
+    devices = _devices(config.backend)
+    if config.device not in devices:
+        here = Message.of("a device that is here: {devices}", devices=", ".join(devices))
+        errors.append(ConfigError("device", config.device, here))
+        config = Config(**(asdict(config) | {"device": "cpu"}))
+    if raw.get("lang", "en") not in LANGUAGES:
+        takes = Message.of("one of {options}", options=", ".join(LANGUAGES))
+        errors.append(ConfigError("lang", raw.pop("lang"), takes))
+    elif "lang" in raw:
+        st.session_state["lang"] = raw["lang"]
+    for field, value in asdict(config).items():
+        st.session_state[field] = value
+    st.session_state["address_errors"] = errors
+    st.session_state["start_at_once"] = raw.get("run") == "1"
+    # Written at once, before the widgets are made, so that they find it so and write nothing.
+    wanted = config.to_query() | {k: v for k, v in raw.items() if k in ("lang", "run")}
+    if dict(st.query_params) != wanted:
+        st.query_params.from_dict(wanted)
+
+
+def _devices(backend: str) -> tuple[str, ...]:
+    known = server.engine().capabilities
+    return dict(known.devices).get(backend, ("cpu",)) if known else ("cpu",)
+
+
+def current_config() -> Config:
+    """The Config of the widgets. Raises `ConfigError` for what a browser should not have sent."""
+    values: dict[str, Any] = {field: st.session_state.get(field, DEFAULTS[field]) for field in FIELDS}
+    return Config(**values)
+
+
+def address_errors(_: Translate) -> None:
+    """Say what of the address could not be used."""
+    errors: list[ConfigError] = st.session_state["address_errors"]
+    if errors:
+        title = _("Not everything in the address could be used; the rest was.")
+        lines = "\n".join(f"- {say(_, error.message)}" for error in errors[:MOST_SHOWN])
+        st.warning(f"{title}\n\n{lines}")
+
+
+def show_error(_: Translate, error: ConfigError) -> None:
+    """Say which field cannot be used."""
+    st.error(say(_, error.message))
+
+
+def summary(_: Translate, config: Config) -> str:
+    """A Config in one line, as Markdown."""
+    text = _(
+        "{N} samples, {D_in} → {H} → {D_out}, learning rate {rate}, seed {seed}; "
+        "{backend} ({method}), {dtype}, {device}, threads: {threads}"
+    )
+    return text.format(
+        **asdict(config) | {"backend": BACKENDS[config.backend], "device": plain(config.device)},
+        rate=repr(config.learning_rate),
+    )

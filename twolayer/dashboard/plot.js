@@ -1,0 +1,50 @@
+// One Plotly chart in one node, kept from the first point to the last: Plotly.react changes the
+// node's content, so that zoom, hover and hidden traces survive a redraw.
+
+const libraries = new Map();
+
+function load(url) {
+  const address = new URL(url, document.baseURI).href;
+  if (!libraries.has(address)) {
+    libraries.set(address, new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = address;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => { libraries.delete(address); reject(new Error(`cannot load ${url}`)); };
+      document.head.append(script);
+    }));
+  }
+  return libraries.get(address);
+}
+
+function themed(layout, style) {
+  const of = (name) => style.getPropertyValue(name).trim();
+  const line = { gridcolor: of("--st-border-color"), linecolor: of("--st-border-color"), zeroline: false };
+  return {
+    ...layout,
+    xaxis: { ...line, ...layout.xaxis },
+    yaxis: { ...line, ...layout.yaxis },
+    font: { family: of("--st-font"), color: of("--st-text-color"), size: 13 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    colorway: of("--st-chart-categorical-colors").split(",").map((color) => color.trim()),
+  };
+}
+
+const newest = new WeakMap();
+
+export default function ({ data, parentElement }) {
+  const host = parentElement.querySelector(".plot");
+  host.style.height = `${data.height}px`;
+  host.setAttribute("aria-label", data.alt);
+  newest.set(host, data);
+  load(data.library).then((Plotly) => {
+    if (newest.get(host) !== data || !host.isConnected) return;
+    const layout = themed(data.layout, getComputedStyle(parentElement));
+    Plotly.react(host, data.traces, layout, { responsive: true, displaylogo: false });
+  });
+  return () => {
+    newest.delete(host);
+    if (window.Plotly) window.Plotly.purge(host);
+  };
+}
