@@ -92,7 +92,8 @@ def main() -> None:
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
         memory_limit=arguments.memory_limit,
     ) as cluster:
         sys.stdout.write(json.dumps({"address": cluster.scheduler_address}) + "\n")

@@ -137,7 +137,7 @@ def address_errors(_: Translate) -> None:
     if errors:
         title = _("Not everything in the address could be used; the rest was.")
         lines = "\n".join(f"- {say(_, error.message)}" for error in errors[:MOST_SHOWN])
-        st.warning(f"{title}\n\n{lines}")
+        st.warning("\n\n".join((title, lines)))
 
 
 def show_error(_: Translate, error: ConfigError) -> None:

@@ -1,0 +1,81 @@
+"""English and Korean say the same things."""
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_file
+from babel.messages.pofile import read_po
+
+from twolayer.dashboard.translations import KEYWORDS, LANGUAGES, LOCALE, plain, preferred, say, translator
+from twolayer.messages import Message
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "twolayer").rglob("*.py")]
+OTHERS = [language for language in LANGUAGES if language != "en"]
+
+
+def texts_in_the_code() -> set[str]:
+    """Every text that is marked for translation."""
+    return {
+        message
+        for path in SOURCES
+        for _line, message, *_ in extract_from_file("python", path, keywords=KEYWORDS)
+        if isinstance(message, str)
+    }
+
+
+def catalogue(language: str) -> dict[str, str]:
+    with (LOCALE / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        return {m.id: m.string for m in read_po(file, locale=language) if m.id}
+
+
+def places(text: str) -> set[str]:
+    """The `{named}` places of a text, with their formats."""
+    return set(re.findall(r"\{[^}]*\}", text))
+
+
+def test_texts_are_found_in_the_code() -> None:
+    assert len(texts_in_the_code()) > 80
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_nothing_is_untranslated_and_nothing_is_left_over(language: str) -> None:
+    translated = {text for text, string in catalogue(language).items() if string}
+    assert texts_in_the_code() == translated
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_places_are_the_same(language: str) -> None:
+    for text, string in catalogue(language).items():
+        assert places(text) == places(string), text
+
+
+def test_every_text_that_a_page_shows_is_marked() -> None:
+    """Words in a call of Streamlit's must come through the translation."""
+    calls = re.compile(
+        r"""st\.(?:title|header|subheader|caption|markdown|info|warning|error|success|button|metric|toggle)"""
+        r"""\(\s*f?["'][^"']*[A-Za-z]{2}"""
+    )
+    for path in [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "twolayer/dashboard").glob("*.py")]:
+        assert not calls.findall(path.read_text(encoding="utf-8")), path
+
+
+def test_a_message_is_said_in_korean_with_its_values_and_a_message_within() -> None:
+    inner = Message.of("a whole number from {low} to {high}", low=1, high=9)
+    outer = Message.of("{field}: got {got}; takes {takes}", field="N", got="'<b>'", takes=inner)
+    text = say(translator("ko"), outer)
+    assert "1부터 9까지의 정수" in text
+    assert "<b>" not in text
+
+
+def test_plain_text_has_no_markdown_left() -> None:
+    escaped = plain("*a* `b` <i>c</i> [d](e) :red[f] $g$ # h\n- i")
+    assert re.sub(r"\\[!-/:-@\[-`{-~]", "", escaped).isalnum() is False
+    assert not re.search(r"(?<!\\)[*`<\[\]$#:]", escaped)
+    assert "\n" not in escaped
+
+
+@pytest.mark.parametrize(("locale", "language"), [("ko-KR", "ko"), ("ko", "ko"), ("fr", "en"), (None, "en")])
+def test_the_browsers_language_is_taken_where_it_is_there(locale: str | None, language: str) -> None:
+    assert preferred(locale) == language
