@@ -41,9 +41,9 @@ with st.sidebar:
 frame.links(_, config)
 st.markdown(
     _(
-        "A two-layer ReLU network trained with a forward and a backward pass **written by hand**, as in the "
-        "PyTorch tutorial “Learning PyTorch with Examples”. Choose sizes, backend and learning rate in the sidebar, press "
-        "Train, and watch the loss and the time of each step."
+        "A two-layer ReLU network trained with a forward and a backward pass **written by hand**, as in "
+        "the PyTorch tutorial “Learning PyTorch with Examples”. Choose sizes, backend and learning rate in "
+        "the sidebar, press Train, and watch the loss and the time of each step."
     )
 )
 frame.address_errors(_)

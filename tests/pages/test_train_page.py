@@ -32,7 +32,9 @@ def until(page: AppTest, what: str) -> None:
 
 def shown(page: AppTest) -> str:
     """Every text that the page shows in a box."""
-    return "\n".join(box.value for boxes in (page.error, page.warning, page.info, page.success) for box in boxes)
+    return "\n".join(
+        box.value for boxes in (page.error, page.warning, page.info, page.success) for box in boxes
+    )
 
 
 def test_controls_begin_with_the_tutorials_values() -> None:
@@ -149,7 +151,12 @@ def a_page_with(state: str) -> None:
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("failed", "Failed: the reason"), ("stopped", "the reason"), ("queued", "Waiting"), ("running", "Training")],
+    [
+        ("failed", "Failed: the reason"),
+        ("stopped", "the reason"),
+        ("queued", "Waiting"),
+        ("running", "Training"),
+    ],
 )
 def test_each_state_is_said_in_words(state: str, words: str) -> None:
     page = AppTest.from_function(a_page_with, args=(state,)).run()

@@ -57,7 +57,11 @@ def test_every_text_that_a_page_shows_is_marked() -> None:
         r"""st\.(?:title|header|subheader|caption|markdown|info|warning|error|success|button|metric|toggle)"""
         r"""\(\s*f?["'][^"']*[A-Za-z]{2}"""
     )
-    for path in [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "twolayer/dashboard").glob("*.py")]:
+    for path in [
+        ROOT / "app.py",
+        *(ROOT / "pages").glob("*.py"),
+        *(ROOT / "twolayer/dashboard").glob("*.py"),
+    ]:
         assert not calls.findall(path.read_text(encoding="utf-8")), path
 
 

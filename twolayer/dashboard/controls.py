@@ -1,4 +1,4 @@
-"""The controls of a run: one widget for each field of Config, bound to the address."""
+"""The controls of a run: one widget for each field of Config, with the field's name as its key."""
 
 from bisect import bisect
 
@@ -66,7 +66,6 @@ def _whole(field: str, label: str, help: str) -> None:
         step=1,
         key=field,
         help=help,
-        bind="query-params",
     )
 
 
@@ -91,7 +90,6 @@ def _learning_rate(_: Translate) -> None:
         format="%e",
         key="learning_rate",
         help=_("How far a step goes against the gradient. Typed as 1e-6 or 0.000001."),
-        bind="query-params",
     )
 
 
@@ -114,7 +112,6 @@ def _compute(_: Translate) -> None:
         devices,
         key="device",
         help=_("The devices that the computing processes of this server have."),
-        bind="query-params",
     )
     assert METHOD_NAMES.keys() == METHODS.keys()
     st.selectbox(
@@ -123,7 +120,6 @@ def _compute(_: Translate) -> None:
         format_func=lambda name: _(METHOD_NAMES[name]),
         key="method",
         help=_("How the same iteration is computed. The losses agree to rounding."),
-        bind="query-params",
     )
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
@@ -148,5 +144,4 @@ def _choice(field: str, label: str, names: dict[str, str], options: list[str]) -
         default=DEFAULTS[field],
         required=True,
         key=field,
-        bind="query-params",
     )

@@ -1,14 +1,16 @@
 """The frame that every page begins with: title, language, links; and the Config of the address.
 
-The address is the run: each field of Config is a query parameter, a widget key and a widget that
-is bound to it. Between pages the address travels in the links.
+The address is the run: each field of Config is a query parameter and the key of a widget. The
+address is read on entering a page and when the reader goes back or forward, and written after each
+change. Streamlit's own binding of widgets to parameters is not used: it drops what it cannot use
+without a word, writes labels instead of values, and loses values on the way between pages.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -23,7 +25,6 @@ BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
 ROOT = Path(__file__).parents[2]
 MOST_PARAMETERS = 100
 MOST_SHOWN = 10
-STREAMLITS_OWN = ("embed", "embed_options")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def begin(name: str) -> Translate:
     To be called first on every page. Ends the page with a message if the server's settings are wrong.
     """
     st.set_page_config(page_title="Two layers by hand", page_icon="📉", layout="wide")
-    if st.session_state.get("page") != name:
+    if st.session_state.get("page") != name or _went_back():
         _take_over_address()
         st.session_state["page"] = name
     language = st.session_state.get("lang") or preferred(st.context.locale)
@@ -65,7 +66,6 @@ def begin(name: str) -> Translate:
             default=preferred(st.context.locale),
             required=True,
             key="lang",
-            bind="query-params",
             label_visibility="collapsed",
         )
     try:
@@ -78,27 +78,32 @@ def begin(name: str) -> Translate:
 
 
 def links(_: Translate, config: Config | None) -> None:
-    """The links to all pages, which take `config` and the language along."""
-    there = [page for page in PAGES.values() if (ROOT / page.script).exists()]
-    if len(there) < 2:
+    """Write `config` to the address, and draw the links to all pages, which take it along."""
+    if config is None:
         return
-    query = config.to_query() if config else {}
-    if "lang" in st.query_params:
-        query["lang"] = st.query_params["lang"]
-    with st.container(horizontal=True, key="links"):
-        for page in there:
-            st.page_link(page.script, label=_(page.label), icon=page.icon, query_params=query)
+    query = config.to_query()
+    if st.session_state["lang"] != preferred(st.context.locale):
+        query["lang"] = st.session_state["lang"]
+    there = [page for page in PAGES.values() if (ROOT / page.script).exists()]
+    if len(there) > 1:
+        with st.container(horizontal=True, key="links"):
+            for page in there:
+                st.page_link(page.script, label=_(page.label), icon=page.icon, query_params=query)
+    if "run" in st.query_params:
+        query["run"] = st.query_params["run"]
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+
+
+def _went_back() -> bool:
+    """Whether the reader came to this address by the browser's back or forward button."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def _take_over_address() -> None:
-    """On entering a page: give the widgets the values of the address, and remember what was wrong in it.
-
-    The raw query string is read because Streamlit withholds, on the way from one page to another,
-    what was bound to widgets of the page before.
-    """
-    context = get_script_run_ctx()
-    text = "&".join((context.query_string if context else "").split("&")[:MOST_PARAMETERS])
-    raw = {k: v for k, v in parse_qsl(text, keep_blank_values=True) if k not in STREAMLITS_OWN}
+    """Give the widgets the values of the address, and remember what was wrong in it."""
+    raw = dict(islice(st.query_params.items(), MOST_PARAMETERS))
     config, errors = Config.from_query(raw)
     devices = _devices(config.backend)
     if config.device not in devices:
@@ -113,11 +118,7 @@ def _take_over_address() -> None:
     for field, value in asdict(config).items():
         st.session_state[field] = value
     st.session_state["address_errors"] = errors
-    st.session_state["start_at_once"] = raw.get("run") == "1"
-    # Written at once, before the widgets are made, so that they find it so and write nothing.
-    wanted = config.to_query() | {k: v for k, v in raw.items() if k in ("lang", "run")}
-    if dict(st.query_params) != wanted:
-        st.query_params.from_dict(wanted)
+    st.session_state["start_at_once"] = raw.get("run") == "1" and not _went_back()
 
 
 def _devices(backend: str) -> tuple[str, ...]:

@@ -1,0 +1,120 @@
+"""What a person does on the Train page, in Chromium."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import drawn, figure, settled, state_is
+from twolayer import Config, fit
+
+Visit = Callable[..., Page]
+
+
+def test_training_shows_the_losses_of_fit(visit: Visit) -> None:
+    page = visit()
+    page.click(".st-key-train button")
+    state_is(page, "finished")
+    losses = fit(Config()).losses
+    assert figure(page, "metric_step") == "500"
+    assert figure(page, "metric_loss") == f"{losses[-1]:.4g}"
+    page.wait_for_function(
+        "document.querySelector('.st-key-loss_chart .js-plotly-plot')?.calcdata?.[0]?.length > 400"
+    )
+    assert drawn(page, "loss_chart") == pytest.approx(losses, rel=1e-6)
+    assert min(drawn(page, "time_chart")) > 0
+
+
+def test_the_curve_moves_before_the_end_in_one_lasting_node_and_stop_stops(visit: Visit) -> None:
+    page = visit("/?steps=2000000")
+    page.wait_for_selector(".st-key-loss_chart .js-plotly-plot")
+    page.evaluate("document.querySelector('.st-key-loss_chart .js-plotly-plot').marked = true")
+    page.click(".st-key-train button")
+    state_is(page, "running")
+    ends = "document.querySelector('.st-key-loss_chart .js-plotly-plot').calcdata[0].at(-1).x"
+    page.wait_for_function(f"{ends} > 100")
+    first = page.evaluate(ends)
+    page.wait_for_function(f"{ends} > {first}")
+    page.click(".st-key-stop button")
+    state_is(page, "stopped")
+    settled(page)
+    assert 0 < int(figure(page, "metric_step").replace(",", "")) < 2_000_000
+    assert page.evaluate("document.querySelector('.st-key-loss_chart .js-plotly-plot').marked") is True
+
+
+def test_korean_by_the_switch_and_by_the_browser(visit: Visit) -> None:
+    page = visit()
+    page.click("text=한국어")
+    page.wait_for_selector("h1:has-text('손으로 쓴 두 층 신경망')")
+    assert "lang=ko" in page.url
+    page.reload()
+    page.wait_for_selector("h1:has-text('손으로 쓴 두 층 신경망')")
+    expect(visit(locale="ko-KR").locator(".st-key-train")).to_contain_text("학습")
+
+
+def test_the_address_is_the_run_after_a_reload_too(visit: Visit) -> None:
+    page = visit("/?D_in=50")
+    page.fill(".st-key-N input", "33")
+    page.press(".st-key-N input", "Enter")
+    page.wait_for_url("**N=33**")
+    settled(page)
+    page.fill(".st-key-learning_rate input", "2.5e-5")
+    page.press(".st-key-learning_rate input", "Enter")
+    page.wait_for_url("**learning_rate=**")
+    settled(page)
+    page.click(".st-key-train button")
+    state_is(page, "finished")
+    before = figure(page, "metric_loss")
+    page.reload()
+    settled(page)
+    expect(page.locator(".st-key-N input")).to_have_value("33")
+    page.click(".st-key-train button")
+    state_is(page, "finished")
+    assert figure(page, "metric_loss") == before
+    assert before == f"{fit(Config(N=33, D_in=50, learning_rate=2.5e-5)).losses[-1]:.4g}"
+
+
+def test_what_the_address_got_wrong_is_said(visit: Visit) -> None:
+    page = visit("/?N=abc&learning_rate=nan&H=<b>x</b>&backend=numpy")
+    alert = page.locator("[data-testid=stAlert]").first
+    for words in ("N: got 'abc'", "learning_rate: got 'nan'", "H: got '<b>x</b>'"):
+        expect(alert).to_contain_text(words)
+    assert page.query_selector("[data-testid=stAlert] b") is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(visit: Visit, scheme: str) -> None:
+    page = visit("/?run=1", width=390, scheme=scheme)
+    state_is(page, "finished")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for key in ("loss_chart", "time_chart", "metric_state", "train"):
+        box = page.locator(f".st-key-{key}").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+
+
+def test_two_visitors_see_only_their_own_runs(visit: Visit) -> None:
+    one, other = visit("/?run=1&seed=1&steps=50"), visit("/?seed=2")
+    state_is(one, "finished")
+    assert figure(other, "metric_state") == "ready"
+    assert figure(one, "metric_step") == "50"
+
+
+def test_back_and_forward_bring_the_settings_back(visit: Visit) -> None:
+    page = visit("/?seed=5")
+    for value in ("33", "34"):
+        page.fill(".st-key-N input", value)
+        page.press(".st-key-N input", "Enter")
+        page.wait_for_url(f"**N={value}**")
+        settled(page)
+    page.click(".st-key-backend >> text=PyTorch")
+    page.wait_for_url("**backend=torch**")
+    settled(page)
+    page.go_back()
+    page.wait_for_url(lambda url: "backend" not in url)
+    page.go_back()
+    page.wait_for_function("document.querySelector('.st-key-N input').value === '33'")
+    page.go_forward()
+    page.wait_for_function("document.querySelector('.st-key-N input').value === '34'")
+    expect(page.locator(".st-key-seed input")).to_have_value("5")
