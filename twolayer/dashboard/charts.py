@@ -39,8 +39,7 @@ def time_chart(_: Translate, run: Run | None) -> None:
     at = plot.thinned(np.ascontiguousarray(microseconds))
     layout = {
         "xaxis": _steps_axis(_, run),
-        "yaxis": {"title": {"text": _("time per step (µs)")}, "rangemode": "tozero"}
-        | ({} if run else {"range": [0, 1000]}),
+        "yaxis": {"title": {"text": _("time per step (µs)")}, **_calm_range(microseconds)},
         "uirevision": run.name if run else "",
     }
     plot.draw(
@@ -49,6 +48,15 @@ def time_chart(_: Translate, run: Run | None) -> None:
         key="time_chart",
         alt=_("Line chart: the time of a step in microseconds"),
     )
+
+
+def _calm_range(microseconds: Any) -> dict[str, Any]:
+    """From 0 to the highest point, but not so high that one interruption hides all the rest: what is
+    above is cut off on the screen, and a double click shows it."""
+    if not len(microseconds):
+        return {"range": [0, 1000]}
+    usual, highest = float(np.median(microseconds)), float(np.max(microseconds))
+    return {"range": [0, min(highest * 1.1, usual * 4)]}
 
 
 def _steps_axis(_: Translate, run: Run | None) -> dict[str, Any]:

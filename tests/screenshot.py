@@ -1,0 +1,30 @@
+"""Make the README's picture anew: `.venv/bin/python -m tests.screenshot`."""
+
+import shutil
+
+from playwright.sync_api import sync_playwright
+
+from tests.browser.conftest import ARGUMENTS, ROOT, serving, state_is
+
+PICTURE = ROOT / "tests" / "screenshot.png"
+
+
+def main() -> None:
+    """Train the tutorial's run in Chromium and keep a picture of the page."""
+    with serving(ROOT) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US")
+        page.goto(f"{address}/?run=1")
+        state_is(page, "finished")
+        page.reload()
+        state_is(page, "finished")
+        page.wait_for_function(
+            "document.querySelector('.st-key-time_chart .js-plotly-plot')?.calcdata?.[0]?.length > 10"
+        )
+        page.locator(".st-key-loss_chart .js-plotly-plot .main-svg").first.wait_for()
+        page.screenshot(path=PICTURE, animations="disabled")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
