@@ -6,6 +6,7 @@ and checks read them from `FIELDS`. Whether this machine has a device is not ask
 """
 
 import math
+import numbers
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -113,11 +114,11 @@ class Real:
     high: float
 
     def check(self, value: Any) -> float:
-        if isinstance(value, bool | str | bytes):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise ValueError
         try:
             real = float(value)
-        except (TypeError, OverflowError):
+        except OverflowError:
             raise ValueError from None
         if not (math.isfinite(real) and self.low <= real <= self.high):
             raise ValueError
@@ -136,6 +137,8 @@ class Real:
 METHODS: Mapping[str, str] = {
     "tutorial": "the formulas as the tutorial writes them, a new array each line",
     "fused": "the same arithmetic in arrays that are kept, changed in place",
+    "gram": "the same iterates from x·xᵀ: far fewer operations while N is below 2·D_in",
+    "auto": "the cheapest of these for the sizes",
 }
 """How the same iteration can be computed: the one table of method names."""
 
@@ -204,27 +207,52 @@ class Config:
     # -- estimates, before anything is allocated ----------------------------------------------
 
     @property
+    def method_used(self) -> str:
+        """The method that computes the run: `auto` is the one with the fewest operations.
+
+        The dual form has fewer while N < 2·D_in, unless the steps are too few to pay for x·xᵀ.
+        """
+        if self.method != "auto":
+            return self.method
+        gram = self._flops("gram") * self.steps + 2 * self.N * self.D_in * (self.N + self.H)
+        return "gram" if gram < self._flops("fused") * self.steps else "fused"
+
+    @property
     def flops_per_step(self) -> int:
         """Floating-point operations of the matrix products in one step (a multiply-add is two)."""
-        return 4 * self.N * self.D_in * self.H + 6 * self.N * self.H * self.D_out
+        return self._flops(self.method_used)
+
+    def _flops(self, method: str) -> int:
+        hidden = 2 * self.N if method == "gram" else 4 * self.D_in
+        return hidden * self.N * self.H + 6 * self.N * self.H * self.D_out
 
     @property
     def run_bytes(self) -> int:
         """Estimated peak of a run's memory in bytes: data, weights and their copies, the arrays of a
-        step, the float64 draw that is cast, a checkpoint, and two copies of the losses."""
+        step, what is drawn or multiplied in float64 first, a checkpoint, and two copies of the losses."""
         item = 4 if self.dtype == "float32" else 8
-        weights = self.D_in * self.H + self.H * self.D_out
-        problem = self.N * self.D_in + self.N * self.D_out + weights
+        method = self.method_used
         hidden, out = self.N * self.H, self.N * self.D_out
-        step = {
+        weights = self.D_in * self.H + self.H * self.D_out
+        problem = self.N * self.D_in + out + weights
+        single = self.dtype == "float32"
+        in_float64 = max(self.N * self.D_in, self.D_in * self.H) if single else 0  # drawn, then cast
+        if method == "gram":
+            constants = self.N * self.N + hidden
+            problem += constants
+            in_float64 += (self.N * self.D_in + constants) if single else constants
+            # the step; or, at the end, w1 and what is subtracted from it
+            state, step = hidden + self.H * self.D_out, max(5 * hidden + 2 * out, 2 * weights)
+        elif method == "fused":
+            # Fortran's order wants a copy of x
+            state, step = weights, self.N * self.D_in + 5 * hidden + 2 * out
+        else:
             # h, h_relu, grad_h_relu, grad_h; the outputs; the gradients and what is subtracted
-            "tutorial": 4 * hidden + 4 * out + 2 * weights,
-            "fused": 2 * hidden + out + weights,
-        }[self.method]
-        states = 2 * weights  # the chunk before and the chunk being made
-        draw = 8 * max(self.N * self.D_in, self.D_in * self.H) if self.dtype == "float32" else 0
-        working = max(draw, (step + states) * item + hidden)
-        return problem * item + working + weights * item + 2 * 16 * self.steps
+            state, step = weights, 4 * hidden + 4 * out + 2 * weights
+        if self.backend == "torch":
+            step += constants if method == "gram" else self.N * self.D_in + out  # tensors are copies
+        working = max(8 * in_float64, (step + 2 * state) * item + hidden)
+        return problem * item + working + state * item + 2 * 16 * self.steps
 
 
 FIELDS: Mapping[str, Kind] = {f.name: f.metadata["kind"] for f in fields(Config)}

@@ -8,7 +8,10 @@ LONGEST_SHOWN = 60
 
 def shown(value: object) -> str:
     """`value` as a short quotation: what came from outside is echoed, but never at length."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        text = type(value).__name__
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 

@@ -1,6 +1,7 @@
 """The data and the initial weights of a run, drawn from its seed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,15 @@ Array = NDArray[np.floating]
 class Problem:
     """The fixed batch x (N, D_in), y (N, D_out) and the initial weights w1 (D_in, H), w2 (H, D_out).
 
-    Read-only arrays of the config's dtype.
+    Read-only arrays of the config's dtype. `constants` is what a method computes from them once for
+    the whole run.
     """
 
     x: Array
     y: Array
     w1: Array
     w2: Array
+    constants: Mapping[str, Array] = field(default_factory=dict)
 
 
 def make_problem(config: Config) -> Problem:

@@ -59,9 +59,23 @@ class Result:
     laps: NDArray[np.float64]
 
 
+def prepare(
+    config: Config, *, problem: Problem | None = None, kernel_type: type[kernels.Kernel] | None = None
+) -> Problem:
+    """The problem of `config` (or the one given) with all that stays the same for its kernel."""
+    problem = problem or make_problem(config)
+    kernel_type = kernel_type or kernels.load(config.backend, config.method_used)
+    return replace(problem, constants=kernel_type.constants(problem))
+
+
+def weights(config: Config, problem: Problem, chunk: Chunk) -> tuple[Array, Array]:
+    """w1 (D_in, H) and w2 (H, D_out) after `chunk`."""
+    return kernels.load(config.backend, config.method_used).weights(problem, chunk.state)
+
+
 def start(config: Config, problem: Problem) -> Chunk:
     """The empty chunk that a run begins with."""
-    state = kernels.load(config.backend, config.method).start(problem)
+    state = kernels.load(config.backend, config.method_used).start(problem)
     return Chunk(0, state, np.empty(0), np.empty((0, 2)))
 
 
@@ -72,7 +86,7 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
     """
     if previous.diverged_at is not None:
         return replace(previous, losses=np.empty(0), laps=np.empty((0, 2)))
-    kernel_type = kernels.load(config.backend, config.method)
+    kernel_type = kernels.load(config.backend, config.method_used)
     with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
         kernel = kernel_type(config, problem, previous.state, steps)
         laps = _timed_steps(kernel, steps)
@@ -128,7 +142,7 @@ def fit(config: Config, on_chunk: Callable[[Chunk], None] | None = None) -> Resu
     `UnavailableError` if this machine lacks what the config asks for.
     """
     capabilities.require(config)
-    problem = make_problem(config)
+    problem = prepare(config)
     chunk = start(config, problem)
     chunks, pace = [chunk], Pace(config)
     while chunk.step < config.steps and chunk.diverged_at is None:
@@ -137,14 +151,14 @@ def fit(config: Config, on_chunk: Callable[[Chunk], None] | None = None) -> Resu
         chunks.append(replace(chunk, state={}))
         if on_chunk is not None:
             on_chunk(chunk)
-    w1, w2 = kernels.load(config.backend, config.method).weights(problem, chunk.state)
+    w1, w2 = weights(config, problem, chunk)
     laps = np.concatenate([c.laps for c in chunks])
     return Result(
         losses=np.concatenate([c.losses for c in chunks]),
         w1=w1,
         w2=w2,
         seconds=float(laps[:, 1].sum()),
-        method=config.method,
+        method=config.method_used,
         diverged_at=chunk.diverged_at,
         laps=laps,
     )

@@ -33,6 +33,11 @@ class Kernel(Protocol):
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None: ...
 
     @staticmethod
+    def constants(problem: Problem) -> State:
+        """What stays the same for the whole run and is worth computing once."""
+        ...
+
+    @staticmethod
     def start(problem: Problem) -> State:
         """The state of a run before its first step."""
         ...
@@ -72,8 +77,10 @@ KERNELS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("numpy", "tutorial"): "twolayer.kernels.numpy:Tutorial",
         ("numpy", "fused"): "twolayer.kernels.numpy:Fused",
+        ("numpy", "gram"): "twolayer.kernels.numpy:Gram",
         ("torch", "tutorial"): "twolayer.kernels.torch:Tutorial",
         ("torch", "fused"): "twolayer.kernels.torch:Fused",
+        ("torch", "gram"): "twolayer.kernels.torch:Gram",
     }
 )
 """Where each backend × method is found."""

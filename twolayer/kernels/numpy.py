@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.blas import daxpy, ddot, dgemm, saxpy, sdot, sgemm
 from threadpoolctl import ThreadpoolController
 
 from twolayer.config import Config
-from twolayer.kernels import State
+from twolayer.kernels import State, dual
 from twolayer.problem import Problem
 
 Array = NDArray[Any]
@@ -21,8 +22,8 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-class _OnTheHost:
-    """What NumPy kernels whose state is the weights share."""
+class Tutorial:
+    """A new array each line, as the tutorial's NumPy version writes it."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         self.x, self.y = problem.x, problem.y
@@ -30,6 +31,10 @@ class _OnTheHost:
         self.learning_rate = config.learning_rate
         self._losses = np.empty(steps)
         self._done = 0
+
+    @staticmethod
+    def constants(problem: Problem) -> State:
+        return {}
 
     @staticmethod
     def start(problem: Problem) -> State:
@@ -57,16 +62,13 @@ class _OnTheHost:
     def state(self) -> State:
         return {"w1": self.w1, "w2": self.w2}
 
-
-class Tutorial(_OnTheHost):
-    """A new array each line, as the tutorial's NumPy version writes it."""
-
     def step(self) -> None:
         x, y, w1, w2 = self.x, self.y, self.w1, self.w2
-        # Forward pass: predicted y, and the loss
+        # Forward pass: predicted y
         h = x.dot(w1)
         h_relu = np.maximum(h, 0)
         y_pred = h_relu.dot(w2)
+        # Loss
         self._keep(np.square(y_pred - y).sum())
         # Backward pass: the gradients of the loss with respect to w1 and w2
         grad_y_pred = 2.0 * (y_pred - y)
@@ -80,33 +82,90 @@ class Tutorial(_OnTheHost):
         w2 -= self.learning_rate * grad_w2
 
 
-class Fused(_OnTheHost):
-    """The same arithmetic in arrays that are made once: no array is allocated inside a step."""
+class Fused(Tutorial):
+    """The same arithmetic with no array made inside a step and the fewest passes over memory.
+
+    BLAS's own `gemm`, α·a·b + β·c into c, takes sums and updates into the products. It wants Fortran's
+    order. The factor 2 of grad_y_pred goes into the learning rate, which is exact. Where h < 0 is read
+    from the sign bit of h, as a mask of integers, and the maximum is taken with an array of zeros: NumPy
+    has vector instructions for these, and none for a masked copy or for a maximum with a scalar.
+    """
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
-        super().__init__(config, problem, state, steps)
-        (N, H), D_out = (config.N, config.H), config.D_out
-        self.h = np.empty((N, H), config.dtype)
-        self.inactive = np.empty((N, H), bool)
-        self.grad_h = np.empty((N, H), config.dtype)
-        self.difference = np.empty((N, D_out), config.dtype)
-        self.grad_w1, self.grad_w2 = np.empty_like(self.w1), np.empty_like(self.w2)
-        self.h_T, self.x_T, self.w2_T = self.h.T, self.x.T, self.w2.T
+        self._own(config, problem, steps)
+        self.x = np.asfortranarray(problem.x)
+        self.w1, self.w2 = state["w1"].copy("F"), state["w2"].copy("F")
+
+    def _own(self, config: Config, problem: Problem, steps: int) -> None:
+        """Make the arrays of a step, once."""
+        shape, dtype = (config.N, config.H), config.dtype
+        single = dtype == "float32"
+        # gemm(α, a, b, β, c, transpose a, transpose b, overwrite c): by position, which is faster
+        self.gemm = sgemm if single else dgemm
+        self.axpy, self.dot = (saxpy, sdot) if single else (daxpy, ddot)
+        integer = np.dtype(dtype.replace("float", "int"))
+        self.sign_bit = integer.type(8 * integer.itemsize - 1)
+        self.y = np.asfortranarray(problem.y)
+        self.h = np.empty(shape, dtype, order="F")
+        self.h_relu, self.grad_h = np.empty_like(self.h), np.empty_like(self.h)
+        self.active = np.empty(shape, integer, order="F")
+        self.h_bits, self.grad_h_bits = self.h.view(integer), self.grad_h.view(integer)
+        self.zeros = np.zeros_like(self.h)
+        self.difference = np.empty_like(self.y)
+        self.flat_difference = self.difference.ravel("K")
+        self.rate = 2 * config.learning_rate
+        self._losses = np.empty(steps)
+        self._done = 0
+
+    def _hidden(self) -> None:
+        """h = x·w1."""
+        self.gemm(1.0, self.x, self.w1, 0.0, self.h, 0, 0, 1)
+
+    def _update(self) -> None:
+        """w1 −= learning_rate · xᵀ·grad_h, where grad_h lacks its factor 2."""
+        self.gemm(-self.rate, self.x, self.grad_h, 1.0, self.w1, 1, 0, 1)
 
     def step(self) -> None:
-        h, grad_h, difference = self.h, self.grad_h, self.difference
-        np.dot(self.x, self.w1, out=h)
-        np.less(h, 0, out=self.inactive)
-        np.maximum(h, 0, out=h)  # from here on h_relu
-        np.dot(h, self.w2, out=difference)
-        np.subtract(difference, self.y, out=difference)
-        self._keep(np.vdot(difference, difference))
-        difference *= 2  # grad_y_pred
-        np.dot(self.h_T, difference, out=self.grad_w2)
-        np.dot(difference, self.w2_T, out=grad_h)
-        np.copyto(grad_h, 0, where=self.inactive)
-        np.dot(self.x_T, grad_h, out=self.grad_w1)
-        self.grad_w1 *= self.learning_rate
-        self.w1 -= self.grad_w1
-        self.grad_w2 *= self.learning_rate
-        self.w2 -= self.grad_w2
+        gemm, w2, h_relu, difference = self.gemm, self.w2, self.h_relu, self.difference
+        # Forward pass
+        self._hidden()
+        np.maximum(self.h, self.zeros, out=h_relu)
+        np.copyto(difference, self.y)
+        gemm(1.0, h_relu, w2, -1.0, difference, 0, 0, 1)  # y_pred − y
+        # Loss
+        self._keep(self.dot(self.flat_difference, self.flat_difference))
+        # Backward pass
+        gemm(1.0, difference, w2, 0.0, self.grad_h, 0, 1, 1)
+        # (all bits are set where h ≥ 0, none where h < 0)
+        np.right_shift(self.h_bits, self.sign_bit, out=self.active)
+        np.invert(self.active, out=self.active)
+        np.bitwise_and(self.grad_h_bits, self.active, out=self.grad_h_bits)
+        # Weight update
+        gemm(-self.rate, h_relu, difference, 1.0, w2, 1, 0, 1)
+        self._update()
+
+
+class Gram(Fused):
+    """The dual form (see `dual`): the hidden layer from the sums S, and no w1."""
+
+    constants = staticmethod(dual.constants)
+    start = staticmethod(dual.start)
+    weights = staticmethod(dual.weights)
+
+    def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
+        self._own(config, problem, steps)
+        self.K, self.h_start = problem.constants["K"], problem.constants["h"]
+        self.S, self.w2 = state["S"].copy("F"), state["w2"].copy("F")
+        self.flat_S, self.flat_grad_h = self.S.ravel("K"), self.grad_h.ravel("K")
+
+    def state(self) -> State:
+        return {"S": self.S, "w2": self.w2}
+
+    def _hidden(self) -> None:
+        """h = h_start − K·S."""
+        np.copyto(self.h, self.h_start)
+        self.gemm(-1.0, self.K, self.S, 1.0, self.h, 0, 0, 1)
+
+    def _update(self) -> None:
+        """S += learning_rate · grad_h, where grad_h lacks its factor 2."""
+        self.axpy(self.flat_grad_h, self.flat_S, a=self.rate)

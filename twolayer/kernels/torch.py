@@ -12,26 +12,35 @@ import torch
 from numpy.typing import NDArray
 
 from twolayer.config import Config
-from twolayer.kernels import State
+from twolayer.kernels import State, dual
 from twolayer.problem import Problem
 
 Array = NDArray[Any]
 
 
-class _OnADevice:
-    """What PyTorch kernels whose state is the weights share."""
+class Tutorial:
+    """A new tensor each line, as the tutorial's tensor version writes it."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
-        self.device = torch.device(config.device)
-        self.x, self.y = self._copy(problem.x), self._copy(problem.y)
+        self._own(config, problem, steps)
+        self.x = self._copy(problem.x)
         self.w1, self.w2 = self._copy(state["w1"]), self._copy(state["w2"])
+
+    def _own(self, config: Config, problem: Problem, steps: int) -> None:
+        """What every kernel here keeps."""
+        self.device = torch.device(config.device)
+        self.y = self._copy(problem.y)
         self.learning_rate = config.learning_rate
-        self._losses = torch.empty(steps, dtype=self.x.dtype, device=self.device)
+        self._losses = torch.empty(steps, dtype=self.y.dtype, device=self.device)
         self._done = 0
 
     def _copy(self, array: Array) -> torch.Tensor:
         """A copy on the device: copies from the host."""
         return torch.tensor(array, device=self.device)
+
+    @staticmethod
+    def constants(problem: Problem) -> State:
+        return {}
 
     @staticmethod
     def start(problem: Problem) -> State:
@@ -55,27 +64,21 @@ class _OnADevice:
         if self.device.type != "cpu":
             torch.accelerator.synchronize(self.device)
 
-    def _keep(self, loss: torch.Tensor) -> None:
-        self._losses[self._done] = loss  # stays on the device: .item() would wait for it
-        self._done += 1
-
     def losses(self) -> NDArray[np.float64]:
         return self._losses[: self._done].cpu().numpy().astype(np.float64)  # copies to the host
 
     def state(self) -> State:
         return {"w1": self.w1.cpu().numpy(), "w2": self.w2.cpu().numpy()}  # copies to the host
 
-
-class Tutorial(_OnADevice):
-    """A new tensor each line, as the tutorial's tensor version writes it."""
-
     def step(self) -> None:
         x, y, w1, w2 = self.x, self.y, self.w1, self.w2
-        # Forward pass: predicted y, and the loss
+        # Forward pass: predicted y
         h = x.mm(w1)
         h_relu = h.clamp(min=0)
         y_pred = h_relu.mm(w2)
-        self._keep((y_pred - y).pow(2).sum())
+        # Loss; it stays on the device, for .item() would wait for it
+        self._losses[self._done] = (y_pred - y).pow(2).sum()
+        self._done += 1
         # Backward pass: the gradients of the loss with respect to w1 and w2
         grad_y_pred = 2.0 * (y_pred - y)
         grad_w2 = h_relu.t().mm(grad_y_pred)
@@ -88,30 +91,73 @@ class Tutorial(_OnADevice):
         w2 -= self.learning_rate * grad_w2
 
 
-class Fused(_OnADevice):
-    """The same arithmetic in tensors that are made once, the updates folded into the products."""
+class Fused(Tutorial):
+    """The same arithmetic in tensors that are made once, sums and updates folded into the products.
+
+    The factor 2 of grad_y_pred goes into the learning rate, which is exact.
+    """
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         super().__init__(config, problem, state, steps)
-        like: dict[str, Any] = {"dtype": self.x.dtype, "device": self.device}
-        self.h = torch.empty(config.N, config.H, **like)
-        self.grad_h = torch.empty(config.N, config.H, **like)
-        self.inactive = torch.empty(config.N, config.H, dtype=torch.bool, device=self.device)
-        self.difference = torch.empty(config.N, config.D_out, **like)
-        self.squares = torch.empty(config.N, config.D_out, **like)
         self.x_T = self.x.t()
 
+    def _own(self, config: Config, problem: Problem, steps: int) -> None:
+        super()._own(config, problem, steps)
+        self.h = torch.empty(config.N, config.H, dtype=self.y.dtype, device=self.device)
+        self.h_relu, self.grad_h = torch.empty_like(self.h), torch.empty_like(self.h)
+        self.inactive = torch.empty_like(self.h, dtype=torch.bool)
+        self.h_relu_T = self.h_relu.t()
+        self.difference = torch.empty_like(self.y)
+        self.flat_difference = self.difference.view(-1)
+        self.rate = 2 * config.learning_rate
+        self._places = self._losses.unbind()
+
+    def _hidden(self) -> None:
+        """h = x·w1."""
+        torch.mm(self.x, self.w1, out=self.h)
+
+    def _update(self) -> None:
+        """w1 −= learning_rate · xᵀ·grad_h, where grad_h lacks its factor 2."""
+        self.w1.addmm_(self.x_T, self.grad_h, alpha=-self.rate)
+
     def step(self) -> None:
-        h, grad_h, difference, w2 = self.h, self.grad_h, self.difference, self.w2
-        torch.mm(self.x, self.w1, out=h)
-        torch.lt(h, 0, out=self.inactive)
-        h.clamp_(min=0)  # from here on h_relu
-        torch.mm(h, w2, out=difference)
-        difference.sub_(self.y)
-        torch.mul(difference, difference, out=self.squares)
-        self._keep(self.squares.sum())
-        difference.mul_(2.0)  # grad_y_pred
+        h_relu, grad_h, difference, w2 = self.h_relu, self.grad_h, self.difference, self.w2
+        # Forward pass
+        self._hidden()
+        torch.clamp(self.h, min=0, out=h_relu)
+        torch.addmm(self.y, h_relu, w2, beta=-1, out=difference)  # y_pred − y
+        # Loss
+        torch.dot(self.flat_difference, self.flat_difference, out=self._places[self._done])
+        self._done += 1
+        # Backward pass
         torch.mm(difference, w2.t(), out=grad_h)
+        torch.lt(self.h, 0, out=self.inactive)
         grad_h.masked_fill_(self.inactive, 0.0)
-        w2.addmm_(h.t(), difference, alpha=-self.learning_rate)
-        self.w1.addmm_(self.x_T, grad_h, alpha=-self.learning_rate)
+        # Weight update
+        w2.addmm_(self.h_relu_T, difference, alpha=-self.rate)
+        self._update()
+
+
+class Gram(Fused):
+    """The dual form (see `dual`): the hidden layer from the sums S, and no w1."""
+
+    constants = staticmethod(dual.constants)
+    start = staticmethod(dual.start)
+    weights = staticmethod(dual.weights)
+
+    def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
+        self._own(config, problem, steps)
+        constants = problem.constants
+        self.K, self.h_start = self._copy(constants["K"]), self._copy(constants["h"])
+        self.S, self.w2 = self._copy(state["S"]), self._copy(state["w2"])
+
+    def state(self) -> State:
+        return {"S": self.S.cpu().numpy(), "w2": self.w2.cpu().numpy()}  # copies to the host
+
+    def _hidden(self) -> None:
+        """h = h_start − K·S."""
+        torch.addmm(self.h_start, self.K, self.S, alpha=-1, out=self.h)
+
+    def _update(self) -> None:
+        """S += learning_rate · grad_h, where grad_h lacks its factor 2."""
+        self.S.add_(self.grad_h, alpha=self.rate)
