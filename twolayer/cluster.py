@@ -60,11 +60,17 @@ class EmbeddedCluster:
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl+C in a terminal is for the web process alone
         )
+        assert process.stdin is not None
         assert process.stdout is not None
-        line = await process.stdout.readline()
-        if not line:
-            raise OSError(f"the embedded cluster did not start (exit status {await process.wait()})")
-        return cls(process, json.loads(line)["address"])
+        try:
+            line = await process.stdout.readline()
+            if not line:
+                raise OSError("the embedded cluster did not start")
+            return cls(process, json.loads(line)["address"])
+        except BaseException:
+            process.stdin.close()  # not wanted any more: it ends when it reads this
+            await process.wait()
+            raise
 
     async def stop(self) -> None:
         """Close its standard input and wait for its end; kill it if that takes over 10 s."""

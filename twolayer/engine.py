@@ -16,14 +16,13 @@ import logging
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import Future as ThreadFuture
 from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 import numpy as np
 from distributed import Client, KilledWorker, wait
-from distributed.client import FutureCancelledError
+from distributed.client import FutureCancelledError, FuturesCancelledError
 from distributed.comm import CommClosedError
 
 from twolayer import capabilities, training
@@ -31,7 +30,7 @@ from twolayer.capabilities import Capabilities
 from twolayer.cluster import EmbeddedCluster
 from twolayer.config import Config
 from twolayer.messages import Message, MessageError
-from twolayer.problem import Problem, make_problem
+from twolayer.problem import Problem
 from twolayer.run import Run
 from twolayer.settings import MB, Settings
 from twolayer.training import ASSUMED_FLOPS_PER_SECOND, Chunk, Pace
@@ -46,7 +45,7 @@ GRACE_SECONDS = 30.0
 RECOVERIES_WITHOUT_PROGRESS = 2
 PROBE_SECONDS = 0.5
 
-LOST = (KilledWorker, FutureCancelledError, CommClosedError, OSError, TimeoutError)
+LOST = (KilledWorker, FutureCancelledError, FuturesCancelledError, CommClosedError, OSError, TimeoutError)
 """What a run sees when a part of the cluster is gone."""
 
 
@@ -98,10 +97,13 @@ class Engine:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
         self._thread.start()
-        self._background: ThreadFuture[None] = self._spawn(self._warm())
+        self._background: set[asyncio.Task[None]] = set()
+        self._soon(self._in_background, self._warm())
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> ThreadFuture[Any]:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+    def _in_background(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _soon(self, function: Callable[..., Any], *arguments: Any) -> None:
         if not self._loop.is_closed():
@@ -116,7 +118,7 @@ class Engine:
         `Capabilities.require` raises for one that its workers cannot do.
         """
         self._check_limits(config)
-        if self.capabilities is not None:
+        if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
         run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, viewer)
         self.live[run.name] = run
@@ -140,7 +142,7 @@ class Engine:
         """Stop all runs, the connection and the embedded cluster, and wait for their end."""
         if self._loop.is_closed():
             return
-        self._spawn(self._shut_down()).result(timeout=30)
+        asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(timeout=30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
@@ -189,7 +191,14 @@ class Engine:
     def _begin(self, run: Run) -> None:
         if run.viewer is not None and run.viewer not in self._viewers:
             self._viewers[run.viewer] = None
-        self._tasks[run.name] = self._loop.create_task(self._live(run))
+        task = self._tasks[run.name] = self._loop.create_task(self._live(run))
+        task.add_done_callback(lambda _: self._ended(run))
+
+    def _ended(self, run: Run) -> None:
+        """Forget a run. It may have been cancelled before its coroutine began."""
+        run.end("stopped")
+        self.live.pop(run.name, None)
+        self._tasks.pop(run.name, None)
 
     def _cancel(self, name: str) -> None:
         task = self._tasks.get(name)
@@ -200,16 +209,11 @@ class Engine:
         try:
             async with self._room.held(run.config.run_bytes):
                 await self._complete(run)
-        except asyncio.CancelledError:
-            run.end("stopped")
         except MessageError as error:
             run.end("failed", error.message)
         except Exception as error:  # a run's failure is shown to its owner; the engine goes on
             LOG.exception("run %s failed", run.name)
             run.end("failed", Message.of("The run failed: {error}", error=type(error).__name__))
-        finally:
-            self.live.pop(run.name, None)
-            self._tasks.pop(run.name, None)
 
     async def _complete(self, run: Run) -> None:
         """Go on from checkpoint to checkpoint, and over whatever is lost, until the run has ended."""
@@ -222,10 +226,9 @@ class Engine:
             try:
                 client = await self._connected()
                 if problem is None:
-                    if self.capabilities is not None:
-                        self.capabilities.require(run.config)
+                    await self._require(run.config)
                     problem = client.submit(
-                        make_problem, run.config, key=self._key("problem", run), pure=False
+                        training.prepare, run.config, key=self._key("problem", run), pure=False
                     )
                 checkpoint = await self._chain(client, run, problem, checkpoint, pace)
                 recoveries = 0
@@ -248,14 +251,14 @@ class Engine:
     ) -> Chunk | None:
         """One chain of tasks from `checkpoint`: returns the next one, or None if the run has ended."""
         config = run.config
-        last: Any = checkpoint
-        planned = 0 if checkpoint is None else checkpoint.step
+        last: Any = checkpoint  # what the next chunk goes on from: a value, later a future
+        begun = planned = 0 if checkpoint is None else checkpoint.step
         flight: deque[tuple[Any, Any]] = deque()
-        due = monotonic() + self._checkpoint_interval(config)
         if run.state == "queued":
             with client.as_current():
                 await wait([problem])
             run.begin()
+        due = monotonic() + self._checkpoint_interval(config)
         while True:
             while len(flight) < IN_FLIGHT and planned < config.steps and monotonic() < due:
                 steps = pace.next(config.steps - planned)
@@ -275,6 +278,8 @@ class Engine:
             if run.seconds > self.settings.max_seconds:
                 run.end("stopped", self._too_long())
                 return None
+        if planned == begun:
+            return checkpoint  # nothing was submitted in time
         reached: Chunk = await last
         return replace(reached, losses=np.empty(0), laps=np.empty((0, 2)))
 
@@ -302,6 +307,7 @@ class Engine:
             try:
                 self._client = await self._connect()
                 self.trouble = None
+                self._in_background(self._ask(self._client))
             except MessageError as error:
                 self.trouble = error.message
                 raise
@@ -348,17 +354,27 @@ class Engine:
         self.capabilities = there
 
     async def _warm(self) -> None:
-        """Start the cluster, and ask until it is known what its workers can do."""
+        """Start the cluster before the first run asks for it."""
         with contextlib.suppress(MessageError):
-            client = await self._connected()
-            while self.capabilities is None or not self.capabilities.complete:
-                await asyncio.sleep(PROBE_SECONDS)
-                with contextlib.suppress(*LOST):
-                    self.capabilities = await client.submit(capabilities.probe, pure=False)
+            await self._connected()
+
+    async def _ask(self, client: Client) -> None:
+        """Ask a new cluster until it is known what its workers can do."""
+        while not (self.capabilities and self.capabilities.complete):
+            await asyncio.sleep(PROBE_SECONDS)
+            if self._client is not client:
+                return  # another one has taken its place, and is asked
+            with contextlib.suppress(*LOST):
+                self.capabilities = await self._client.submit(capabilities.probe, pure=False)
+
+    async def _require(self, config: Config) -> None:
+        """Raise if the workers cannot do this; wait until their devices are known if it wants one."""
+        while self.capabilities is None or (config.device != "cpu" and not self.capabilities.complete):
+            await asyncio.sleep(PROBE_SECONDS / 5)
+        self.capabilities.require(config)
 
     async def _shut_down(self) -> None:
-        self._background.cancel()
-        tasks = list(self._tasks.values())
+        tasks = [*self._background, *self._tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -392,31 +408,24 @@ class _Room:
 
     def __init__(self, size: int) -> None:
         self._free = size
-        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: list[object] = []
+        self._changed = asyncio.Condition()
 
     @contextlib.asynccontextmanager
     async def held(self, size: int) -> AsyncIterator[None]:
         """Wait for `size` bytes and hold them. Sizes beyond all there is must be refused before."""
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append((size, turn))
-        self._admit()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._free += size
-            else:
-                self._queue.remove((size, turn))
-            self._admit()
-            raise
+        ticket = object()
+        self._waiting.append(ticket)
+        async with self._changed:
+            try:
+                await self._changed.wait_for(lambda: self._waiting[0] is ticket and size <= self._free)
+                self._free -= size
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
         try:
             yield
         finally:
             self._free += size
-            self._admit()
-
-    def _admit(self) -> None:
-        while self._queue and self._queue[0][0] <= self._free:
-            size, turn = self._queue.popleft()
-            self._free -= size
-            turn.set_result(None)
+            async with self._changed:
+                self._changed.notify_all()

@@ -1,0 +1,66 @@
+"""What all tests share: the combinations that exist, read from the project's own tables, and waiting."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twolayer.config import FIELDS, METHODS
+from twolayer.kernels import KERNELS
+
+ROOT = Path(__file__).parent.parent
+BACKENDS = FIELDS["backend"].options
+
+
+@pytest.fixture(params=[pair for pair in KERNELS if pair[1] in METHODS], ids="-".join)
+def kernel(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Each backend × method that there is, as fields of a Config."""
+    return dict(zip(("backend", "method"), request.param, strict=True))
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each backend."""
+    return request.param
+
+
+@pytest.fixture(params=FIELDS["dtype"].options)
+def dtype(request: pytest.FixtureRequest) -> str:
+    """Each dtype."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., None]:
+    """A function that waits for a condition and fails when it does not come true in time."""
+
+    def wait(condition: Callable[[], Any], timeout: float = 40) -> None:
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, f"did not come true within {timeout} s"
+            time.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A function that runs Python with some arguments in the checkout, to its end."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,85 @@
+"""Real engines on real clusters, and ways to look at them from outside."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from twolayer import Config
+from twolayer.engine import Engine
+from twolayer.settings import Settings
+
+TINY: dict[str, Any] = {"N": 3, "D_in": 4, "H": 5, "D_out": 2, "learning_rate": 1e-3}
+"""A run of some 10 µs a step: its length is set by `steps` alone."""
+
+
+def settings(**values: Any) -> Settings:
+    """The settings of a small server."""
+    return Settings(**{"scheduler": None, "workers": 1, "memory_mb": 256, "max_seconds": 600, **values})
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended (one that nobody has waited for yet counts as ended)."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def cluster_of(engine: Engine) -> psutil.Process:
+    """The process of an engine's embedded cluster."""
+    return psutil.Process(engine._cluster.process.pid)
+
+
+def workers_of(cluster: psutil.Process) -> list[psutil.Process]:
+    """The worker processes of an embedded cluster."""
+    return [p for p in cluster.children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
+
+
+def tasks_on_scheduler(engine: Engine) -> int:
+    """How many tasks the scheduler of an engine knows."""
+
+    def count(dask_scheduler: Any) -> int:
+        return len(dask_scheduler.tasks)
+
+    async def ask() -> int:
+        return await engine._client.run_on_scheduler(count)
+
+    return asyncio.run_coroutine_threadsafe(ask(), engine._loop).result(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def new_engine(wait_until: Callable[..., None]) -> Iterator[Callable[..., Engine]]:
+    """A function that makes an engine and waits until it is up. They are closed at the end."""
+    engines = []
+
+    def make(*, ready: bool = True, **values: Any) -> Engine:
+        engine = Engine(settings(**values))
+        engines.append(engine)
+        if ready:
+            wait_until(lambda: engine.capabilities is not None)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture(scope="session")
+def engine(new_engine: Callable[..., Engine]) -> Engine:
+    """One engine for all tests that leave it as they found it."""
+    return new_engine()
+
+
+@pytest.fixture(scope="session")
+def finished(wait_until: Callable[..., None]) -> Callable[..., Any]:
+    """A function that submits a Config and waits for its end."""
+
+    def run(engine: Engine, config: Config, **options: Any) -> Any:
+        submitted = engine.submit(config, **options)
+        wait_until(lambda: submitted.over)
+        return submitted
+
+    return run

@@ -1,0 +1,63 @@
+"""A scheduler that was there before, and one that cannot be used."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+from numpy.testing import assert_array_equal
+
+import twolayer.engine
+from tests.conftest import ROOT
+from tests.engine.conftest import TINY
+from twolayer import Config, capabilities, fit
+
+
+@pytest.fixture(scope="module")
+def address():
+    """The address of a scheduler that somebody else started."""
+    command = [sys.executable, "-m", "twolayer.cluster", "--workers=1", f"--memory-limit={2**30}"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield json.loads(process.stdout.readline())["address"]
+        process.stdin.close()
+        process.wait(timeout=30)
+
+
+def test_runs_go_to_the_cluster_of_the_settings_and_leave_it_running(new_engine, finished, address):
+    config = Config(**TINY, steps=2000)
+    for _ in range(2):
+        engine = new_engine(scheduler=address)
+        run = finished(engine, config)
+        assert run.state == "finished"
+        assert_array_equal(run.losses, fit(config).losses)
+        assert engine._cluster is None
+        engine.close()
+
+
+def test_a_cluster_with_other_code_is_refused_in_words(
+    new_engine, finished, address, monkeypatch, wait_until
+):
+    monkeypatch.setattr(capabilities, "code_digest", lambda: "another")
+    engine = new_engine(scheduler=address, ready=False)
+    wait_until(lambda: engine.trouble is not None)
+    run = finished(engine, Config(**TINY))
+    assert run.state == "failed"
+    for message in (run.message, engine.trouble):
+        assert "another version" in str(message)
+        assert address in str(message)
+    assert run.step == 0
+    engine.close()
+
+
+def test_a_cluster_that_is_not_there_is_said_in_words(new_engine, finished, monkeypatch):
+    patient = twolayer.engine.Client
+    monkeypatch.setattr(twolayer.engine, "Client", lambda *a, **k: patient(*a, **{**k, "timeout": 1}))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        engine = new_engine(scheduler=f"tcp://127.0.0.1:{nobody.getsockname()[1]}", ready=False)
+        run = finished(engine, Config(**TINY))
+        assert run.state == "failed"
+        assert "cannot be reached" in str(run.message)
+        assert "cannot be reached" in str(engine.trouble)
+        engine.close()

@@ -1,0 +1,61 @@
+"""A run ends some time after its last viewer has gone."""
+
+import pytest
+
+import twolayer.engine
+from tests.engine.conftest import TINY
+from twolayer import Config
+
+LONG = Config(**TINY, steps=1_500_000)
+
+
+@pytest.fixture
+def grace(monkeypatch) -> None:
+    monkeypatch.setattr(twolayer.engine, "GRACE_SECONDS", 0.3)
+
+
+@pytest.mark.usefixtures("grace")
+def test_the_runs_of_a_viewer_who_left_stop_and_others_go_on(engine, wait_until):
+    engine.arrived("a")
+    gone, other, nobodys = (engine.submit(LONG, viewer) for viewer in ("a", "b", None))
+    wait_until(lambda: gone.step and other.step and nobodys.step)
+    engine.left("a")
+    wait_until(lambda: gone.over)
+    step = other.step
+    wait_until(lambda: other.step > step)
+    assert (gone.state, other.state, nobodys.state) == ("stopped", "running", "running")
+    assert gone.step > 0
+    for run in (other, nobodys):
+        engine.stop(run)
+    wait_until(lambda: all(run.name not in engine.live for run in (gone, other, nobodys)))
+
+
+@pytest.mark.usefixtures("grace")
+def test_a_viewer_who_comes_back_in_time_keeps_the_run(engine, wait_until):
+    engine.arrived("back")
+    engine.arrived("gone")
+    kept, stopped = engine.submit(LONG, "back"), engine.submit(LONG, "gone")
+    engine.left("back")
+    engine.left("gone")  # later than the other: when this one's time is up, the other's is too
+    engine.arrived("back")
+    wait_until(lambda: stopped.over)
+    step = kept.step
+    wait_until(lambda: kept.step > step)
+    assert kept.state == "running"
+    engine.left("back")
+    wait_until(lambda: kept.over)
+    assert kept.state == "stopped"
+
+
+@pytest.mark.usefixtures("grace")
+def test_both_runs_of_a_viewer_stop_even_one_that_waits_for_memory(new_engine, wait_until):
+    wide = {"N": 1, "D_in": 100_000, "H": 20, "D_out": 1, "dtype": "float64", "learning_rate": 1e-12}
+    engine = new_engine(memory_mb=Config(**wide).run_bytes * 3 // 2 >> 20)
+    runs = [engine.submit(Config(**wide, steps=5000, seed=seed), "a") for seed in range(2)]
+    wait_until(lambda: runs[0].state == "running")
+    engine.left("a")
+    wait_until(lambda: all(run.over for run in runs))
+    after = engine.submit(Config(**wide, steps=3))
+    wait_until(lambda: after.over)
+    assert after.state == "finished"
+    engine.close()

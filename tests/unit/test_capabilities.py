@@ -1,0 +1,131 @@
+"""What a machine has, and what it refuses."""
+
+import dataclasses
+import json
+import pickle
+from importlib.metadata import version
+
+import pytest
+
+from twolayer import Config, ConfigError, capabilities
+from twolayer.capabilities import Capabilities, probe
+from twolayer.kernels import UnavailableError
+from twolayer.messages import Message
+
+MB = 1 << 20
+
+
+@pytest.fixture
+def machine() -> Capabilities:
+    """A machine with 4 cores, 100 MB and one graphics card."""
+    return Capabilities(
+        processor="some",
+        cores=4,
+        memory_bytes=100 * MB,
+        blas="openblas",
+        versions=(),
+        devices=(("numpy", ("cpu",)), ("torch", ("cpu", "cuda:0"))),
+        missing=(),
+        complete=True,
+        code="0",
+    )
+
+
+def refusal(machine: Capabilities, **values: object) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        machine.require(Config(**values))
+    return caught.value
+
+
+def test_what_is_there_is_allowed(machine, kernel):
+    machine.require(Config(**kernel, threads=4))
+    machine.require(Config(backend="torch", device="cuda:0"))
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "mps"])
+def test_an_absent_device_is_refused_with_those_there_are(machine, device):
+    error = refusal(machine, backend="torch", device=device)
+    assert (error.field, error.got) == ("device", device)
+    assert "cpu, cuda:0" in str(error)
+
+
+def test_more_threads_than_cores_are_refused(machine):
+    error = refusal(machine, threads=5)
+    assert (error.field, error.got) == ("threads", 5)
+    assert "at most 4" in str(error)
+
+
+@pytest.mark.parametrize("name", ["N", "D_in", "H", "D_out", "steps"])
+def test_too_much_memory_is_refused_at_the_largest_field(machine, name):
+    others = {"N": 64, "D_in": 64, "H": 64, "D_out": 64, "steps": 64}
+    value = 5_000_000 if name == "steps" else 100_000
+    error = refusal(machine, **{**others, name: value})
+    assert (error.field, error.got) == (name, value)
+    assert "100" in str(error)
+
+
+def test_a_missing_backend_is_refused_with_the_reason(machine):
+    why = Message.of("torch is not here")
+    lacking = dataclasses.replace(machine, devices=(("numpy", ("cpu",)),), missing=(("torch", why),))
+    with pytest.raises(UnavailableError, match="torch is not here"):
+        lacking.require(Config(backend="torch"))
+    lacking.require(Config(backend="numpy"))
+
+
+def test_this_process_knows_its_own_machine():
+    here = probe(load_torch=True)
+    assert here.cores >= 1
+    assert here.memory_bytes > 100 * MB
+    assert here.blas
+    assert here.processor
+    assert dict(here.devices)["numpy"] == ("cpu",)
+    assert dict(here.devices)["torch"][0] == "cpu"
+    assert {name: dict(here.versions)[name] for name in ("numpy", "torch")} == {
+        name: version(name) for name in ("numpy", "torch")
+    }
+    assert here.missing == ()
+    assert here.complete
+    assert here.code == capabilities.code_digest()
+    assert pickle.loads(pickle.dumps(here)) == here
+
+
+def test_a_probe_does_not_load_pytorch_unless_asked(python):
+    code = (
+        "import json, sys; from twolayer.capabilities import probe; p = probe();"
+        "print(json.dumps([p.complete, dict(p.devices)['torch'], 'torch' in sys.modules]))"
+    )
+    assert json.loads(python("-c", code).stdout) == [False, ["cpu"], False]
+
+
+def test_without_pytorch_it_is_missing_and_all_is_known(monkeypatch):
+    monkeypatch.setattr(capabilities, "why_missing", lambda _: Message.of("pip install torch"))
+    here = probe()
+    assert dict(here.missing) == {"torch": Message.of("pip install torch")}
+    assert "torch" not in dict(here.devices)
+    assert here.complete
+
+
+@pytest.mark.parametrize("error", [ImportError, OSError])
+def test_pytorch_that_does_not_load_is_missing(monkeypatch, error):
+    def broken() -> tuple[str, ...]:
+        raise error("libsomething.so")
+
+    monkeypatch.setattr(capabilities, "_torch_devices", broken)
+    here = probe(load_torch=True)
+    assert "torch is installed but does not load" in str(dict(here.missing)["torch"])
+    assert "torch" not in dict(here.devices)
+
+
+def test_a_small_numpy_run_asks_nothing(monkeypatch):
+    monkeypatch.setattr(capabilities, "probe", lambda **_: pytest.fail("asked"))
+    capabilities.require(Config())
+
+
+def test_the_digest_changes_with_the_library_and_not_with_the_dashboard(tmp_path, monkeypatch):
+    monkeypatch.setattr(capabilities, "PACKAGE", tmp_path)
+    (tmp_path / "dashboard").mkdir()
+    digests = []
+    for name, text in [("a.py", "1"), ("a.py", "2"), ("dashboard/b.py", "3"), ("c.txt", "4"), ("c.py", "5")]:
+        (tmp_path / name).write_text(text)
+        digests.append(capabilities.code_digest.__wrapped__())
+    assert digests[0] != digests[1] == digests[2] == digests[3] != digests[4]

@@ -1,0 +1,100 @@
+"""The command line, as a person and as a program uses it."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from twolayer import Config, fit
+from twolayer.config import FIELDS
+
+SMALL = {"N": 5, "D_in": 7, "H": 4, "D_out": 2, "learning_rate": 1e-3, "steps": 20, "seed": 3}
+
+
+def options(values: dict[str, object]) -> list[str]:
+    return [text for name, value in values.items() for text in (f"--{name}", str(value))]
+
+
+@pytest.fixture(scope="module")
+def train(python):
+    """A function that runs `python -m twolayer train`."""
+    return lambda *arguments: python("-m", "twolayer", "train", *arguments)
+
+
+def test_a_run_is_told_in_words_and_nothing_else(train):
+    ran = train(*options(SMALL))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    losses = fit(Config(**SMALL)).losses
+    for words in ("N=5", "learning_rate=0.001", f"{losses[0]:.6g}", f"{losses[-1]:.6g}", "µs", "20 steps"):
+        assert words in ran.stdout
+
+
+def test_json_holds_the_run_and_the_losses_of_fit(train, kernel):
+    values = {**kernel, **SMALL, "dtype": "float64"}
+    ran = train("--json", *options(values))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    result = json.loads(ran.stdout)
+    assert result["losses"] == fit(Config(**values)).losses.tolist()
+    assert result["config"] == asdict(Config(**values))
+    assert result["method"] == kernel["method"]
+    assert result["steps"] == 20
+    assert result["diverged_at"] is None
+    assert result["seconds"] > 0
+
+
+def test_a_diverged_run_is_told_with_its_step(train):
+    values = {"N": 13, "D_in": 5, "H": 11, "D_out": 2, "seed": 5, "learning_rate": 0.02}
+    expected = fit(Config(**values))
+    assert expected.diverged_at is not None
+    assert f"step {expected.diverged_at} " in train(*options(values)).stdout
+    result = json.loads(train("--json", *options(values)).stdout)
+    assert result["diverged_at"] == result["steps"] == len(result["losses"]) == expected.diverged_at
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["--N", "0"], "N"),
+        (["--N=-5"], "N"),
+        (["--learning_rate", "nan"], "learning_rate"),
+        (["--steps", "1e3"], "steps"),
+        (["--seed", "9" * 5000], "seed"),
+        (["--backend", "foo\nbar"], "backend"),
+        (["--device", "cuda:0"], "device"),
+        (["--backend", "torch", "--device", "cuda:98"], "device"),
+        (["--threads", "256"], "threads"),
+        (["--N", "100000", "--D_in", "100000", "--H", "100000"], "N"),
+        (["--H", b"\xff\xfe\n"], "H"),
+        (["--json", "--dtype", ""], "dtype"),
+        (["--unknown", "5"], "--unknown"),
+        (["--N"], "--N"),
+        (["stray"], "stray"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else ascii(value)[:40],
+)
+def test_what_is_wrong_is_said_in_one_line_with_status_2(train, arguments, field):
+    ran = train(*arguments)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert ran.stderr.count("\n") == 1
+    assert len(ran.stderr) < 400
+    assert ran.stderr.startswith("twolayer: ")
+    assert field in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_every_bad_field_is_named_in_that_line(train):
+    ran = train("--N", "0", "--H", "abc", "--learning_rate", "inf")
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1
+    for field in ("N: got '0'", "H: got 'abc'", "learning_rate: got 'inf'"):
+        assert field in ran.stderr
+
+
+def test_help_lists_every_field_with_what_it_takes(train):
+    ran = train("--help")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    flat = " ".join(ran.stdout.split())
+    for name, kind in FIELDS.items():
+        assert f"--{name} " in flat
+        assert str(kind.takes) in flat

@@ -1,0 +1,135 @@
+"""The table of kernels, what is missing, threads, and what a step allocates."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from threadpoolctl import threadpool_info
+
+from twolayer import Config, fit, kernels, training
+from twolayer.config import FIELDS, METHODS
+
+SMALL = {"N": 7, "D_in": 11, "H": 5, "D_out": 3, "learning_rate": 1e-4}
+
+
+def threads_of(backend: str) -> set[int]:
+    """How many threads the products of `backend` use now."""
+    if backend == "torch":
+        return {torch.get_num_threads()}
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+@pytest.fixture
+def fresh_registry():
+    """A registry that has loaded nothing yet."""
+    kernels.load.cache_clear()
+    yield
+    kernels.load.cache_clear()
+
+
+def test_every_backend_has_every_method():
+    expected = {
+        (backend, method) for backend in FIELDS["backend"].options for method in METHODS if method != "auto"
+    }
+    assert set(kernels.KERNELS) == expected
+
+
+def test_the_table_cannot_be_changed():
+    with pytest.raises(TypeError):
+        kernels.KERNELS["numpy", "other"] = "nowhere:Nothing"
+
+
+def test_each_kernel_loads_and_is_one_of_its_own(kernel):
+    loaded = kernels.load(**kernel)
+    assert f"{loaded.__module__}:{loaded.__name__}" == kernels.KERNELS[tuple(kernel.values())]
+    assert len({kernels.load(*pair) for pair in kernels.KERNELS}) == len(kernels.KERNELS)
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_a_missing_library_is_named_with_how_to_install_it(kernel, monkeypatch):
+    monkeypatch.setattr(kernels, "find_spec", lambda _: None)
+    with pytest.raises(kernels.UnavailableError, match=f"pip install {kernel['backend']}"):
+        kernels.load(**kernel)
+    assert f"pip install {kernel['backend']}" in str(kernels.why_missing(kernel["backend"]))
+
+
+@pytest.mark.usefixtures("fresh_registry")
+@pytest.mark.parametrize("error", [ImportError, OSError])
+def test_a_library_that_does_not_load_says_why(monkeypatch, error):
+    def broken(_: str) -> None:
+        raise error("libsomething.so: cannot open")
+
+    monkeypatch.setattr(kernels, "import_module", broken)
+    with pytest.raises(
+        kernels.UnavailableError, match=f"torch is installed but does not load: {error.__name__}"
+    ):
+        kernels.load("torch", "tutorial")
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_fit_refuses_a_backend_that_is_missing(monkeypatch):
+    monkeypatch.setattr("twolayer.kernels.find_spec", lambda _: None)
+    monkeypatch.setattr("twolayer.capabilities.why_missing", kernels.why_missing)
+    with pytest.raises(kernels.UnavailableError, match="pip install torch"):
+        fit(Config(backend="torch", **SMALL))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_threads_are_set_for_the_steps_and_restored(kernel, count, monkeypatch):
+    kernel_type, seen = kernels.load(**kernel), []
+    step = kernel_type.step
+
+    def watched(self: kernels.Kernel) -> None:
+        seen.append(threads_of(kernel["backend"]))
+        step(self)
+
+    monkeypatch.setattr(kernel_type, "step", watched)
+    config = Config(**kernel, **SMALL, threads=count)
+    problem = training.prepare(config)
+    before = threads_of(kernel["backend"])
+    training.advance(config, problem, training.start(config, problem), 3)
+    assert seen == [{count}] * 3
+    assert threads_of(kernel["backend"]) == before
+
+
+def test_threads_are_restored_after_an_error(kernel):
+    before = threads_of(kernel["backend"])
+    with pytest.raises(ZeroDivisionError), kernels.load(**kernel).threads(2):
+        raise ZeroDivisionError
+    assert threads_of(kernel["backend"]) == before
+
+
+def test_a_state_outlives_its_kernel_and_later_steps(kernel, dtype):
+    config = Config(**kernel, **SMALL, dtype=dtype)
+    problem = training.prepare(config)
+    start = kernels.load(**kernel).start(problem)
+    made = kernels.load(**kernel)(config, problem, start, 4)
+    made.step()
+    assert made.losses().dtype == np.float64
+    assert made.losses().shape == (1,)
+    assert all(array.dtype == dtype for array in made.state().values())
+    assert all(type(array) is np.ndarray for array in made.state().values())
+
+
+def growth_of_a_step(method: str, dtype: str) -> int:
+    """Bytes by which the traced memory peaks above its start in 20 steps of the NumPy kernel."""
+    config = Config(method=method, N=40, D_in=60, H=50, D_out=30, dtype=dtype, learning_rate=1e-6)
+    problem = training.prepare(config)
+    kernel = kernels.load("numpy", method)(config, problem, kernels.load("numpy", method).start(problem), 25)
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            kernel.step()
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(20):
+            kernel.step()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_fused_numpy_kernel_allocates_no_array_in_a_step(dtype):
+    assert growth_of_a_step("fused", dtype) < 1000  # the smallest array of this run has 1200 bytes
+    assert growth_of_a_step("tutorial", dtype) > 4000  # the measurement does see arrays

@@ -1,0 +1,139 @@
+"""Run and Series: what has been received, read while it grows."""
+
+from threading import Thread
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from twolayer import Config, training
+from twolayer.messages import Message
+from twolayer.run import LIVE, Run, Series
+from twolayer.training import Chunk
+
+CONFIG = Config(N=3, D_in=4, H=5, D_out=2, steps=100, learning_rate=1e-3)
+
+
+def chunk(first: int, end: int, lap: int = 4, diverged_at: int | None = None) -> Chunk:
+    """Steps `first` to `end`, whose losses are their numbers and whose steps took 1 ms each."""
+    counts = np.array([min(lap, end - step) for step in range(first, end, lap)], dtype=float)
+    laps = np.column_stack((counts, counts * 1e-3)) if len(counts) else np.empty((0, 2))
+    return Chunk(end, {}, np.arange(first, end, dtype=float), laps, diverged_at)
+
+
+def test_views_of_a_series_stay_valid_while_it_grows():
+    series, views = Series(2), []
+    for count in range(300):
+        series.extend(np.full((count % 3, 2), count))
+        views.append((series.view(), series.view().copy()))
+    for view, kept in views:
+        assert_array_equal(view, kept)
+    assert series.view().shape == (300, 2)
+    assert series.view().dtype == np.float64
+
+
+def test_a_view_is_read_only_and_the_series_goes_on():
+    series = Series()
+    series.extend(np.arange(3.0))
+    with pytest.raises(ValueError, match="read-only"):
+        series.view()[0] = 1
+    series.extend(np.arange(1000.0))
+    assert_array_equal(series.view(), [*range(3), *range(1000)])
+
+
+def test_a_reader_in_another_thread_sees_only_whole_prefixes():
+    series, wrong = Series(), []
+
+    def read() -> None:
+        while len(view := series.view()) < 30_000:
+            if not np.array_equal(view, np.arange(len(view))):
+                wrong.append(len(view))
+
+    reader = Thread(target=read)
+    reader.start()
+    for start in range(0, 30_000, 10):
+        series.extend(np.arange(start, start + 10, dtype=float))
+    reader.join(timeout=60)
+    assert not reader.is_alive()
+    assert wrong == []
+
+
+def test_a_run_begins_queued_and_empty():
+    run = Run("a", CONFIG)
+    assert (run.state, run.step, run.seconds, run.over, run.message) == ("queued", 0, 0.0, False, None)
+    assert run.losses.shape == (0,)
+    assert run.laps.shape == (0, 2)
+    run.begin()
+    assert run.state == "running"
+    assert not run.over
+
+
+def test_a_run_takes_in_chunks_until_its_last_step():
+    run = Run("a", CONFIG)
+    run.begin()
+    assert run.receive(chunk(0, 10))
+    assert (run.step, run.state) == (10, "running")
+    assert not run.receive(chunk(10, 100))
+    assert (run.step, run.state, run.over) == (100, "finished", True)
+    assert_array_equal(run.losses, np.arange(100))
+    assert run.seconds == pytest.approx(0.1)
+    assert run.laps[-1, 0] == 100
+    np.testing.assert_allclose(run.laps[:, 1], 1e-3)
+    assert (np.diff(run.laps[:, 0]) > 0).all()
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        [(0, 10), (0, 10), (10, 100)],
+        [(0, 40), (0, 10), (10, 25), (25, 60), (60, 100)],
+        [(0, 37), (36, 38), (38, 100)],
+        [(0, 50), (0, 100)],
+        [(0, 99), (4, 8), (8, 100)],
+    ],
+    ids=str,
+)
+def test_what_was_received_before_adds_nothing(cut):
+    run = Run("a", CONFIG)
+    for first, end in cut:
+        run.receive(chunk(first, end))
+    assert run.state == "finished"
+    assert_array_equal(run.losses, np.arange(100))
+    assert (np.diff(run.laps[:, 0]) > 0).all()
+    assert run.laps[-1, 0] == 100
+    assert run.seconds == pytest.approx(0.1, abs=0.004)
+
+
+def test_divergence_ends_a_run_with_its_step():
+    run = Run("a", CONFIG)
+    run.receive(chunk(0, 10))
+    assert not run.receive(chunk(10, 17, diverged_at=17))
+    assert (run.state, run.diverged_at, run.step, run.over) == ("diverged", 17, 17, True)
+
+
+def test_divergence_at_the_first_step_leaves_no_losses():
+    run = Run("a", CONFIG)
+    assert not run.receive(chunk(0, 0, diverged_at=0))
+    assert (run.state, run.diverged_at, run.step) == ("diverged", 0, 0)
+
+
+@pytest.mark.parametrize("state", ["finished", "diverged", "stopped", "failed"])
+def test_an_end_is_final(state):
+    run, message = Run("a", CONFIG), Message.of("the first")
+    run.receive(chunk(0, 10))
+    run.end(state, message)
+    run.begin()
+    run.end("failed", Message.of("the second"))
+    assert not run.receive(chunk(10, 20))
+    assert (run.state, run.message, run.step) == (state, message, 10)
+    assert state not in LIVE
+
+
+def test_real_chunks_give_the_losses_of_the_training(kernel):
+    config = Config(**kernel, N=3, D_in=4, H=5, D_out=2, steps=100, learning_rate=1e-3)
+    run, problem = Run("a", config), training.prepare(config)
+    last = training.start(config, problem)
+    while run.receive(last):
+        last = training.advance(config, problem, last, min(33, 100 - last.step))
+    assert_array_equal(run.losses, training.fit(config).losses)
+    assert run.laps[-1, 0] == 100
