@@ -64,13 +64,17 @@ if refusal is not None:
     st.error(say(_, refusal))
 
 
-@st.fragment(run_every=server.redraw_seconds() if is_live else None)
+interval = server.redraw_seconds() if is_live else None
+
+
+@st.fragment(run_every=interval)
 def watch() -> None:
-    """The run as it is now; when it has ended, the whole page once more, without the timer."""
+    """The run as it is now. When it has ended, or when so many others have come that the redraws must
+    be fewer, the whole page once more: the timer is declared there."""
     current: Run | None = st.session_state.get("run")
     over = current is None or current.over
     live.show(_, current)
-    if is_live and over:
+    if interval is not None and (over or server.redraw_seconds() > 2 * interval):
         st.rerun()
 
 

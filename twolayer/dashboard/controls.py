@@ -6,7 +6,7 @@ import streamlit as st
 from babel.numbers import format_compact_decimal
 from dask.utils import format_bytes
 
-from twolayer.config import DEFAULTS, FIELDS, METHODS, Choice, Config, ConfigError, Real, Whole
+from twolayer.config import DEFAULTS, FIELDS, Choice, Config, ConfigError, Real, Whole
 from twolayer.dashboard import frame, server
 from twolayer.dashboard.translations import Translate, say
 from twolayer.messages import N_
@@ -14,7 +14,12 @@ from twolayer.messages import N_
 RATES = [float(f"{mantissa}e{exponent}") for exponent in range(-10, 1) for mantissa in (1, 2, 5)]
 """The stops of the logarithmic learning-rate slider."""
 
-METHOD_NAMES = {"tutorial": N_("As in the tutorial"), "fused": N_("Fused: arrays are reused")}
+METHOD_NAMES = {
+    "tutorial": N_("As in the tutorial"),
+    "fused": N_("Fused: arrays are reused"),
+    "gram": N_("Gram: the dual form"),
+    "auto": N_("Auto: the cheapest"),
+}
 
 
 def draw(_: Translate) -> Config | None:
@@ -113,7 +118,6 @@ def _compute(_: Translate) -> None:
         key="device",
         help=_("The devices that the computing processes of this server have."),
     )
-    assert METHOD_NAMES.keys() == METHODS.keys()
     st.selectbox(
         _("Method"),
         _options("method"),

@@ -33,7 +33,8 @@ function themed(layout, style) {
 
 const newest = new WeakMap();
 
-export default function ({ data, parentElement }) {
+export default function ({ data: bytes, parentElement }) {
+  const data = JSON.parse(new TextDecoder().decode(bytes));
   const host = parentElement.querySelector(".plot");
   host.style.height = `${data.height}px`;
   host.setAttribute("aria-label", data.alt);

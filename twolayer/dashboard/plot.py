@@ -6,6 +6,7 @@ app at start and served from there.
 """
 
 import base64
+import json
 import logging
 import os
 import tempfile
@@ -85,4 +86,5 @@ def draw(traces: list[dict[str, Any]], layout: dict[str, Any], *, key: str, alt:
             st.plotly_chart(figure, key=f"{key}_plot", alt=alt)
         else:
             data = {"library": address, "traces": traces, "layout": layout, "height": HEIGHT, "alt": alt}
-            _component(key=f"{key}_plot", data=data, height=HEIGHT)
+            # As bytes: Streamlit looks through a dictionary for data frames, which takes longer than all else
+            _component(key=f"{key}_plot", data=json.dumps(data).encode(), height=HEIGHT)
