@@ -1,0 +1,63 @@
+"""Many runs at once are the runs one by one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from twolayer import Config, ConfigError, batch, fit
+from twolayer.batch import fit_many
+
+SMALL = Config(method="gram", N=7, D_in=11, H=5, D_out=3, steps=60)
+TOLERANCE = {"float64": 1e-9, "float32": 1e-2}
+
+
+def assert_same(config: Config, rates: list[float], seeds: list[int]) -> None:
+    configs = [replace(config, learning_rate=rate, seed=seed) for seed in seeds for rate in rates]
+    outcomes = fit_many(configs)
+    assert [outcome.config for outcome in outcomes] == configs
+    for outcome in outcomes:
+        alone = fit(outcome.config)
+        assert (outcome.diverged_at is None) == (alone.diverged_at is None)
+        count = min(len(outcome.losses), len(alone.losses))
+        assert abs(len(outcome.losses) - len(alone.losses)) <= 1
+        seen = alone.losses[:count] > 1e-4 * alone.losses[0]
+        if alone.diverged_at is None:
+            assert_allclose(
+                outcome.losses[:count][seen], alone.losses[:count][seen], rtol=TOLERANCE[config.dtype]
+            )
+
+
+@pytest.mark.parametrize("seeds", [[3], [3, 4, 3]], ids=["one seed", "several seeds"])
+def test_a_batch_gives_the_losses_of_separate_runs(dtype, seeds):
+    assert_same(replace(SMALL, dtype=dtype), [1e-4, 1e-3, 3e-4, 5e-3], seeds)
+
+
+def test_runs_that_diverge_leave_the_others_alone(dtype):
+    assert_same(replace(SMALL, dtype=dtype, H=20, D_in=30), [1e-4, 1e3, 1e-3, 1e2, 1e1], [1])
+
+
+def test_blocks_of_any_size_give_the_same(monkeypatch):
+    configs = [replace(SMALL, learning_rate=rate) for rate in np.geomspace(1e-5, 1e-3, 9)]
+    expected = [outcome.losses for outcome in fit_many(configs)]
+    monkeypatch.setattr(batch, "BLOCK_BYTES", 1)
+    for outcome, losses in zip(fit_many(configs), expected, strict=True):
+        assert_allclose(outcome.losses, losses, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config", [replace(SMALL, method="tutorial"), replace(SMALL, backend="torch")], ids=str
+)
+def test_other_methods_and_backends_run_one_by_one(config):
+    assert_same(config, [1e-4, 1e-3], [0])
+
+
+def test_runs_that_differ_in_more_are_refused():
+    with pytest.raises(ConfigError) as caught:
+        fit_many([SMALL, replace(SMALL, H=6)])
+    assert caught.value.field == "H"
+
+
+def test_no_runs_are_no_outcomes():
+    assert fit_many([]) == []

@@ -1,0 +1,173 @@
+"""Many runs at once: runs that differ only in learning rate or seed, as one batched computation.
+
+A scan of learning rates is many small runs, whose steps cost more in calls than in arithmetic. Here one
+step of a whole block of runs is a few calls: stacked products (R, N, N)·(R, N, H), with blocks small
+enough to stay in the cache. The form is the dual one, in the formulas of `kernels.dual`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twolayer import training
+from twolayer.config import Config, ConfigError
+from twolayer.kernels import dual
+from twolayer.kernels.numpy import Tutorial
+from twolayer.messages import Message
+from twolayer.problem import Array, Problem, make_problem
+
+BLOCK_BYTES = 1 << 20
+CHECK_EVERY = 16
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The losses of one run of many; they end before the first that is not finite."""
+
+    config: Config
+    losses: NDArray[np.float64]
+    diverged_at: int | None
+
+
+def fit_many(configs: Sequence[Config]) -> list[Outcome]:
+    """Train runs that differ only in learning rate and seed. The losses of `fit`, to rounding.
+
+    Raises `ConfigError` for a config that differs in more. Where the dual form does not pay, or for
+    PyTorch, the runs are trained one after the other.
+    """
+    if not configs:
+        return []
+    first = configs[0]
+    for config in configs:
+        same = replace(config, learning_rate=first.learning_rate, seed=first.seed)
+        if same != first:
+            field = next(f for f in vars(first) if getattr(same, f) != getattr(first, f))
+            takes = Message.of("{value} in all runs of a batch", value=str(getattr(first, field)))
+            raise ConfigError(field, getattr(same, field), takes)
+    if first.backend != "numpy" or first.method_used != "gram":
+        results = [training.fit(config) for config in configs]
+        return [Outcome(c, r.losses, r.diverged_at) for c, r in zip(configs, results, strict=True)]
+    outcomes: dict[int, Outcome] = {}
+    with Tutorial.threads(first.threads), np.errstate(over="ignore", invalid="ignore"):
+        for block in _blocks(configs):
+            outcomes.update(_fit_block(configs, block))
+    return [outcomes[i] for i in range(len(configs))]
+
+
+def _blocks(configs: Sequence[Config]) -> Iterator[list[int]]:
+    """Indices of runs that are stepped together: as many as stay in the cache, equal seeds side by side."""
+    config = configs[0]
+    item = np.dtype(config.dtype).itemsize
+    size = max(1, BLOCK_BYTES // (5 * config.N * config.H * item))
+    order = sorted(range(len(configs)), key=lambda i: configs[i].seed)
+    for begin in range(0, len(order), size):
+        yield order[begin : begin + size]
+
+
+@dataclass
+class _Block:
+    """The arrays of the runs that are still going; the first axis is the run."""
+
+    runs: NDArray[np.intp]
+    K: Array
+    h_start: Array
+    y: Array
+    S: Array
+    w2: Array
+    rates: Array
+
+    def only(self, kept: NDArray[np.bool_]) -> "_Block":
+        """The same without the runs that have ended."""
+        arrays = {
+            name: array[kept] if len(array) == len(kept) else array for name, array in vars(self).items()
+        }
+        return _Block(**arrays)
+
+
+def _fit_block(configs: Sequence[Config], indices: list[int]) -> dict[int, Outcome]:
+    """Train some runs together, a step of all at a time."""
+    steps = configs[0].steps
+    losses = np.empty((len(indices), steps))
+    block = _start([configs[i] for i in indices])
+    work = _Work(block)
+    for step in range(steps):
+        losses[block.runs, step] = work.step()
+        if step % CHECK_EVERY == CHECK_EVERY - 1:
+            finite = np.isfinite(losses[block.runs, step])
+            if not finite.all():
+                block = block.only(finite)
+                if not len(block.runs):
+                    break
+                work = _Work(block)
+    return {i: _outcome(configs[i], row) for i, row in zip(indices, losses, strict=True)}
+
+
+def _outcome(config: Config, losses: NDArray[np.float64]) -> Outcome:
+    finite = np.isfinite(losses)
+    if finite.all():
+        return Outcome(config, losses, None)
+    end = int(np.argmin(finite))
+    return Outcome(config, losses[:end].copy(), end)
+
+
+def _start(configs: list[Config]) -> _Block:
+    problems: dict[int, Problem] = {}
+    for config in configs:
+        if config.seed not in problems:
+            problem = make_problem(config)
+            problems[config.seed] = replace(problem, constants=dual.constants(problem))
+    of_runs = [problems[config.seed] for config in configs]
+    # One seed: one K for all runs, and for each product its memory is read once
+    shared = of_runs[:1] if len(problems) == 1 else of_runs
+
+    def stacked(arrays: list[Array]) -> Array:
+        return np.ascontiguousarray(np.stack(arrays))
+
+    h_start = stacked([p.constants["h"] for p in shared])
+    return _Block(
+        runs=np.arange(len(configs)),
+        K=stacked([p.constants["K"] for p in shared]),
+        h_start=h_start,
+        y=stacked([p.y for p in shared]),
+        S=np.zeros((len(configs), *h_start.shape[1:]), h_start.dtype),
+        w2=stacked([p.w2 for p in of_runs]),
+        rates=np.array([[[2 * c.learning_rate]] for c in configs], h_start.dtype),
+    )
+
+
+class _Work:
+    """One step of all runs of a block, in arrays that are made once."""
+
+    def __init__(self, block: _Block) -> None:
+        self.b = block
+        shape, dtype = block.S.shape, block.S.dtype
+        integer = np.dtype(dtype.name.replace("float", "int"))
+        self.sign_bit = integer.type(8 * integer.itemsize - 1)
+        self.h, self.grad_h = np.empty(shape, dtype), np.empty(shape, dtype)
+        self.h_relu, self.zeros = np.empty(shape, dtype), np.zeros(shape, dtype)
+        self.active = np.empty(shape, integer)
+        self.h_bits, self.grad_h_bits = self.h.view(integer), self.grad_h.view(integer)
+        self.difference = np.empty((shape[0], *block.y.shape[1:]), dtype)
+        self.grad_w2 = np.empty_like(block.w2)
+        self.h_relu_T, self.w2_T = self.h_relu.transpose(0, 2, 1), block.w2.transpose(0, 2, 1)
+
+    def step(self) -> Array:
+        """Advance all runs by one iteration; their losses from before it."""
+        b, h, difference = self.b, self.h, self.difference
+        np.matmul(b.K, b.S, out=h)
+        np.subtract(b.h_start, h, out=h)
+        np.maximum(h, self.zeros, out=self.h_relu)
+        np.matmul(self.h_relu, b.w2, out=difference)
+        np.subtract(difference, b.y, out=difference)
+        losses: Array = np.einsum("rno,rno->r", difference, difference)
+        difference *= b.rates  # the learning rate and the factor 2 of grad_y_pred
+        np.matmul(difference, self.w2_T, out=self.grad_h)
+        np.right_shift(self.h_bits, self.sign_bit, out=self.active)
+        np.invert(self.active, out=self.active)
+        np.bitwise_and(self.grad_h_bits, self.active, out=self.grad_h_bits)
+        np.matmul(self.h_relu_T, difference, out=self.grad_w2)
+        b.w2 -= self.grad_w2
+        b.S += self.grad_h
+        return losses
