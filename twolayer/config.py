@@ -227,6 +227,12 @@ class Config:
         return hidden * self.N * self.H + 6 * self.N * self.H * self.D_out
 
     @property
+    def state_bytes(self) -> int:
+        """Size of what a run carries from chunk to chunk: the weights, or for `gram` S and w2."""
+        first = self.N if self.method_used == "gram" else self.D_in
+        return (first + self.D_out) * self.H * (4 if self.dtype == "float32" else 8)
+
+    @property
     def run_bytes(self) -> int:
         """Estimated peak of a run's memory in bytes: data, weights and their copies, the arrays of a
         step, what is drawn or multiplied in float64 first, a checkpoint, and two copies of the losses."""

@@ -33,7 +33,7 @@ from twolayer.messages import Message, MessageError
 from twolayer.problem import Problem
 from twolayer.run import Run
 from twolayer.settings import MB, Settings
-from twolayer.training import ASSUMED_FLOPS_PER_SECOND, Chunk, Pace
+from twolayer.training import Chunk, Pace
 
 LOG = logging.getLogger(__name__)
 
@@ -41,9 +41,12 @@ IN_FLIGHT = 2
 CHECKPOINT_SECONDS = 3.0
 CHECKPOINT_BYTES_PER_SECOND = 200e6
 CHECKPOINT_SHARE = 0.02
+SMALL_STATE_BYTES = 1 << 16
 GRACE_SECONDS = 30.0
 RECOVERIES_WITHOUT_PROGRESS = 2
 PROBE_SECONDS = 0.5
+SLOW_FLOPS_PER_SECOND = 5e9
+"""What a processor does at the least, for refusing steps that would never end."""
 
 LOST = (KilledWorker, FutureCancelledError, FuturesCancelledError, CommClosedError, OSError, TimeoutError)
 """What a run sees when a part of the cluster is gone."""
@@ -159,7 +162,7 @@ class Engine:
                     limit=limit,
                 )
             )
-        seconds = config.flops_per_step / ASSUMED_FLOPS_PER_SECOND
+        seconds = config.flops_per_step / SLOW_FLOPS_PER_SECOND
         if seconds > self.settings.max_seconds:
             raise LimitError(
                 Message.of(
@@ -265,7 +268,10 @@ class Engine:
                 last = client.submit(
                     advance, config, problem, last, steps, key=self._key("advance", run), pure=False
                 )
-                arriving = client.submit(report, last, key=self._key("report", run), pure=False)
+                # A small state travels with its losses; a large one stays where it is
+                arriving = last
+                if config.state_bytes > SMALL_STATE_BYTES:
+                    arriving = client.submit(report, last, key=self._key("report", run), pure=False)
                 flight.append((last, arriving))
                 planned += steps
             if not flight:
@@ -292,9 +298,8 @@ class Engine:
 
     @staticmethod
     def _checkpoint_interval(config: Config) -> float:
-        """Seconds between checkpoints: rarer for large weights, whose transfer costs time."""
-        item = 4 if config.dtype == "float32" else 8
-        transfer = (config.D_in + config.D_out) * config.H * item / CHECKPOINT_BYTES_PER_SECOND
+        """Seconds between checkpoints: rarer for a large state, whose transfer costs time."""
+        transfer = config.state_bytes / CHECKPOINT_BYTES_PER_SECOND
         return max(CHECKPOINT_SECONDS, transfer / CHECKPOINT_SHARE)
 
     # -- on the loop: the cluster ----------------------------------------------------------------
@@ -389,16 +394,16 @@ def _warm_up_plugin() -> Any:
     from distributed import WorkerPlugin
 
     class WarmUp(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
-        """Load PyTorch in the background of a worker, so that nobody's first run waits for it."""
+        """Load all kernels in the background of a worker, so that nobody's first run waits for it."""
 
         name = "twolayer-warm-up"
 
         def setup(self, worker: Any) -> None:
             from threading import Thread
 
-            from twolayer.capabilities import probe
+            from twolayer.kernels import load_all
 
-            Thread(target=probe, kwargs={"load_torch": True}, daemon=True).start()
+            Thread(target=load_all, daemon=True).start()
 
     return WarmUp()
 

@@ -1,5 +1,6 @@
 """Run: what has been received of one training, readable from any thread while it grows."""
 
+from threading import Event
 from time import monotonic
 from typing import Literal
 
@@ -52,6 +53,7 @@ class Run:
         """Time in the steps alone."""
         self.began: float | None = None
         """When a worker took it up, by the monotonic clock."""
+        self._ended = Event()
         self._losses = Series()
         self._laps = Series(2)
 
@@ -74,6 +76,10 @@ class Run:
     def laps(self) -> NDArray[np.float64]:
         """Rows of (steps done in all, seconds a step took in the lap that ended there)."""
         return self._laps.view()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end, at most so long; whether it has come."""
+        return self._ended.wait(seconds)
 
     # -- for the engine -------------------------------------------------------------------------
 
@@ -109,3 +115,4 @@ class Run:
         if not self.over:
             self.message = message
             self.state = state
+            self._ended.set()

@@ -18,9 +18,9 @@ from twolayer.kernels import State
 from twolayer.problem import Array, Problem, make_problem
 
 CHUNK_SECONDS = 0.1
-FIRST_CHUNK_SECONDS = 0.01
-ASSUMED_FLOPS_PER_SECOND = 5e9
-ASSUMED_STEP_OVERHEAD = 50e-6
+FIRST_CHUNK_SECONDS = 0.02
+ASSUMED_FLOPS_PER_SECOND = 40e9
+ASSUMED_STEP_OVERHEAD = 20e-6
 LAPS_PER_CHUNK = 16
 
 

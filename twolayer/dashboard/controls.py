@@ -22,6 +22,7 @@ METHOD_NAMES = {
 }
 
 
+@server.in_turn
 def draw(_: Translate) -> Config | None:
     """Draw the controls, and what the run will cost. None (and a message) if a value cannot be."""
     st.subheader(_("Network"), anchor=False)

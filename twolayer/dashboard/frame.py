@@ -46,6 +46,7 @@ PAGES: Mapping[str, Page] = {
 """The pages in the order of their links. Those whose script is not there have no link."""
 
 
+@server.in_turn
 def begin(name: str) -> Translate:
     """Draw the frame of the page `name` and take over the address. Returns the translation.
 

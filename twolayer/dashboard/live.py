@@ -5,7 +5,7 @@ from time import monotonic
 import numpy as np
 import streamlit as st
 
-from twolayer.dashboard import charts
+from twolayer.dashboard import charts, server
 from twolayer.dashboard.frame import summary
 from twolayer.dashboard.translations import Translate, say
 from twolayer.messages import N_
@@ -21,6 +21,7 @@ STATES = {
 }
 
 
+@server.in_turn
 def show(_: Translate, run: Run | None) -> None:
     """Draw all of a run as it is now; the same places are there before the first run."""
     _progress(_, run)

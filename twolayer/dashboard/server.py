@@ -1,17 +1,26 @@
 """What the visitors of one server share: the engine; and who is still there."""
 
 import atexit
+import functools
 import gc
 import secrets
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
 from twolayer.engine import Engine
+from twolayer.run import Run
 from twolayer.settings import from_environment
+from twolayer.training import Pace
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FASTEST_REDRAW = 0.2
-REDRAW_SECONDS_PER_LIVE_RUN = 0.02
+REDRAW_SECONDS_PER_LIVE_RUN = 0.03
 
 
 @st.cache_resource(show_spinner=False)
@@ -23,6 +32,32 @@ def engine() -> Engine:
     gc.collect()
     gc.freeze()
     return made
+
+
+SHORT_SECONDS = 0.1
+PATIENCE_SECONDS = 1.0
+
+
+def wait_if_short(run: Run) -> None:
+    """Wait for the end of a run that takes no time: it is then drawn once, instead of being watched."""
+    if Pace(run.config).seconds_per_step * run.config.steps < SHORT_SECONDS:
+        run.wait(PATIENCE_SECONDS)
+
+
+_turns = threading.Semaphore(2)
+
+
+def in_turn(draw: Callable[P, T]) -> Callable[P, T]:
+    """Let only a few threads at a time run `draw`: in a crowd each visitor is then served in turn, and
+    half of them long before the last, instead of all of them at the end. The engine's thread, too, is
+    not one of fifty that wait for the interpreter."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
+        with _turns:
+            return draw(*args, **kwargs)
+
+    return drawn
 
 
 def redraw_seconds() -> float:

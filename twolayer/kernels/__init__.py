@@ -5,7 +5,7 @@ imported when one of its kernels is asked for, so that NumPy runs never pay for 
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -113,3 +113,10 @@ def load(backend: str, method: str) -> type[Kernel]:
                 error=type(error).__name__,
             )
         ) from error
+
+
+def load_all() -> None:
+    """Load every kernel whose library is here, NumPy's first."""
+    for backend, method in KERNELS:
+        with suppress(UnavailableError):
+            load(backend, method)
