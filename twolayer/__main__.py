@@ -1,14 +1,17 @@
 """The command line: the same runs without a browser."""
 
+import csv
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from twolayer.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
 from twolayer.kernels import UnavailableError
+from twolayer.race import CLOCK, ROUNDS, Race, race
 from twolayer.training import Result, fit
 
 
@@ -47,13 +50,80 @@ def train(as_json: bool, **texts: str | None) -> None:
     """
     config = config_from(texts)
     try:
-        with click.progressbar(
-            length=config.steps, label="training", file=sys.stderr, hidden=not sys.stderr.isatty()
-        ) as bar:
+        with _bar(config.steps, "training") as bar:
             result = fit(config, on_chunk=lambda chunk: bar.update(len(chunk.losses)))
     except (ConfigError, UnavailableError) as error:
         raise click.UsageError(str(error)) from None
     click.echo(_json(config, result) if as_json else _words(config, result))
+
+
+@main.command("race")
+@config_options
+@click.option("--rounds", type=click.IntRange(3, 1000), default=ROUNDS, show_default=True)
+@click.option("--sweep", metavar="FIELD=A,B,…", help="Race once for each of these values of a field.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON, for programs.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
+def race_command(rounds: int, sweep: str | None, as_json: bool, as_csv: bool, **texts: str | None) -> None:
+    """Let every backend and method race on this machine, with PyTorch's autograd as a peer."""
+    configs = [config_from(texts)]
+    if sweep is not None:
+        field, _, values = sweep.partition("=")
+        configs = [config_from(texts | {field: value}) for value in values.split(",")]
+    races = []
+    for config in configs:
+        try:
+            with _bar(100, "racing") as bar:
+                races.append(
+                    race(config, count=rounds, on_progress=lambda share: bar.update(100 * share - bar.pos))
+                )
+        except (ConfigError, UnavailableError) as error:
+            raise click.UsageError(str(error)) from None
+    if as_json:
+        click.echo(json.dumps([one.to_json() for one in races]))
+    elif as_csv:
+        fields = [
+            {k: v for k, v in asdict(one.config).items() if k not in ("backend", "device", "method")}
+            for one in races
+        ]
+        writer = csv.DictWriter(sys.stdout, [*fields[0], *races[0].rows()[0]], lineterminator="\n")
+        writer.writeheader()
+        for shared, one in zip(fields, races, strict=True):
+            writer.writerows(shared | row for row in one.rows())
+    else:
+        click.echo("\n\n".join(map(_table, races)))
+
+
+def _bar(length: int, label: str) -> Any:
+    """A progress bar on standard error, if that is a terminal."""
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+
+
+def _table(result: Race) -> str:
+    """A race as a table for the terminal."""
+    c, machine, roof = result.config, result.machine, result.ceiling
+    versions = ", ".join(f"{library} {version}" for library, version in machine.versions)
+    lines = [
+        f"{c.N} × {c.D_in} → {c.H} → {c.D_out}, {c.dtype}, threads: {c.threads}, {c.steps} steps",
+        f"{machine.processor}, {machine.cores} cores; {machine.blas}; {versions}",
+        "",
+        f"{'contender':<18}{'µs/step':>10}{'p95':>10}{'spread':>8}{'× NumPy':>9}{'GFLOP/s':>9}{'of peak':>9}"
+        f"{'loss error':>12}{'last loss ×':>13}{'weight error':>14}",
+    ]
+    for row in result.rows():
+        faster = f"{row['speed_up']:9.2f}" if row["speed_up"] else f"{'':9}"
+        lines.append(
+            f"{row['contender']:<18}{row['median_us']:10.1f}{row['p95_us']:10.1f}{row['spread']:8.0%}{faster}"
+            f"{row['gflops']:9.1f}{row['share_of_ceiling']:9.0%}{row['loss_error']:12.1e}"
+            f"{row['last_ratio']:13.3g}{row['weight_error']:14.1e}"
+        )
+    lines += [
+        "",
+        f"ceilings: {roof.gflops_here:.0f} GFLOP/s for x·w1 here, {roof.gflops_large:.0f} for a large "
+        f"product (the peak above), {roof.gbytes:.0f} GB/s of memory",
+        "errors: against the formulas in float64; × NumPy: against the tutorial's NumPy loop",
+        CLOCK,
+    ]
+    return "\n".join(lines)
 
 
 def _json(config: Config, result: Result) -> str:

@@ -23,6 +23,8 @@ PHASES = {
 }
 """How the comments in a step begin, and the phase that begins there."""
 
+BLOCKS = 5
+
 
 class _Clock:
     """Adds up the time between marks."""
@@ -56,7 +58,7 @@ def profiled(kernel_type: type[Kernel]) -> type[Any]:
 
 
 def profile(config: Config, steps: int, kernel_type: type[Kernel] | None = None) -> dict[str, float]:
-    """Seconds per step of each phase, over `steps` steps after as many for warming up.
+    """Seconds per step of each phase: medians over some blocks of `steps` steps, after one for warming up.
 
     `transfer` is what it takes to bring losses and state to the host at the end, shared by the steps.
     """
@@ -65,7 +67,8 @@ def profile(config: Config, steps: int, kernel_type: type[Kernel] | None = None)
     clocked = profiled(kernel_type)
     state = kernel_type.start(problem)
     with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(2):
+        blocks = []
+        for _ in range(1 + BLOCKS):
             kernel = clocked(config, problem, state, steps)
             kernel.spent = dict.fromkeys(PHASES.values(), 0.0)
             for _ in range(steps):
@@ -73,6 +76,5 @@ def profile(config: Config, steps: int, kernel_type: type[Kernel] | None = None)
             begin = perf_counter()
             kernel.losses()
             kernel.state()
-            transfer = perf_counter() - begin
-    spent: dict[str, float] = {phase: seconds / steps for phase, seconds in kernel.spent.items()}
-    return spent | {"transfer": transfer / steps}
+            blocks.append(kernel.spent | {"transfer": perf_counter() - begin})
+    return {phase: float(np.median([block[phase] for block in blocks[1:]])) / steps for phase in blocks[0]}

@@ -1,6 +1,7 @@
 """The profile of a step."""
 
-import numpy as np
+from time import perf_counter
+
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -29,20 +30,23 @@ def test_a_profiled_step_computes_the_same(kernel, dtype):
 
 
 def test_phases_add_up_to_the_step(kernel):
+    """The time between the marks is nearly all of the time that the same steps took."""
     config = Config(**kernel, N=64, D_in=1000, H=400, learning_rate=1e-9)
-    ratios = []
-    for _ in range(5):
-        spent = profile(config, 40)
-        assert set(spent) == {*PHASES.values(), "transfer"}
-        problem = training.prepare(config)
-        chunk = training.advance(config, problem, training.start(config, problem), 40)
-        step = float(np.median(chunk.laps[:, 1] / chunk.laps[:, 0]))
-        ratios.append(sum(spent[phase] for phase in PHASES.values()) / step)
-    assert 0.5 < np.median(ratios) < 2  # a busy machine; the race's own figures are measured in one go
+    problem, kernel_type = training.prepare(config), kernels.load(**kernel)
+    clocked = profiled(kernel_type)(config, problem, kernel_type.start(problem), 40)
+    shares = []
+    for _ in range(4):
+        clocked.spent = dict.fromkeys(PHASES.values(), 0.0)
+        begin = perf_counter()
+        for _ in range(10):
+            clocked.step()
+        shares.append(sum(clocked.spent.values()) / (perf_counter() - begin))
+    assert 0.9 < max(shares) <= 1
 
 
 def test_the_peer_has_phases_too():
     spent = profile(Config(backend="torch", **SMALL, learning_rate=1e-9), 5, Autograd)
+    assert set(spent) == {*PHASES.values(), "transfer"}
     assert min(spent[phase] for phase in PHASES.values()) > 0
 
 
