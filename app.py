@@ -49,7 +49,7 @@ st.markdown(
 frame.address_errors(_)
 run: Run | None = st.session_state.get("run")
 if run is not None:
-    server.wait_if_short(run)
+    server.wait_a_moment(run)
 is_live = run is not None and not run.over
 with st.container(horizontal=True):
     st.button(

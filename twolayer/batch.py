@@ -18,7 +18,7 @@ from twolayer.kernels.numpy import Tutorial
 from twolayer.messages import Message
 from twolayer.problem import Array, Problem, make_problem
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 21
 CHECK_EVERY = 16
 
 

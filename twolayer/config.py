@@ -214,7 +214,9 @@ class Config:
         """
         if self.method != "auto":
             return self.method
-        gram = self._flops("gram") * self.steps + 2 * self.N * self.D_in * (self.N + self.H)
+        passes = 3 * self.N * self.H  # h_start is copied, S is summed up
+        once = 2 * self.N * self.D_in * (self.N + self.H)
+        gram = (self._flops("gram") + passes) * self.steps + once
         return "gram" if gram < self._flops("fused") * self.steps else "fused"
 
     @property

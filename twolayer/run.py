@@ -53,7 +53,7 @@ class Run:
         """Time in the steps alone."""
         self.began: float | None = None
         """When a worker took it up, by the monotonic clock."""
-        self._ended = Event()
+        self._ended, self._moved = Event(), Event()
         self._losses = Series()
         self._laps = Series(2)
 
@@ -81,6 +81,10 @@ class Run:
         """Wait for the end, at most so long; whether it has come."""
         return self._ended.wait(seconds)
 
+    def wait_for_losses(self, seconds: float) -> bool:
+        """Wait for the first losses or the end, at most so long; whether there is something to see."""
+        return self._moved.wait(seconds)
+
     # -- for the engine -------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -103,6 +107,7 @@ class Run:
             self.seconds += float(chunk.laps[:, 1][ends > self.step].sum())
             self._laps.extend(laps)
             self._losses.extend(chunk.losses[-new:])
+            self._moved.set()
         if chunk.diverged_at is not None:
             self.diverged_at = chunk.diverged_at
             self.end("diverged")
@@ -116,3 +121,4 @@ class Run:
             self.message = message
             self.state = state
             self._ended.set()
+            self._moved.set()

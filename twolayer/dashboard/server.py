@@ -38,10 +38,13 @@ SHORT_SECONDS = 0.1
 PATIENCE_SECONDS = 1.0
 
 
-def wait_if_short(run: Run) -> None:
-    """Wait for the end of a run that takes no time: it is then drawn once, instead of being watched."""
+def wait_a_moment(run: Run) -> None:
+    """Wait for what is worth drawing: the end of a run that takes no time, which is then drawn once
+    instead of being watched, or the first losses of a longer one."""
     if Pace(run.config).seconds_per_step * run.config.steps < SHORT_SECONDS:
         run.wait(PATIENCE_SECONDS)
+    else:
+        run.wait_for_losses(SHORT_SECONDS)
 
 
 _turns = threading.Semaphore(2)
