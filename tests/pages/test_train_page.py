@@ -64,6 +64,12 @@ def test_run_1_starts_at_once_and_the_address_keeps_the_run() -> None:
     assert page.query_params["seed"] == "7"
 
 
+def test_what_auto_picked_is_shown() -> None:
+    page = opened(run="1", method="auto")
+    until(page, "over")
+    assert any("auto → gram" in caption.value for caption in page.caption)
+
+
 def test_what_is_wrong_in_the_address_is_said_by_field_and_the_rest_is_used() -> None:
     page = opened(N="abc", D_in="33", learning_rate="nan", nothing="1", lang="xx")
     text = page.warning[0].value

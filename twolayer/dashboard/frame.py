@@ -153,7 +153,6 @@ def summary(_: Translate, config: Config) -> str:
         "{N} samples, {D_in} → {H} → {D_out}, learning rate {rate}, seed {seed}; "
         "{backend} ({method}), {dtype}, {device}, threads: {threads}"
     )
-    return text.format(
-        **asdict(config) | {"backend": BACKENDS[config.backend], "device": plain(config.device)},
-        rate=repr(config.learning_rate),
-    )
+    method = config.method if config.method == config.method_used else f"auto → {config.method_used}"
+    shown = {"backend": BACKENDS[config.backend], "device": plain(config.device), "method": method}
+    return text.format(**asdict(config) | shown, rate=repr(config.learning_rate))
