@@ -394,15 +394,17 @@ def _warm_up_plugin() -> Any:
     from distributed import WorkerPlugin
 
     class WarmUp(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
-        """Load all kernels in the background of a worker, so that nobody's first run waits for it."""
+        """Prepare a worker: its allocator, and all kernels, in the background, so that nobody waits."""
 
         name = "twolayer-warm-up"
 
         def setup(self, worker: Any) -> None:
             from threading import Thread
 
+            from twolayer.allocator import keep_freed_memory
             from twolayer.kernels import load_all
 
+            keep_freed_memory()
             Thread(target=load_all, daemon=True).start()
 
     return WarmUp()

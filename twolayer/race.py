@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer import training
+from twolayer.allocator import keep_freed_memory
 from twolayer.capabilities import Capabilities, probe
 from twolayer.config import METHODS, Config
 from twolayer.kernels import KERNELS, Kernel, load
@@ -263,6 +264,7 @@ def race(
 
     `on_progress` is given the share that is done. Raises what `Capabilities.require` raises.
     """
+    keep_freed_memory()
     machine = probe(load_torch=True)
     machine.require(config)
     taking_part = contenders(machine, config) if taking_part is None else taking_part
