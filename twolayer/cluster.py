@@ -34,6 +34,9 @@ DASK_CONFIG: Mapping[str, Any] = {
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     },
+    # Each process watches its own event loop 50 times a second, which costs a few percent of a core.
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.scheduler.work-stealing-interval": "500ms",
     "distributed.comm.timeouts.connect": "5s",
     "distributed.admin.large-graph-warning-threshold": "1GB",
     "logging.distributed": "error",

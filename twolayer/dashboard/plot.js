@@ -11,7 +11,11 @@ function load(url) {
       script.src = address;
       script.onload = () => resolve(window.Plotly);
       script.onerror = () => { libraries.delete(address); reject(new Error(`cannot load ${url}`)); };
-      document.head.append(script);
+      // Fetched at once; run when the browser has drawn the controls, for running it takes a while.
+      const fetched = document.createElement("link");
+      Object.assign(fetched, { rel: "preload", as: "script", href: address });
+      document.head.append(fetched);
+      requestIdleCallback(() => document.head.append(script), { timeout: 1000 });
     }));
   }
   return libraries.get(address);
