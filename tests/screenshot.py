@@ -1,11 +1,14 @@
 """Make the README's picture anew: `.venv/bin/python -m tests.screenshot`."""
 
 import shutil
+from statistics import median
 
 from playwright.sync_api import sync_playwright
 
-from tests.browser.conftest import ARGUMENTS, ROOT, serving, state_is
+from tests.browser.conftest import ARGUMENTS, ROOT, drawn, serving, state_is
 
+RUNS = 20
+DRAWN = "document.querySelector('.st-key-time_chart .js-plotly-plot')?.calcdata?.[0]?.length > 10"
 PICTURE = ROOT / "tests" / "screenshot.png"
 
 
@@ -16,11 +19,13 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US")
         page.goto(f"{address}/?run=1")
         state_is(page, "finished")
-        page.reload()
-        state_is(page, "finished")
-        page.wait_for_function(
-            "document.querySelector('.st-key-time_chart .js-plotly-plot')?.calcdata?.[0]?.length > 10"
-        )
+        for _ in range(RUNS):
+            page.reload()
+            state_is(page, "finished")
+            page.wait_for_function(DRAWN)
+            times = drawn(page, "time_chart")
+            if max(times) < 2 * median(times):
+                break  # a calm one: the workers have loaded all that they load after their start
         page.locator(".st-key-loss_chart .js-plotly-plot .main-svg").first.wait_for()
         page.screenshot(path=PICTURE, animations="disabled")
         browser.close()

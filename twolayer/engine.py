@@ -15,7 +15,7 @@ import itertools
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -31,6 +31,7 @@ from twolayer.cluster import EmbeddedCluster
 from twolayer.config import Config
 from twolayer.messages import Message, MessageError
 from twolayer.problem import Problem
+from twolayer.room import Room
 from twolayer.run import Run
 from twolayer.settings import MB, Settings
 from twolayer.training import Chunk, Pace
@@ -91,7 +92,7 @@ class Engine:
         """Why the cluster cannot be used right now, if it cannot."""
         self.live: dict[str, Run] = {}
         self._names = itertools.count()
-        self._room = _Room(settings.memory_mb * MB)
+        self._room = Room(settings.memory_mb * MB)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._viewers: dict[str, asyncio.TimerHandle | None] = {}
         self._cluster: EmbeddedCluster | None = None
@@ -408,31 +409,3 @@ def _warm_up_plugin() -> Any:
             Thread(target=load_all, daemon=True).start()
 
     return WarmUp()
-
-
-class _Room:
-    """The memory that runs share: first come, first served."""
-
-    def __init__(self, size: int) -> None:
-        self._free = size
-        self._waiting: list[object] = []
-        self._changed = asyncio.Condition()
-
-    @contextlib.asynccontextmanager
-    async def held(self, size: int) -> AsyncIterator[None]:
-        """Wait for `size` bytes and hold them. Sizes beyond all there is must be refused before."""
-        ticket = object()
-        self._waiting.append(ticket)
-        async with self._changed:
-            try:
-                await self._changed.wait_for(lambda: self._waiting[0] is ticket and size <= self._free)
-                self._free -= size
-            finally:
-                self._waiting.remove(ticket)
-                self._changed.notify_all()
-        try:
-            yield
-        finally:
-            self._free += size
-            async with self._changed:
-                self._changed.notify_all()

@@ -118,3 +118,14 @@ def test_back_and_forward_bring_the_settings_back(visit: Visit) -> None:
     page.go_forward()
     page.wait_for_function("document.querySelector('.st-key-N input').value === '34'")
     expect(page.locator(".st-key-seed input")).to_have_value("5")
+
+
+def test_charts_are_drawn_each_time_that_a_page_is_opened(visit: Visit) -> None:
+    """Streamlit may draw a page twice at its start, and clean up after a component that stays."""
+    page = visit("/?run=1&method=auto")
+    for _ in range(8):
+        for chart in ("loss_chart", "time_chart"):
+            page.wait_for_function(
+                f"document.querySelector('.st-key-{chart} .js-plotly-plot')?.calcdata?.[0]?.length > 10"
+            )
+        page.reload()

@@ -39,17 +39,24 @@ const newest = new WeakMap();
 
 export default function ({ data: bytes, parentElement }) {
   const data = JSON.parse(new TextDecoder().decode(bytes));
-  const host = parentElement.querySelector(".plot");
-  host.style.height = `${data.height}px`;
-  host.setAttribute("aria-label", data.alt);
-  newest.set(host, data);
-  load(data.library).then((Plotly) => {
-    if (newest.get(host) !== data || !host.isConnected) return;
+  const prepared = parentElement.querySelector(".plot");
+  prepared.style.height = `${data.height}px`;
+  prepared.setAttribute("aria-label", data.alt);
+  newest.set(parentElement, data);
+  load(data.script).then((Plotly) => {
+    // By now there may be newer data, or another node in the place of the one that was prepared.
+    const host = parentElement.querySelector(".plot");
+    if (newest.get(parentElement) !== data || !host) return;
+    host.style.height = `${data.height}px`;
+    host.setAttribute("aria-label", data.alt);
     const layout = themed(data.layout, getComputedStyle(parentElement));
     Plotly.react(host, data.traces, layout, { responsive: true, displaylogo: false });
   });
   return () => {
-    newest.delete(host);
-    if (window.Plotly) window.Plotly.purge(host);
+    // Also called when a page is drawn twice at its start, with the node still in its place.
+    setTimeout(() => {
+      const host = parentElement.querySelector(".plot");
+      if (host && window.Plotly && !parentElement.isConnected) window.Plotly.purge(host);
+    });
   };
 }

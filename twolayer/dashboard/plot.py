@@ -85,6 +85,6 @@ def draw(traces: list[dict[str, Any]], layout: dict[str, Any], *, key: str, alt:
             figure = {"data": traces, "layout": {**layout, "height": HEIGHT}}
             st.plotly_chart(figure, key=f"{key}_plot", alt=alt)
         else:
-            data = {"library": address, "traces": traces, "layout": layout, "height": HEIGHT, "alt": alt}
+            data = {"script": address, "traces": traces, "layout": layout, "height": HEIGHT, "alt": alt}
             # As bytes: Streamlit looks through a dictionary for data frames, which takes longer than all else
             _component(key=f"{key}_plot", data=json.dumps(data).encode(), height=HEIGHT)

@@ -1,0 +1,33 @@
+"""The memory that the runs of a server share."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+
+class Room:
+    """A number of bytes that are held and given back: first come, first served."""
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._waiting: list[object] = []
+        self._changed = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def held(self, size: int) -> AsyncIterator[None]:
+        """Wait for `size` bytes and hold them. Sizes beyond all there is must be refused before."""
+        ticket = object()
+        self._waiting.append(ticket)
+        async with self._changed:
+            try:
+                await self._changed.wait_for(lambda: self._waiting[0] is ticket and size <= self._free)
+                self._free -= size
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            self._free += size
+            async with self._changed:
+                self._changed.notify_all()
