@@ -1,0 +1,38 @@
+"""What the charts send to the browser."""
+
+import numpy as np
+from numpy.testing import assert_array_equal
+
+from twolayer.dashboard import plot
+
+
+def test_a_short_curve_is_sent_whole():
+    assert_array_equal(plot.thinned(np.arange(plot.MOST_POINTS, dtype=float)), np.arange(plot.MOST_POINTS))
+
+
+def test_a_single_spike_and_both_ends_survive_thinning():
+    losses = np.linspace(2, 1, 50_000)
+    losses[31_337] = 1e6
+    losses[12_345] = 1e-6
+    at = plot.thinned(losses)
+    assert len(at) <= plot.MOST_POINTS
+    assert {0, 12_345, 31_337, 49_999} <= set(at.tolist())
+    assert (np.diff(at) > 0).all()
+
+
+def test_the_library_is_put_beside_the_app_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(plot, "ROOT", tmp_path)
+    address = plot.library.__wrapped__()
+    (file,) = (tmp_path / "static").iterdir()
+    assert address == f"app/static/{file.name}"
+    assert file.stat().st_size > 1_000_000
+    written = file.stat().st_mtime_ns
+    plot.library.__wrapped__()
+    assert file.stat().st_mtime_ns == written
+
+
+def test_a_static_folder_that_cannot_be_written_is_said_in_the_log(tmp_path, monkeypatch, caplog):
+    (tmp_path / "static").write_text("a file in the place of the folder")
+    monkeypatch.setattr(plot, "ROOT", tmp_path)
+    assert plot.library.__wrapped__() is None
+    assert "cannot be written" in caplog.text
