@@ -1,108 +1,75 @@
-"""Runs on Dask: submitted, streamed and stopped, from a web process that must never wait.
+"""Runs and jobs on Dask: submitted, streamed, paused and stopped, from a web process that must never wait.
 
-One thread of the process has an event loop; every run is a coroutine on it. Whoever watches a run
-reads what its coroutine has already received and never asks the scheduler anything.
-
-A run is a chain of pure tasks, `advance(previous chunk) -> chunk`, whose results stay on the
-workers; only the losses travel. Every few seconds the chain is rooted anew at a checkpoint, the
-state of the run so far, so that neither the scheduler nor a recovery grows with the length of a
-run. Whatever breaks (a worker, the scheduler, the connection), the run goes on from its checkpoint.
+One thread of the process has an event loop; every run and every job is a coroutine on it while it is
+live. Whoever watches one reads what its coroutine has already received and never asks the scheduler
+anything. Whatever breaks (a worker, the scheduler, the connection), a run goes on from its checkpoint
+and a job with the tasks that are left; so does a run that was paused or has ended and is continued.
+Where no checkpoint was kept it goes on from its beginning: what was received before is computed again
+and is the same.
 """
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from time import monotonic
+from functools import partial
 from typing import Any
 
-import numpy as np
-from distributed import Client, KilledWorker, wait
-from distributed.client import FutureCancelledError, FuturesCancelledError
-from distributed.comm import CommClosedError
+from distributed import Client
 
-from twolayer import capabilities, training
+from twolayer import capabilities
 from twolayer.capabilities import Capabilities
-from twolayer.cluster import EmbeddedCluster
 from twolayer.config import Config
+from twolayer.connection import LOST, Connection
+from twolayer.course import Course
+from twolayer.edits import changes, current
+from twolayer.gate import Gate
+from twolayer.job import Job
 from twolayer.messages import Message, MessageError
-from twolayer.problem import Problem
-from twolayer.room import Room
-from twolayer.run import Run
+from twolayer.room import Kept, Room
+from twolayer.run import CONTINUABLE, Run
 from twolayer.settings import MB, Settings
-from twolayer.training import Chunk, Pace
+from twolayer.training import Chunk
+from twolayer.work import Work
 
 LOG = logging.getLogger(__name__)
 
-IN_FLIGHT = 2
-CHECKPOINT_SECONDS = 3.0
-CHECKPOINT_BYTES_PER_SECOND = 200e6
-CHECKPOINT_SHARE = 0.02
-SMALL_STATE_BYTES = 1 << 16
+KEPT_SHARE = 8
+"""The part of the memory of all runs that the checkpoints of paused and ended ones may take."""
 GRACE_SECONDS = 30.0
 RECOVERIES_WITHOUT_PROGRESS = 2
-PROBE_SECONDS = 0.5
 SLOW_FLOPS_PER_SECOND = 5e9
 """What a processor does at the least, for refusing steps that would never end."""
-
-LOST = (KilledWorker, FutureCancelledError, FuturesCancelledError, CommClosedError, OSError, TimeoutError)
-"""What a run sees when a part of the cluster is gone."""
 
 
 class LimitError(MessageError, ValueError):
     """A run that is larger than this server allows."""
 
 
-class OtherVersionError(MessageError, RuntimeError):
-    """A cluster whose workers have other code than this process."""
-
-
-# -- tasks: what workers compute --------------------------------------------------------------
-
-
-def advance(config: Config, problem: Problem, previous: Chunk | None, steps: int) -> Chunk:
-    """`training.advance` where the first chunk has nothing before it."""
-    if previous is None:
-        previous = training.start(config, problem)
-    return training.advance(config, problem, previous, steps)
-
-
-def report(chunk: Chunk) -> Chunk:
-    """What the web process needs of a chunk: all but the state."""
-    return replace(chunk, state={})
-
-
-# -- the engine -------------------------------------------------------------------------------
-
-
 class Engine:
-    """All runs of one process, and the cluster that they are computed on.
+    """All runs and jobs of one process, and the cluster that they are computed on.
 
     Safe to use from any thread; no method but `close` waits for the cluster.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.capabilities: Capabilities | None = None
-        self.trouble: Message | None = None
-        """Why the cluster cannot be used right now, if it cannot."""
         self.live: dict[str, Run] = {}
         self._names = itertools.count()
         self._room = Room(settings.memory_mb * MB)
+        self._kept: Kept[Chunk] = Kept(settings.memory_mb * MB // KEPT_SHARE)
+        self._gate = Gate()
+        self._jobs: dict[str, Job] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._viewers: dict[str, asyncio.TimerHandle | None] = {}
-        self._cluster: EmbeddedCluster | None = None
-        self._client: Client | None = None
-        self._connecting = asyncio.Lock()
+        self._background: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
         self._thread.start()
-        self._background: set[asyncio.Task[None]] = set()
-        self._soon(self._in_background, self._warm())
+        self._connection = Connection(settings, self._in_background)
+        self._soon(lambda: self._in_background(self._connection.warm()))
 
     def _in_background(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(coroutine)
@@ -115,24 +82,107 @@ class Engine:
 
     # -- for the pages ------------------------------------------------------------------------
 
-    def submit(self, config: Config, viewer: str | None = None) -> Run:
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the workers can do, once they have been asked."""
+        return self._connection.capabilities
+
+    @property
+    def trouble(self) -> Message | None:
+        """Why the cluster cannot be used right now, if it cannot."""
+        return self._connection.trouble
+
+    def submit(
+        self,
+        config: Config,
+        viewer: str | None = None,
+        *,
+        goal: int | None = None,
+        speed: float | None = None,
+    ) -> Run:
         """Start a run. It stops by itself when `viewer` has been gone for a while.
 
-        Raises `LimitError` for a run that this server does not allow, and what
-        `Capabilities.require` raises for one that its workers cannot do.
+        It pauses at the step `goal`, if there is one, and takes `speed` steps a second. Raises
+        `LimitError` for a run that this server does not allow, and what `Capabilities.require` raises
+        for one that its workers cannot do.
         """
         self._check_limits(config)
         if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
         run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, viewer)
-        self.live[run.name] = run
-        self._soon(self._begin, run)
+        run.goal, run.speed = goal, speed
+        self._start(run)
         return run
 
-    def stop(self, run: Run) -> None:
-        """End a run where it is; what has been received of it is kept."""
+    def map(
+        self,
+        function: Callable[..., Any],
+        items: Sequence[tuple[Any, ...]],
+        viewer: str | None = None,
+        *,
+        memory_bytes: int = 0,
+        exclusive: bool = False,
+    ) -> Job:
+        """Compute `function(*item)` for each item on the workers, as tasks of their own.
+
+        `function` is a pure one of a module; what it raises as a `MessageError` fails the job with that
+        message. `memory_bytes` is what its tasks take at the same time. The tasks of an `exclusive` job
+        run one after the other, and nothing else on the cluster while one of them runs. Raises
+        `LimitError` for more memory than this server allows.
+        """
+        self._check_memory(memory_bytes)
+        job = Job(f"job-{next(self._names)}", len(items), viewer)
+        self._jobs[job.name] = job
+        work = Work(job, function, list(items), self._gate, exclusive=exclusive)
+        self._soon(self._begin, job, partial(self._work, work, memory_bytes))
+        return job
+
+    def pause(self, run: Run) -> None:
+        """Submit no more of a run: it is paused when what is under way has arrived."""
+        run.goal = 0
+
+    def resume(
+        self,
+        run: Run,
+        *,
+        more: int | None = None,
+        steps: int | None = None,
+        learning_rate: float | None = None,
+    ) -> None:
+        """Go on with a run that is paused, stopped or finished: to its end, or for `more` steps.
+
+        From its present step on it may have another number of `steps` in all, and another
+        `learning_rate`; it is then a changed run, and says so in `edits`. Raises `ConfigError` for a
+        value that cannot be, and `LimitError`. A run that diverged, failed or is live stays as it is.
+        """
+        if run.state not in CONTINUABLE:
+            return
+        edits = (
+            *run.edits,
+            *changes(run.config, run.edits, run.step, steps=steps, learning_rate=learning_rate),
+        )
+        if current(run.config, edits, "steps") == run.step:
+            return  # it is complete
+        self._check_limits(replace(run.config, steps=current(run.config, edits, "steps")))
+        run.edits = edits
+        run.goal = None if more is None else run.step + more
+        run.reopen()
+        self._start(run)
+
+    def stop(self, run: Run | Job) -> None:
+        """End a run or a job where it is; what has been received of it is kept."""
         run.end("stopped")
         self._soon(self._cancel, run.name)
+
+    def ahead(self, run: Run) -> int:
+        """How many live runs were there before a live run: they share the workers, chunk by chunk."""
+        names = list(self.live)
+        return names.index(run.name) if run.name in names else 0
+
+    def forget(self, run: Run) -> None:
+        """Nobody will continue this run: let go of its checkpoint."""
+        self.stop(run)
+        self._soon(self._kept.drop, run.name)
 
     def arrived(self, viewer: str) -> None:
         """A viewer is connected (again)."""
@@ -151,9 +201,8 @@ class Engine:
         self._thread.join(timeout=10)
         self._loop.close()
 
-    def _check_limits(self, config: Config) -> None:
-        limit = self.settings.memory_mb
-        needed = -(-config.run_bytes // MB)
+    def _check_memory(self, needed_bytes: int) -> None:
+        limit, needed = self.settings.memory_mb, -(-needed_bytes // MB)
         if needed > limit:
             raise LimitError(
                 Message.of(
@@ -163,6 +212,9 @@ class Engine:
                     limit=limit,
                 )
             )
+
+    def _check_limits(self, config: Config) -> None:
+        self._check_memory(config.run_bytes)
         seconds = config.flops_per_step / SLOW_FLOPS_PER_SECOND
         if seconds > self.settings.max_seconds:
             raise LimitError(
@@ -188,57 +240,67 @@ class Engine:
 
     def _forget(self, viewer: str) -> None:
         self._viewers.pop(viewer, None)
-        for run in list(self.live.values()):
-            if run.viewer == viewer:
-                self.stop(run)
+        theirs: list[Run | Job] = [*self.live.values(), *self._jobs.values()]
+        for one in theirs:
+            if one.viewer == viewer:
+                self.stop(one)
 
-    def _begin(self, run: Run) -> None:
-        if run.viewer is not None and run.viewer not in self._viewers:
-            self._viewers[run.viewer] = None
-        task = self._tasks[run.name] = self._loop.create_task(self._live(run))
-        task.add_done_callback(lambda _: self._ended(run))
+    def _start(self, run: Run) -> None:
+        self.live[run.name] = run
+        self._soon(self._begin, run, partial(self._complete, run))
 
-    def _ended(self, run: Run) -> None:
-        """Forget a run. It may have been cancelled before its coroutine began."""
-        run.end("stopped")
-        self.live.pop(run.name, None)
-        self._tasks.pop(run.name, None)
+    def _begin(self, one: Run | Job, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Give a run or a job a coroutine; if it still has one that is ending, then after that."""
+        if one.viewer is not None and one.viewer not in self._viewers:
+            self._viewers[one.viewer] = None
+        before = self._tasks.get(one.name)
+        task = self._tasks[one.name] = self._loop.create_task(self._live(one, work, before))
+        task.add_done_callback(partial(self._ended, one))
+
+    def _ended(self, one: Run | Job, task: asyncio.Task[None]) -> None:
+        """Forget a run or a job. It may have been cancelled before its coroutine began."""
+        if self._tasks.get(one.name) is not task:
+            return  # it was continued while this coroutine ended
+        if isinstance(one, Job) or one.live:
+            one.end("stopped")
+        self.live.pop(one.name, None)
+        self._jobs.pop(one.name, None)
+        self._tasks.pop(one.name, None)
 
     def _cancel(self, name: str) -> None:
         task = self._tasks.get(name)
         if task is not None:
             task.cancel()
 
-    async def _live(self, run: Run) -> None:
+    async def _live(
+        self,
+        one: Run | Job,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        if before is not None:
+            await asyncio.wait([before])
         try:
-            async with self._room.held(run.config.run_bytes):
-                await self._complete(run)
+            await work()
         except MessageError as error:
-            run.end("failed", error.message)
-        except Exception as error:  # a run's failure is shown to its owner; the engine goes on
-            LOG.exception("run %s failed", run.name)
-            run.end("failed", Message.of("The run failed: {error}", error=type(error).__name__))
+            one.end("failed", error.message)
+        except Exception as error:  # a failure is shown to its owner; the engine goes on
+            LOG.exception("%s failed", one.name)
+            one.end("failed", Message.of("The run failed: {error}", error=type(error).__name__))
 
-    async def _complete(self, run: Run) -> None:
-        """Go on from checkpoint to checkpoint, and over whatever is lost, until the run has ended."""
-        checkpoint: Chunk | None = None
-        problem: Any = None
-        recoveries = 0
-        pace = Pace(run.config)
-        while not run.over:
-            before = run.step
+    async def _over_losses(
+        self, one: Run | Job, attempt: Callable[[Client], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Make attempts, each going on where the last one was, over whatever is lost on the way."""
+        recoveries, done = 0, -1
+        while not one.over:
             try:
-                client = await self._connected()
-                if problem is None:
-                    await self._require(run.config)
-                    problem = client.submit(
-                        training.prepare, run.config, key=self._key("problem", run), pure=False
-                    )
-                checkpoint = await self._chain(client, run, problem, checkpoint, pace)
-                recoveries = 0
+                await attempt(await self._connection.client())
+                return
             except LOST:
-                problem = None
-                recoveries = recoveries + 1 if run.step == before else 1
+                progress = one.step if isinstance(one, Run) else one.done
+                recoveries = recoveries + 1 if progress == done else 1
+                done = progress
                 if recoveries > RECOVERIES_WITHOUT_PROGRESS:
                     raise MessageError(
                         Message.of(
@@ -247,165 +309,34 @@ class Engine:
                         )
                     ) from None
 
-    def _key(self, task: str, run: Run) -> str:
-        return f"{task}-{run.name}-{next(self._names)}"
+    # -- on the loop: a run ------------------------------------------------------------------------
 
-    async def _chain(
-        self, client: Client, run: Run, problem: Any, checkpoint: Chunk | None, pace: Pace
-    ) -> Chunk | None:
-        """One chain of tasks from `checkpoint`: returns the next one, or None if the run has ended."""
-        config = run.config
-        last: Any = checkpoint  # what the next chunk goes on from: a value, later a future
-        begun = planned = 0 if checkpoint is None else checkpoint.step
-        flight: deque[tuple[Any, Any]] = deque()
-        if run.state == "queued":
-            with client.as_current():
-                await wait([problem])
-            run.begin()
-        due = monotonic() + self._checkpoint_interval(config)
-        while True:
-            while len(flight) < IN_FLIGHT and planned < config.steps and monotonic() < due:
-                steps = pace.next(config.steps - planned)
-                last = client.submit(
-                    advance, config, problem, last, steps, key=self._key("advance", run), pure=False
-                )
-                # A small state travels with its losses; a large one stays where it is
-                arriving = last
-                if config.state_bytes > SMALL_STATE_BYTES:
-                    arriving = client.submit(report, last, key=self._key("report", run), pure=False)
-                flight.append((last, arriving))
-                planned += steps
-            if not flight:
-                break
-            chunk: Chunk = await flight[0][1]
-            flight.popleft()
-            pace.saw(len(chunk.losses), chunk.seconds)
-            if not run.receive(chunk):
-                return None
-            if run.seconds > self.settings.max_seconds:
-                run.end("stopped", self._too_long())
-                return None
-        if planned == begun:
-            return checkpoint  # nothing was submitted in time
-        reached: Chunk = await last
-        return replace(reached, losses=np.empty(0), laps=np.empty((0, 2)))
+    async def _complete(self, run: Run) -> None:
+        """Take a run to its end, or to where it pauses."""
+        async with self._room.held(run.config.run_bytes):
+            course = Course(run, self._gate, self._kept.get(run.name), self.settings.max_seconds)
+            course.fetch_at_end = self._kept.fits(run.config.state_bytes)
 
-    def _too_long(self) -> Message:
-        return Message.of(
-            "Stopped: a run may compute for {limit} s on this server. "
-            "Choose fewer steps or smaller dimensions.",
-            limit=self.settings.max_seconds,
-        )
+            async def go_on(client: Client) -> None:
+                await self._connection.require(run.config)
+                await course.go_on(client)
 
-    @staticmethod
-    def _checkpoint_interval(config: Config) -> float:
-        """Seconds between checkpoints: rarer for a large state, whose transfer costs time."""
-        transfer = config.state_bytes / CHECKPOINT_BYTES_PER_SECOND
-        return max(CHECKPOINT_SECONDS, transfer / CHECKPOINT_SHARE)
+            await self._over_losses(run, go_on)
+            if course.checkpoint is not None:
+                self._kept.put(run.name, course.checkpoint, run.config.state_bytes)
+        if run.live:
+            run.pause()
 
-    # -- on the loop: the cluster ----------------------------------------------------------------
+    # -- on the loop: a job ------------------------------------------------------------------------
 
-    async def _connected(self) -> Client:
-        """The connection to the cluster: the one there is, or a new one."""
-        async with self._connecting:
-            if self._client is not None and self._client.status == "running":
-                return self._client
-            try:
-                self._client = await self._connect()
-                self.trouble = None
-                self._in_background(self._ask(self._client))
-            except MessageError as error:
-                self.trouble = error.message
-                raise
-            except (OSError, TimeoutError) as error:
-                self.trouble = Message.of("The computing cluster cannot be reached.")
-                raise MessageError(self.trouble) from error
-            return self._client
-
-    async def _connect(self) -> Client:
-        if self._client is not None:
-            with contextlib.suppress(*LOST):
-                await self._client.close()
-            self._client = None
-        address = self.settings.scheduler
-        if address is None:
-            if self._cluster is not None:
-                await self._cluster.stop()
-            self._cluster = await EmbeddedCluster.start(
-                self.settings.workers, self.settings.worker_limit_bytes
-            )
-            address = self._cluster.address
-        client = await Client(address, asynchronous=True, set_as_default=False, timeout=10)
-        try:
-            await client.wait_for_workers(1, timeout=20)
-            await self._check_version(client)
-            await client.register_plugin(_warm_up_plugin())
-        except BaseException:
-            await client.close()
-            raise
-        return client
-
-    async def _check_version(self, client: Client) -> None:
-        other = Message.of(
-            "The workers of the cluster at {address} have another version of this program. "
-            "Run them from the same checkout.",
-            address=client.scheduler.address if client.scheduler else "",
-        )
-        try:
-            there: Capabilities = await client.submit(capabilities.probe, pure=False)
-        except (ImportError, AttributeError) as error:
-            raise OtherVersionError(other) from error
-        if there.code != capabilities.code_digest():
-            raise OtherVersionError(other)
-        self.capabilities = there
-
-    async def _warm(self) -> None:
-        """Start the cluster before the first run asks for it."""
-        with contextlib.suppress(MessageError):
-            await self._connected()
-
-    async def _ask(self, client: Client) -> None:
-        """Ask a new cluster until it is known what its workers can do."""
-        while not (self.capabilities and self.capabilities.complete):
-            await asyncio.sleep(PROBE_SECONDS)
-            if self._client is not client:
-                return  # another one has taken its place, and is asked
-            with contextlib.suppress(*LOST):
-                self.capabilities = await self._client.submit(capabilities.probe, pure=False)
-
-    async def _require(self, config: Config) -> None:
-        """Raise if the workers cannot do this; wait until their devices are known if it wants one."""
-        while self.capabilities is None or (config.device != "cpu" and not self.capabilities.complete):
-            await asyncio.sleep(PROBE_SECONDS / 5)
-        self.capabilities.require(config)
+    async def _work(self, work: Work, memory_bytes: int) -> None:
+        async with self._room.held(memory_bytes):
+            await self._over_losses(work.job, work.go_on)
+        work.job.end("finished")
 
     async def _shut_down(self) -> None:
         tasks = [*self._background, *self._tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None:
-            with contextlib.suppress(*LOST):
-                await self._client.close()
-        if self._cluster is not None:
-            await self._cluster.stop()
-
-
-def _warm_up_plugin() -> Any:
-    from distributed import WorkerPlugin
-
-    class WarmUp(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
-        """Prepare a worker: its allocator, and all kernels, in the background, so that nobody waits."""
-
-        name = "twolayer-warm-up"
-
-        def setup(self, worker: Any) -> None:
-            from threading import Thread
-
-            from twolayer.allocator import keep_freed_memory
-            from twolayer.kernels import load_all
-
-            keep_freed_memory()
-            Thread(target=load_all, daemon=True).start()
-
-    return WarmUp()
+        await self._connection.close()

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.config import Config
+from twolayer.edits import Edit, current
 from twolayer.messages import Message
 from twolayer.training import Chunk
 
-RunState = Literal["queued", "running", "finished", "diverged", "stopped", "failed"]
+RunState = Literal["queued", "running", "paused", "finished", "diverged", "stopped", "failed"]
 LIVE: tuple[RunState, ...] = ("queued", "running")
+CONTINUABLE: tuple[RunState, ...] = ("paused", "stopped", "finished")
 
 
 class Series:
@@ -45,6 +47,12 @@ class Run:
 
     def __init__(self, name: str, config: Config, viewer: str | None = None) -> None:
         self.name, self.config, self.viewer = name, config, viewer
+        self.edits: tuple[Edit, ...] = ()
+        """What was changed on the way."""
+        self.goal: int | None = None
+        """The step at which it pauses; 0 pauses it as soon as may be."""
+        self.speed: float | None = None
+        """Steps a second, for slow motion; None is as fast as it goes."""
         self.state: RunState = "queued"
         self.message: Message | None = None
         """Why it failed, or was stopped by the server."""
@@ -56,11 +64,27 @@ class Run:
         self._ended, self._moved = Event(), Event()
         self._losses = Series()
         self._laps = Series(2)
+        self._dead = Series(2)
+
+    @property
+    def live(self) -> bool:
+        """Whether it is being computed, or waits for that."""
+        return self.state in LIVE
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come."""
-        return self.state not in LIVE
+        """Whether nothing more will come by itself or by going on from a pause."""
+        return not self.live and self.state != "paused"
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run, after its edits."""
+        return int(current(self.config, self.edits, "steps"))
+
+    @property
+    def limit(self) -> int:
+        """The step up to which it may be computed now."""
+        return self.steps if self.goal is None else min(self.steps, self.goal)
 
     @property
     def step(self) -> int:
@@ -77,8 +101,18 @@ class Run:
         """Rows of (steps done in all, seconds a step took in the lap that ended there)."""
         return self._laps.view()
 
+    @property
+    def dead(self) -> NDArray[np.float64]:
+        """Rows of (steps done in all, hidden units then active for no row of the batch)."""
+        return self._dead.view()
+
+    @property
+    def nbytes(self) -> int:
+        """What its curves take in memory."""
+        return self.losses.nbytes + self.laps.nbytes + self.dead.nbytes
+
     def wait(self, seconds: float) -> bool:
-        """Wait for the end, at most so long; whether it has come."""
+        """Wait for the end or a pause, at most so long; whether it has come."""
         return self._ended.wait(seconds)
 
     def wait_for_losses(self, seconds: float) -> bool:
@@ -106,14 +140,30 @@ class Run:
             laps = np.column_stack((ends, chunk.laps[:, 1] / chunk.laps[:, 0]))[ends > self.step]
             self.seconds += float(chunk.laps[:, 1][ends > self.step].sum())
             self._laps.extend(laps)
+            known = self._dead.view()[-1, 0] if len(self._dead.view()) else 0
+            self._dead.extend(chunk.dead[chunk.dead[:, 0] > known])
             self._losses.extend(chunk.losses[-new:])
             self._moved.set()
         if chunk.diverged_at is not None:
             self.diverged_at = chunk.diverged_at
             self.end("diverged")
-        elif self.step == self.config.steps:
+        elif self.step == self.steps:
             self.end("finished")
         return not self.over
+
+    def pause(self) -> None:
+        """All that was asked for has come; more may be."""
+        if self.live:
+            self.state = "paused"
+            self._moved.set()
+            self._ended.set()
+
+    def reopen(self) -> None:
+        """It is to be continued."""
+        self.message = None
+        self.began = None
+        self._ended.clear()
+        self.state = "queued"
 
     def end(self, state: RunState, message: Message | None = None) -> None:
         """Nothing more will come. The first end counts."""

@@ -5,8 +5,8 @@ never changes what it is given, so a lost chunk can be computed again and is the
 however the run was cut.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from twolayer import capabilities, kernels
 from twolayer.config import Config
+from twolayer.edits import Edit, current, segment
 from twolayer.kernels import State
 from twolayer.problem import Array, Problem, make_problem
 
@@ -22,6 +23,8 @@ FIRST_CHUNK_SECONDS = 0.02
 ASSUMED_FLOPS_PER_SECOND = 40e9
 ASSUMED_STEP_OVERHEAD = 20e-6
 LAPS_PER_CHUNK = 16
+LAPS_PER_COUNT = 4
+"""Dead hidden units are counted after every so many laps: a forward pass each, outside the clock."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,12 @@ class Chunk:
     """Rows of (steps done, seconds that they took): the clock, read some times in a chunk."""
     diverged_at: int | None = None
     """The step whose loss is not finite; the state is then the one before that step."""
+    dead: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    """Rows of (steps of the run done, hidden units that are active for no row of the batch)."""
+
+    def without_losses(self) -> "Chunk":
+        """What is needed to go on from its end."""
+        return replace(self, losses=np.empty(0), laps=np.empty((0, 2)), dead=np.empty((0, 2)))
 
     @property
     def seconds(self) -> float:
@@ -57,6 +66,8 @@ class Result:
     method: str
     diverged_at: int | None
     laps: NDArray[np.float64]
+    dead: NDArray[np.float64]
+    """Rows of (steps done, hidden units that are active for no row of the batch)."""
 
 
 def prepare(
@@ -85,24 +96,26 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
     A chunk after one that diverged is empty.
     """
     if previous.diverged_at is not None:
-        return replace(previous, losses=np.empty(0), laps=np.empty((0, 2)))
+        return previous.without_losses()
     kernel_type = kernels.load(config.backend, config.method_used)
     with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
         kernel = kernel_type(config, problem, previous.state, steps)
-        laps = _timed_steps(kernel, steps)
+        laps, dead = _timed_steps(kernel, steps)
         losses = kernel.losses()
     finite = int(np.argmin(np.isfinite(losses))) if not np.isfinite(losses).all() else steps
     if finite < steps:
         # Computed again up to the last finite loss, so that the state does not depend on the cut.
         chunk = advance(config, problem, previous, finite)
         return replace(chunk, diverged_at=previous.step + finite)
-    return Chunk(previous.step + steps, kernel.state(), losses, laps)
+    dead[:, 0] += previous.step
+    return Chunk(previous.step + steps, kernel.state(), losses, laps, dead=dead)
 
 
-def _timed_steps(kernel: kernels.Kernel, steps: int) -> NDArray[np.float64]:
-    """Take the steps and read the clock a few times on the way: rows of (steps, seconds)."""
+def _timed_steps(kernel: kernels.Kernel, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Take the steps and read the clock a few times on the way: rows of (steps, seconds). Between
+    the readings, now and then, count the dead units: rows of (steps done, dead units)."""
     lap = max(1, steps // LAPS_PER_CHUNK)
-    laps = []
+    laps, dead = [], []
     kernel.synchronize()
     before = perf_counter()
     for done in range(0, steps, lap):
@@ -110,10 +123,11 @@ def _timed_steps(kernel: kernels.Kernel, steps: int) -> NDArray[np.float64]:
         for _ in range(count):
             kernel.step()
         kernel.synchronize()
-        now = perf_counter()
-        laps.append((count, now - before))
-        before = now
-    return np.array(laps, dtype=float).reshape(-1, 2)
+        laps.append((count, perf_counter() - before))
+        if len(laps) % LAPS_PER_COUNT == 0 or done + count == steps:
+            dead.append((done + count, kernel.dead()))
+        before = perf_counter()
+    return np.array(laps, dtype=float).reshape(-1, 2), np.array(dead, dtype=float).reshape(-1, 2)
 
 
 class Pace:
@@ -135,8 +149,10 @@ class Pace:
         self.target = CHUNK_SECONDS
 
 
-def fit(config: Config, on_chunk: Callable[[Chunk], None] | None = None) -> Result:
-    """Train `config` in the calling process.
+def fit(
+    config: Config, edits: Sequence[Edit] = (), on_chunk: Callable[[Chunk], None] | None = None
+) -> Result:
+    """Train `config` in the calling process, with what `edits` change on the way.
 
     `on_chunk` is called after every tenth of a second or so of steps. Raises `ConfigError` or
     `UnavailableError` if this machine lacks what the config asks for.
@@ -145,8 +161,9 @@ def fit(config: Config, on_chunk: Callable[[Chunk], None] | None = None) -> Resu
     problem = prepare(config)
     chunk = start(config, problem)
     chunks, pace = [chunk], Pace(config)
-    while chunk.step < config.steps and chunk.diverged_at is None:
-        chunk = advance(config, problem, chunk, pace.next(config.steps - chunk.step))
+    while chunk.step < current(config, edits, "steps") and chunk.diverged_at is None:
+        now, end = segment(config, edits, chunk.step)
+        chunk = advance(now, problem, chunk, pace.next(end - chunk.step))
         pace.saw(len(chunk.losses), chunk.seconds)
         chunks.append(replace(chunk, state={}))
         if on_chunk is not None:
@@ -161,4 +178,5 @@ def fit(config: Config, on_chunk: Callable[[Chunk], None] | None = None) -> Resu
         method=config.method_used,
         diverged_at=chunk.diverged_at,
         laps=laps,
+        dead=np.concatenate([c.dead for c in chunks]),
     )

@@ -30,7 +30,7 @@ def is_gone(process: psutil.Process) -> bool:
 
 def cluster_of(engine: Engine) -> psutil.Process:
     """The process of an engine's embedded cluster."""
-    return psutil.Process(engine._cluster.process.pid)
+    return psutil.Process(engine._connection.cluster.process.pid)
 
 
 def workers_of(cluster: psutil.Process) -> list[psutil.Process]:
@@ -45,7 +45,7 @@ def tasks_on_scheduler(engine: Engine) -> int:
         return len(dask_scheduler.tasks)
 
     async def ask() -> int:
-        return await engine._client.run_on_scheduler(count)
+        return await engine._connection._client.run_on_scheduler(count)
 
     return asyncio.run_coroutine_threadsafe(ask(), engine._loop).result(timeout=30)
 

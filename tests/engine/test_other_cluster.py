@@ -8,7 +8,7 @@ import sys
 import pytest
 from numpy.testing import assert_array_equal
 
-import twolayer.engine
+import twolayer.connection
 from tests.conftest import ROOT
 from tests.engine.conftest import TINY
 from twolayer import Config, capabilities, fit
@@ -31,7 +31,7 @@ def test_runs_go_to_the_cluster_of_the_settings_and_leave_it_running(new_engine,
         run = finished(engine, config)
         assert run.state == "finished"
         assert_array_equal(run.losses, fit(config).losses)
-        assert engine._cluster is None
+        assert engine._connection.cluster is None
         engine.close()
 
 
@@ -52,7 +52,7 @@ def test_a_cluster_with_other_code_is_refused_in_words(
 
 def test_a_cluster_that_is_not_there_is_said_in_words(new_engine, finished, monkeypatch):
     patient = twolayer.engine.Client
-    monkeypatch.setattr(twolayer.engine, "Client", lambda *a, **k: patient(*a, **{**k, "timeout": 1}))
+    monkeypatch.setattr(twolayer.connection, "Client", lambda *a, **k: patient(*a, **{**k, "timeout": 1}))
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         engine = new_engine(scheduler=f"tcp://127.0.0.1:{nobody.getsockname()[1]}", ready=False)

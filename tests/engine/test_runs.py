@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-import twolayer.engine
+import twolayer.course
 from tests.engine.conftest import TINY, settings, tasks_on_scheduler
 from twolayer import Config, ConfigError, fit, training
+from twolayer.connection import Connection
 from twolayer.engine import Engine, LimitError
 
 LONG = Config(**TINY, steps=3_000_000)
@@ -85,7 +86,7 @@ def test_a_diverged_run_ends_where_fit_does(engine, finished, kernel):
 
 def test_the_scheduler_holds_few_tasks_however_long_a_run_is(engine, monkeypatch):
     monkeypatch.setattr(training, "CHUNK_SECONDS", 0.01)
-    monkeypatch.setattr(twolayer.engine, "CHECKPOINT_SECONDS", 0.1)
+    monkeypatch.setattr(twolayer.course, "CHECKPOINT_SECONDS", 0.1)
     run, most = engine.submit(LONG), 0
     while len(run.laps) < 200 * training.LAPS_PER_CHUNK:
         most = max(most, tasks_on_scheduler(engine))
@@ -95,7 +96,7 @@ def test_the_scheduler_holds_few_tasks_however_long_a_run_is(engine, monkeypatch
 
 
 def test_data_that_take_longer_than_a_checkpoint_interval_do_not_end_a_run(engine, finished, monkeypatch):
-    monkeypatch.setattr(twolayer.engine, "CHECKPOINT_SECONDS", 0.001)
+    monkeypatch.setattr(twolayer.course, "CHECKPOINT_SECONDS", 0.001)
     config = Config(**WIDE, steps=10)
     run = finished(engine, config)
     assert (run.state, run.message) == ("finished", None)
@@ -127,7 +128,7 @@ def test_more_memory_than_the_limit_is_refused_with_the_limit(engine):
 
 
 def test_a_step_longer_than_a_run_may_take_is_refused_with_the_limit(monkeypatch):
-    monkeypatch.setattr(Engine, "_warm", lambda _: _nothing())
+    monkeypatch.setattr(Connection, "warm", lambda _: _nothing())
     engine = Engine(settings(max_seconds=7, memory_mb=10**7))
     with pytest.raises(LimitError, match="7 s"):
         engine.submit(Config(N=100_000, D_in=100_000, H=100_000))

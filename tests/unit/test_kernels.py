@@ -60,7 +60,11 @@ def assert_agrees(config: Config) -> None:
     assert result.losses.dtype == np.float64
     relative, share = TOLERANCE[config.dtype]
     seen = expected > share * expected[0]
-    assert_allclose(result.losses[seen], expected[seen], rtol=relative)
+    # A loss is the square of y_pred − y, whose terms are rounded as in the first step however small it
+    # has become: two right BLAS libraries differ by this, 9e-10 of the loss where it is 1e-12 of the first.
+    rounding = 4 * np.finfo(np.float64).eps * np.sqrt(expected[0] / expected[seen])
+    error = np.abs(result.losses[seen] / expected[seen] - 1)
+    assert (error <= relative + rounding).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

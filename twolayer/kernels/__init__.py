@@ -68,6 +68,11 @@ class Kernel(Protocol):
         """The state after the steps so far, on the host."""
         ...
 
+    def dead(self) -> int:
+        """How many hidden units are now active (h > 0) for no row of the batch. Changes nothing that
+        a step reads."""
+        ...
+
 
 class UnavailableError(MessageError, RuntimeError):
     """A backend that this machine does not have."""

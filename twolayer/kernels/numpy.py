@@ -62,6 +62,9 @@ class Tutorial:
     def state(self) -> State:
         return {"w1": self.w1, "w2": self.w2}
 
+    def dead(self) -> int:
+        return int(np.count_nonzero(~(self.x.dot(self.w1) > 0).any(axis=0)))
+
     def step(self) -> None:
         x, y, w1, w2 = self.x, self.y, self.w1, self.w2
         # Forward pass: predicted y
@@ -120,6 +123,10 @@ class Fused(Tutorial):
     def _hidden(self) -> None:
         """h = x·w1."""
         self.gemm(1.0, self.x, self.w1, 0.0, self.h, 0, 0, 1)
+
+    def dead(self) -> int:
+        self._hidden()
+        return int(np.count_nonzero(~(self.h > 0).any(axis=0)))
 
     def _update(self) -> None:
         """w1 −= learning_rate · xᵀ·grad_h, where grad_h lacks its factor 2."""

@@ -70,6 +70,13 @@ class Tutorial:
     def state(self) -> State:
         return {"w1": self.w1.cpu().numpy(), "w2": self.w2.cpu().numpy()}  # copies to the host
 
+    def dead(self) -> int:
+        return self._count_dead(self.x.mm(self.w1))
+
+    @staticmethod
+    def _count_dead(h: torch.Tensor) -> int:
+        return h.shape[1] - int((h > 0).any(dim=0).sum().item())  # waits for the device
+
     def step(self) -> None:
         x, y, w1, w2 = self.x, self.y, self.w1, self.w2
         # Forward pass: predicted y
@@ -115,6 +122,10 @@ class Fused(Tutorial):
     def _hidden(self) -> None:
         """h = x·w1."""
         torch.mm(self.x, self.w1, out=self.h)
+
+    def dead(self) -> int:
+        self._hidden()
+        return self._count_dead(self.h)
 
     def _update(self) -> None:
         """w1 −= learning_rate · xᵀ·grad_h, where grad_h lacks its factor 2."""

@@ -1,0 +1,132 @@
+"""Pause, resume, step, slow motion, and changes on the way."""
+
+import time
+
+import pytest
+from numpy.testing import assert_array_equal
+
+from tests.engine.conftest import TINY, tasks_on_scheduler
+from twolayer import Config, ConfigError, fit
+from twolayer.edits import Edit
+
+LONG = Config(**TINY, steps=300_000)
+
+
+def test_a_paused_run_leaves_no_task_and_goes_on_to_the_losses_of_fit(engine, wait_until):
+    run = engine.submit(LONG)
+    wait_until(lambda: run.step > 1000)
+    engine.pause(run)
+    wait_until(lambda: run.state == "paused")
+    step = run.step
+    assert 1000 < step < LONG.steps
+    assert not run.over
+    wait_until(lambda: tasks_on_scheduler(engine) == 0 and run.name not in engine.live)
+    assert run.step == step
+    engine.resume(run)
+    wait_until(lambda: run.over)
+    assert run.state == "finished"
+    assert_array_equal(run.losses, fit(LONG).losses)
+    assert run.edits == ()
+
+
+def test_steps_one_and_some_at_a_time(engine, wait_until):
+    config = Config(**TINY, steps=50)
+    run = engine.submit(config, goal=1)
+    wait_until(lambda: run.state == "paused")
+    assert run.step == 1
+    engine.resume(run, more=7)
+    wait_until(lambda: run.state == "paused")
+    assert run.step == 8
+    engine.resume(run, more=1000)
+    wait_until(lambda: run.over)
+    assert run.state == "finished"
+    assert_array_equal(run.losses, fit(config).losses)
+
+
+def test_slow_motion_takes_so_many_steps_a_second(engine, wait_until):
+    run = engine.submit(Config(**TINY, steps=40), speed=40.0)
+    wait_until(lambda: run.step > 0)
+    begin, first = time.monotonic(), run.step
+    wait_until(lambda: run.step >= 30)
+    assert time.monotonic() - begin > 0.7 * (30 - first) / 40
+    run.speed = None
+    wait_until(lambda: run.over)
+    assert_array_equal(run.losses, fit(run.config).losses)
+
+
+def test_a_pause_in_slow_motion_comes_before_the_next_step(engine, wait_until):
+    run = engine.submit(Config(**TINY, steps=40), speed=0.02)
+    wait_until(lambda: run.step == 1)
+    engine.pause(run)
+    wait_until(lambda: run.state == "paused", timeout=5)
+    assert run.step == 1
+    engine.stop(run)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["from a checkpoint", "from the start"])
+def test_a_run_continued_with_another_rate_and_more_steps_is_that_of_fit(engine, wait_until, kernel, kept):
+    config = Config(**kernel, N=13, D_in=50, H=11, D_out=2, learning_rate=1e-4, steps=500)
+    run = engine.submit(config, goal=200)
+    wait_until(lambda: run.state == "paused")
+    engine.resume(run, learning_rate=3e-5)
+    wait_until(lambda: run.over and run.name not in engine._tasks)
+    if not kept:
+        engine._kept.drop(run.name)
+    engine.resume(run, steps=900)
+    wait_until(lambda: run.over)
+    assert run.edits == (Edit(200, "learning_rate", 3e-5), Edit(500, "steps", 900))
+    assert run.config == config
+    expected = fit(config, run.edits)
+    assert len(expected.losses) == 900
+    assert_array_equal(run.losses, expected.losses)
+    assert (expected.losses[:201] == fit(config).losses[:201]).all()
+    assert (expected.losses[201:500] != fit(config).losses[201:]).any()
+
+
+def test_the_method_that_auto_picked_stays_when_the_steps_change(engine, wait_until):
+    config = Config(N=100, D_in=60, H=20, method="auto", steps=1, learning_rate=1e-5)
+    assert config.method_used != Config(N=100, D_in=60, H=20, method="auto", steps=500).method_used
+    run = engine.submit(config)
+    wait_until(lambda: run.over)
+    engine.resume(run, steps=500)
+    wait_until(lambda: run.over)
+    assert_array_equal(run.losses, fit(config, run.edits).losses)
+
+
+def test_what_cannot_be_changed_is_refused_and_nothing_is_changed(engine, wait_until):
+    run = engine.submit(Config(**TINY, steps=10))
+    wait_until(lambda: run.over)
+    for values in ({"steps": 5}, {"steps": 0}, {"learning_rate": float("nan")}, {"learning_rate": -1.0}):
+        with pytest.raises(ConfigError):
+            engine.resume(run, **values)
+    engine.resume(run)
+    engine.resume(run, learning_rate=1e-5)  # no step is left for it
+    assert (run.state, run.edits, run.step) == ("finished", (), 10)
+
+
+def test_a_stopped_run_can_be_continued(engine, wait_until):
+    run = engine.submit(LONG)
+    wait_until(lambda: run.step > 1000)
+    engine.stop(run)
+    engine.resume(run)  # at once, while its coroutine is still ending
+    wait_until(lambda: run.over)
+    assert run.state == "finished"
+    assert_array_equal(run.losses, fit(LONG).losses)
+
+
+def test_dead_units_are_counted_on_the_way(engine, wait_until, kernel):
+    config = Config(**kernel, learning_rate=2e-6, steps=300, dtype="float64")
+    run = engine.submit(config)
+    wait_until(lambda: run.over)
+    steps, dead = run.dead.T
+    assert steps[-1] == 300
+    assert (steps[1:] > steps[:-1]).all()
+    result = fit(config)
+    x, *_ = (problem_of(config).x,)
+    assert dead[-1] == ((x @ result.w1 > 0).sum(axis=0) == 0).sum() > 0
+
+
+def problem_of(config):
+    from twolayer.problem import make_problem
+
+    return make_problem(config)

@@ -1,0 +1,110 @@
+"""Jobs: every result once, whatever dies; alone on the cluster where that is asked for."""
+
+import time
+
+import pytest
+
+from tests.engine.conftest import TINY, cluster_of, tasks_on_scheduler, workers_of
+from twolayer import Config
+from twolayer.engine import LimitError
+from twolayer.messages import Message, MessageError
+
+
+def square(n, seconds=0.0):
+    time.sleep(seconds)
+    return n * n
+
+
+def refuse(n):
+    raise MessageError(Message.of("not {n}", n=n))
+
+
+def fail(n):
+    return 1 // (n - n)
+
+
+def span(seconds=0.05):
+    begin = time.time()
+    time.sleep(seconds)
+    return begin, time.time()
+
+
+def test_each_result_comes_once_with_its_index(engine, wait_until):
+    job = engine.map(square, [(n,) for n in range(100)])
+    assert job.wait(30)
+    assert (job.state, job.total, job.done) == ("finished", 100, 100)
+    assert sorted(job.results()) == [(n, n * n) for n in range(100)]
+    assert job.results(since=98) == job.results()[98:]
+    wait_until(lambda: tasks_on_scheduler(engine) == 0)
+    assert job.name not in engine._jobs
+
+
+def test_an_empty_job_is_finished(engine):
+    job = engine.map(square, [])
+    assert job.wait(10)
+    assert (job.state, job.results()) == ("finished", [])
+
+
+def test_a_message_fails_the_job_and_another_error_is_named_without_details(engine):
+    refused, failed = engine.map(refuse, [(3,)]), engine.map(fail, [(3,)])
+    assert refused.wait(10)
+    assert failed.wait(10)
+    assert (refused.state, str(refused.message)) == ("failed", "not 3")
+    assert (failed.state, str(failed.message)) == ("failed", "The run failed: ZeroDivisionError")
+
+
+def test_a_stopped_job_keeps_what_has_arrived_and_leaves_no_task(engine, wait_until):
+    job = engine.map(square, [(n, 0.01) for n in range(1000)])
+    wait_until(lambda: job.done > 3)
+    engine.stop(job)
+    done = job.done
+    assert job.state == "stopped"
+    wait_until(lambda: tasks_on_scheduler(engine) == 0)
+    assert job.done == done < 1000
+
+
+def test_killed_workers_cost_no_result(new_engine, wait_until):
+    engine = new_engine(workers=2)
+    job = engine.map(square, [(n, 0.005) for n in range(400)])
+    for _ in range(2):
+        before = job.done
+        wait_until(lambda before=before: job.done > before + 20)
+        worker, *_ = workers_of(cluster_of(engine))
+        worker.kill()
+    assert job.wait(60)
+    assert (job.state, str(job.message)) == ("finished", "None")
+    assert sorted(job.results()) == [(n, n * n) for n in range(400)]
+    engine.close()
+
+
+def test_a_job_beyond_the_memory_limit_is_refused(engine):
+    with pytest.raises(LimitError, match="256 MB"):
+        engine.map(square, [(1,)], memory_bytes=1 << 30)
+
+
+def test_nothing_runs_beside_a_task_that_is_alone(new_engine, wait_until):
+    engine = new_engine(workers=2)
+    run = engine.submit(Config(**TINY, steps=5_000_000))
+    wait_until(lambda: run.step > 0)
+    others = engine.map(span, [()] * 100)
+    alone = engine.map(span, [(0.2,)] * 6, exclusive=True)
+    steps = []
+    while not alone.wait(0.05):
+        steps.append(run.step)
+    assert others.wait(60)
+    spans = [times for _, times in alone.results()]
+    assert len(spans) == 6
+    for begin, end in spans:
+        for _, (other_begin, other_end) in others.results():
+            assert other_end <= begin or other_begin >= end
+    assert steps[-1] > steps[0], "runs go on between the tasks"
+    engine.stop(run)
+    engine.close()
+
+
+def test_a_short_run_ends_while_a_long_job_goes_on(engine, finished):
+    job = engine.map(square, [(n, 0.05) for n in range(400)])
+    run = finished(engine, Config(**TINY, steps=20))
+    assert run.state == "finished"
+    assert not job.over
+    engine.stop(job)

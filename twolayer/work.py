@@ -1,0 +1,67 @@
+"""The tasks of a job over the cluster: some at a time, each result once, whatever is lost on the way."""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from distributed import Client
+
+from twolayer.gate import Gate
+from twolayer.job import Job
+
+TASKS_PER_WORKER = 2
+PRIORITY_SINGLE, PRIORITY_MANY = 1, 0
+"""Less than that of runs: of the tasks that wait for a worker, a job's thousands come last."""
+
+_numbers = itertools.count()
+
+
+class Work:
+    """A job while it is computed: what is left of it."""
+
+    def __init__(
+        self,
+        job: Job,
+        function: Callable[..., Any],
+        items: list[tuple[Any, ...]],
+        gate: Gate,
+        *,
+        exclusive: bool,
+    ) -> None:
+        self.job, self.function, self.items, self.gate = job, function, items, gate
+        self.exclusive = exclusive
+        self._todo = deque(range(len(items)))
+
+    async def go_on(self, client: Client) -> None:
+        """Compute what is left. Raises what is in `LOST`, and what the function raises."""
+        workers = len(client.scheduler_info()["workers"])
+        most = 1 if self.exclusive else TASKS_PER_WORKER * max(1, workers)
+        under_way: dict[asyncio.Task[None], int] = {}
+        try:
+            while self._todo or under_way:
+                while self._todo and len(under_way) < most:
+                    index = self._todo.popleft()
+                    under_way[asyncio.create_task(self._compute(client, index))] = index
+                done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    await task
+                    del under_way[task]
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+            self._todo.extend(index for index in under_way.values() if not self.job.has(index))
+
+    async def _compute(self, client: Client, index: int) -> None:
+        job = self.job
+        key = f"{job.name}-{index}-{next(_numbers)}"
+        priority = PRIORITY_SINGLE if job.total == 1 else PRIORITY_MANY
+        async with self.gate.alone() if self.exclusive else self.gate.shared():
+            job.begin()
+            future = client.submit(self.function, *self.items[index], key=key, pure=False, priority=priority)
+            try:
+                job.receive(index, await future)
+            finally:
+                future.release()  # a stopped job's task ends now, not when the collector comes by
