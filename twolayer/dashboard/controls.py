@@ -1,6 +1,9 @@
 """The controls of a run: one widget for each field of Config, with the field's name as its key."""
 
+import secrets
 from bisect import bisect
+from collections.abc import Collection
+from itertools import cycle
 
 import streamlit as st
 from babel.numbers import format_compact_decimal
@@ -14,6 +17,9 @@ from twolayer.messages import N_
 RATES = [float(f"{mantissa}e{exponent}") for exponent in range(-10, 1) for mantissa in (1, 2, 5)]
 """The stops of the logarithmic learning-rate slider."""
 
+LARGEST_NEW_SEED = 10_000
+COMPUTE = {"backend", "device", "method", "dtype", "threads"}
+
 METHOD_NAMES = {
     "tutorial": N_("As in the tutorial"),
     "fused": N_("Fused: arrays are reused"),
@@ -23,27 +29,38 @@ METHOD_NAMES = {
 
 
 @server.in_turn
-def draw(_: Translate) -> Config | None:
-    """Draw the controls, and what the run will cost. None (and a message) if a value cannot be."""
+def draw(_: Translate, leave_out: Collection[str] = ()) -> Config | None:
+    """Draw the controls, and what the run will cost. None (and a message) if a value cannot be.
+
+    The fields of `leave_out` have no control here; they keep the values that they came with.
+    """
     st.subheader(_("Network"), anchor=False)
-    left, right = st.columns(2)
-    with left:
-        _whole("N", _("Samples N"), _("Rows of the one fixed random batch x, y."))
-        _whole("H", _("Hidden units H"), _("Columns of w1: units of the ReLU layer."))
-    with right:
-        _whole("D_in", _("Inputs D_in"), _("Columns of x."))
-        _whole("D_out", _("Outputs D_out"), _("Columns of y."))
+    sizes = {
+        "N": (_("Samples N"), _("Rows of the one fixed random batch x, y.")),
+        "D_in": (_("Inputs D_in"), _("Columns of x.")),
+        "H": (_("Hidden units H"), _("Columns of w1: units of the ReLU layer.")),
+        "D_out": (_("Outputs D_out"), _("Columns of y.")),
+    }
+    _wholes({field: texts for field, texts in sizes.items() if field not in leave_out})
 
-    st.subheader(_("Training"), anchor=False)
-    _learning_rate(_)
-    left, right = st.columns(2)
-    with left:
-        _whole("steps", _("Steps"), _("Updates of the weights, each from the whole batch."))
-    with right:
-        _whole("seed", _("Seed"), _("The same seed gives the same data and the same initial weights."))
+    training = {"learning_rate", "steps", "seed"} - set(leave_out)
+    if training:
+        st.subheader(_("Training"), anchor=False)
+    if "learning_rate" in training:
+        _learning_rate(_)
+    counts = {
+        "steps": (_("Steps"), _("Updates of the weights, each from the whole batch.")),
+        "seed": (_("Seed"), _("The same seed gives the same data and the same initial weights.")),
+    }
+    _wholes({field: texts for field, texts in counts.items() if field in training})
+    if "seed" in training:
+        st.button(
+            _("New seed"), key="new_seed", icon=":material/casino:", on_click=_new_seed, width="stretch"
+        )
 
-    st.subheader(_("Compute"), anchor=False)
-    _compute(_)
+    if COMPUTE - set(leave_out):
+        st.subheader(_("Compute"), anchor=False)
+        _compute(_, leave_out)
 
     try:
         config = frame.current_config()
@@ -59,6 +76,13 @@ def draw(_: Translate) -> Config | None:
         )
     )
     return config
+
+
+def _wholes(fields: dict[str, tuple[str, str]]) -> None:
+    """Number inputs in two columns, row by row."""
+    for column, (field, (label, help)) in zip(cycle(st.columns(2)), fields.items(), strict=False):
+        with column:
+            _whole(field, label, help)
 
 
 def _whole(field: str, label: str, help: str) -> None:
@@ -103,34 +127,44 @@ def _take_from_slider() -> None:
     st.session_state["learning_rate"] = st.session_state["learning_rate_scale"]
 
 
-def _compute(_: Translate) -> None:
+def _new_seed() -> None:
+    st.session_state["seed"] = secrets.randbelow(LARGEST_NEW_SEED)
+
+
+def _compute(_: Translate, leave_out: Collection[str]) -> None:
     known = server.engine().capabilities
-    missing = dict(known.missing) if known else {}
-    here = [name for name in _options("backend") if name not in missing]
-    _choice("backend", _("Backend"), frame.BACKENDS, here)
-    for why in missing.values():
-        st.caption(say(_, why))
-    devices = dict(known.devices).get(st.session_state["backend"], ("cpu",)) if known else ("cpu",)
-    if st.session_state.get("device") not in devices:
-        st.session_state["device"] = devices[0]
-    st.selectbox(
-        _("Device"),
-        devices,
-        key="device",
-        help=_("The devices that the computing processes of this server have."),
-    )
-    st.selectbox(
-        _("Method"),
-        _options("method"),
-        format_func=lambda name: _(METHOD_NAMES[name]),
-        key="method",
-        help=_("How the same iteration is computed. The losses agree to rounding."),
-    )
+    if "backend" not in leave_out:
+        missing = dict(known.missing) if known else {}
+        here = [name for name in _options("backend") if name not in missing]
+        _choice("backend", _("Backend"), frame.BACKENDS, here)
+        for why in missing.values():
+            st.caption(say(_, why))
+    if "device" not in leave_out:
+        backend = frame.value("backend")
+        devices = dict(known.devices).get(backend, ("cpu",)) if known else ("cpu",)
+        if st.session_state.get("device") not in devices:
+            st.session_state["device"] = devices[0]
+        st.selectbox(
+            _("Device"),
+            devices,
+            key="device",
+            help=_("The devices that the computing processes of this server have."),
+        )
+    if "method" not in leave_out:
+        st.selectbox(
+            _("Method"),
+            _options("method"),
+            format_func=lambda name: _(METHOD_NAMES[name]),
+            key="method",
+            help=_("How the same iteration is computed. The losses agree to rounding."),
+        )
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    with left:
-        _choice("dtype", _("Number type"), {}, _options("dtype"))
-    with right:
-        _whole("threads", _("Threads"), _("Threads of the matrix products of this run."))
+    if "dtype" not in leave_out:
+        with left:
+            _choice("dtype", _("Number type"), {}, _options("dtype"))
+    if "threads" not in leave_out:
+        with right:
+            _whole("threads", _("Threads"), _("Threads of the matrix products of this run."))
 
 
 def _options(field: str) -> list[str]:

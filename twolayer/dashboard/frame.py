@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from twolayer.config import DEFAULTS, FIELDS, Config, ConfigError
+from twolayer.config import FIELDS, Config, ConfigError
 from twolayer.dashboard import server
 from twolayer.dashboard.translations import LANGUAGES, Translate, plain, preferred, say, translator
 from twolayer.messages import N_, Message
@@ -82,6 +82,7 @@ def links(_: Translate, config: Config | None) -> None:
     """Write `config` to the address, and draw the links to all pages, which take it along."""
     if config is None:
         return
+    st.session_state["config"] = config
     query = config.to_query()
     if st.session_state["lang"] != preferred(st.context.locale):
         query["lang"] = st.session_state["lang"]
@@ -118,6 +119,7 @@ def _take_over_address() -> None:
         st.session_state["lang"] = raw["lang"]
     for field, value in asdict(config).items():
         st.session_state[field] = value
+    st.session_state["config"] = config
     st.session_state["address_errors"] = errors
     st.session_state["start_at_once"] = raw.get("run") == "1" and not _went_back()
 
@@ -128,9 +130,14 @@ def _devices(backend: str) -> tuple[str, ...]:
 
 
 def current_config() -> Config:
-    """The Config of the widgets. Raises `ConfigError` for what a browser should not have sent."""
-    values: dict[str, Any] = {field: st.session_state.get(field, DEFAULTS[field]) for field in FIELDS}
-    return Config(**values)
+    """The Config of the widgets, and of the address where a page has no widget for a field. Raises
+    `ConfigError` for what a browser should not have sent."""
+    return Config(**{field: value(field) for field in FIELDS})
+
+
+def value(field: str) -> Any:
+    """What a field is set to."""
+    return st.session_state.get(field, getattr(st.session_state["config"], field))
 
 
 def address_errors(_: Translate) -> None:

@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import tempfile
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -21,10 +22,28 @@ import streamlit as st
 from numpy.typing import NDArray
 from tsdownsample import MinMaxDownsampler
 
+from twolayer.dashboard.translations import Translate, translator
+from twolayer.messages import N_
+
 LOG = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 HEIGHT = 340
 MOST_POINTS = 1000
+MOST_ROWS = 200
+WORDS = (
+    N_("Download plot as a PNG"),
+    N_("Zoom"),
+    N_("Pan"),
+    N_("Zoom in"),
+    N_("Zoom out"),
+    N_("Autoscale"),
+    N_("Reset axes"),
+    N_("Taking snapshot - this may take a few seconds"),
+    N_("Snapshot succeeded"),
+    N_("Sorry, there was a problem downloading your snapshot!"),
+)
+"""Plotly's own English words that a reader meets."""
+_CANNOT_LOAD = "plotting_library_cannot_load"
 
 _HTML = '<div class="plot" role="img" tabindex="0"></div>'
 _JS = Path(__file__).with_name("plot.js").read_text(encoding="utf-8")
@@ -68,10 +87,21 @@ def thinned(y: NDArray[np.float64], most: int = MOST_POINTS) -> NDArray[np.intp]
     return np.union1d(inner.astype(np.intp), [0, len(y) - 1])
 
 
-def draw(traces: list[dict[str, Any]], layout: dict[str, Any], *, key: str, alt: str) -> None:
+def draw(
+    traces: list[dict[str, Any]],
+    layout: dict[str, Any],
+    *,
+    key: str,
+    alt: str,
+    height: int = HEIGHT,
+    on_click: Callable[[dict[str, Any]], None] | None = None,
+) -> None:
     """Draw a chart in a container with the key `key`, the same node for as long as the page lives.
 
-    `traces` and `layout` are Plotly's, as plain dictionaries.
+    `traces` and `layout` are Plotly's, as plain dictionaries. A colour may be `theme:2`, the third of the
+    theme's chart colours, or `theme:border-color`, its variable of that name. A trace with a `uid` and
+    a `revision` that are those of the last time is not sent again. `on_click` is given the point that was
+    clicked, as the browser tells it: `trace` (its name), `point` (its index), `x`, `y`, `customdata`.
     """
     layout = {
         "margin": {"l": 70, "r": 16, "t": 16, "b": 48},
@@ -81,10 +111,96 @@ def draw(traces: list[dict[str, Any]], layout: dict[str, Any], *, key: str, alt:
     }
     address = library()
     with st.container(key=key):
-        if address is None:
-            figure = {"data": traces, "layout": {**layout, "height": HEIGHT}}
+        if address is None or st.session_state.get(_CANNOT_LOAD):
+            drawn = [{k: v for k, v in trace.items() if k != "revision"} for trace in traces]
+            figure = _coloured({"data": drawn, "layout": {**layout, "height": height}})
             st.plotly_chart(figure, key=f"{key}_plot", alt=alt)
-        else:
-            data = {"script": address, "traces": traces, "layout": layout, "height": HEIGHT, "alt": alt}
-            # As bytes: Streamlit looks through a dictionary for data frames, which takes longer than all else
-            _component(key=f"{key}_plot", data=json.dumps(data).encode(), height=HEIGHT)
+            return
+        language = st.session_state.get("lang", "en")
+        data = {
+            "name": key,
+            "script": address,
+            "traces": _unsent(traces, key),
+            "layout": layout,
+            "height": height,
+            "alt": alt,
+            "clickable": on_click is not None,
+            "locale": language,
+            "words": None if language == "en" else {word: translator(language)(word) for word in WORDS},
+        }
+        component_key = f"{key}_plot"
+
+        def clicked() -> None:
+            point = st.session_state[component_key].get("clicked")
+            if on_click is not None and isinstance(point, dict):
+                on_click(point)
+
+        # As bytes: Streamlit looks through a dictionary for data frames, which takes longer than all else
+        _component(
+            key=component_key,
+            data=json.dumps(data).encode(),
+            height=height,
+            on_clicked_change=clicked,
+            on_missing_change=partial(_forget_sent, key),
+            on_failed_change=_use_streamlits_own,
+        )
+
+
+def numbers(_: Translate, columns: dict[str, NDArray[Any]], *, key: str, title: str) -> None:
+    """A button that shows the numbers of a chart as a table, for those who cannot see it.
+
+    The columns are as long as the curve is; rows are picked as `thinned` does by the last column.
+    """
+    with st.popover(
+        _("Numbers"), icon=":material/table_rows:", key=f"{key}_numbers", on_change="rerun", type="tertiary"
+    ) as opened:
+        if opened.open:
+            at = thinned(np.ascontiguousarray(list(columns.values())[-1], dtype=float), MOST_ROWS)
+            st.caption(title)
+            st.dataframe({name: column[at] for name, column in columns.items()}, hide_index=True, height=320)
+
+
+def _sent(key: str) -> dict[str, Any]:
+    sent: dict[str, Any] = st.session_state.setdefault(f"{key}_sent", {})
+    return sent
+
+
+def _unsent(traces: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """The traces, those that the browser has already as references to them. Should it lack one after
+    all (what is sent may be overtaken by what comes next), it asks for everything again."""
+    sent = _sent(key)
+    has, message = dict(sent), []
+    sent.clear()
+    for trace in traces:
+        uid = trace.get("uid")
+        if uid is not None and uid in has and has[uid] == trace["revision"]:
+            trace = {"uid": uid, "revision": trace["revision"], "kept": True}
+        if uid is not None:
+            sent[uid] = trace["revision"]
+        message.append(trace)
+    return message
+
+
+def _forget_sent(key: str) -> None:
+    _sent(key).clear()
+
+
+def _use_streamlits_own() -> None:
+    LOG.warning("a browser cannot load the plotting library: its charts are drawn anew on each change")
+    st.session_state[_CANNOT_LOAD] = True
+
+
+def slowest_redraw() -> float:
+    """Seconds between redraws that the charts bear."""
+    return 1.0 if library() is None or st.session_state.get(_CANNOT_LOAD) else 0.0
+
+
+def _coloured(value: Any) -> Any:
+    """`value` with the theme's colours in the place of their names, for Streamlit's own charts."""
+    if isinstance(value, str) and value.startswith("theme:"):
+        name = value.removeprefix("theme:")
+        colours = st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategoricalColors")
+        return colours[int(name) % len(colours)] if name.isdigit() else None
+    if isinstance(value, list):
+        return [_coloured(item) for item in value]
+    return {k: _coloured(v) for k, v in value.items()} if isinstance(value, dict) else value

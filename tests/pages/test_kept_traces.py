@@ -1,0 +1,51 @@
+"""What a chart sends: a trace that did not change goes once."""
+
+from streamlit.testing.v1 import AppTest
+
+
+def a_chart() -> None:
+    """A page with two curves, the second of which moves; run by the test runner, which copies its text."""
+    import json
+
+    import streamlit as st
+
+    from twolayer.dashboard import plot
+
+    moved = st.session_state.get("moved", 0)
+    sent = []
+    plot._component = lambda data, **_: sent.append(json.loads(data))
+    traces = [
+        {"uid": "still", "revision": 1, "name": "still", "y": [1, 2, 3]},
+        {"uid": "moving", "revision": moved, "name": "moving", "y": list(range(moved))},
+        {"name": "nameless", "y": [0]},
+    ]
+    plot.draw(traces[: st.session_state.get("count", 3)], {}, key="chart", alt="a chart")
+    st.session_state["traces"] = sent[0]["traces"]
+
+
+def test_a_curve_that_did_not_change_is_only_named() -> None:
+    page = AppTest.from_function(a_chart).run()
+    assert not page.exception
+    assert [trace.get("y") for trace in page.session_state["traces"]] == [[1, 2, 3], [], [0]]
+    page.session_state["moved"] = 5
+    page.run()
+    assert page.session_state["traces"] == [
+        {"uid": "still", "revision": 1, "kept": True},
+        {"uid": "moving", "revision": 5, "name": "moving", "y": [0, 1, 2, 3, 4]},
+        {"name": "nameless", "y": [0]},
+    ]
+
+
+def test_a_curve_that_was_gone_for_a_time_is_sent_again() -> None:
+    page = AppTest.from_function(a_chart).run()
+    for count in (0, 1):
+        page.session_state["count"] = count
+        page.run()
+    assert page.session_state["traces"][0]["y"] == [1, 2, 3]
+
+
+def test_everything_is_sent_again_when_the_browser_asks() -> None:
+    page = AppTest.from_function(a_chart).run()
+    page.session_state["chart_sent"] = {}
+    page.run()
+    assert page.session_state["traces"][0]["y"] == [1, 2, 3]
