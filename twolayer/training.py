@@ -76,7 +76,8 @@ def prepare(
     """The problem of `config` (or the one given) with all that stays the same for its kernel."""
     problem = problem or make_problem(config)
     kernel_type = kernel_type or kernels.load(config.backend, config.method_used)
-    return replace(problem, constants=kernel_type.constants(problem))
+    with kernel_type.threads(config.threads):
+        return replace(problem, constants=kernel_type.constants(problem))
 
 
 def weights(config: Config, problem: Problem, chunk: Chunk) -> tuple[Array, Array]:
