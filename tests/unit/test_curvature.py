@@ -1,0 +1,121 @@
+"""The largest eigenvalue of the Hessian, against Hessians that are formed without our products."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from twolayer import Config, fit
+from twolayer.curvature import along, expected, hessian_product, largest_eigenvalue, milestones
+from twolayer.problem import make_problem
+from twolayer.reference import backward, forward
+
+
+def small(seed: int) -> Config:
+    """A random small network."""
+    g = np.random.default_rng(seed)
+    N, D_in, H, D_out = (int(g.integers(1, most)) for most in (12, 14, 10, 6))
+    return Config(N=N, D_in=D_in, H=H, D_out=D_out, seed=seed, dtype="float64", steps=40)
+
+
+def dense(x, y, w1, w2):
+    """The whole Hessian, by PyTorch's autograd."""
+    x, y = torch.tensor(x), torch.tensor(y)
+    shapes = [w1.shape, w2.shape]
+
+    def loss(flat):
+        w1, w2 = (
+            part.view(s) for part, s in zip(flat.split([np.prod(s) for s in shapes]), shapes, strict=True)
+        )
+        return (x.mm(w1).clamp(min=0).mm(w2) - y).pow(2).sum()
+
+    flat = torch.tensor(np.concatenate([w1.ravel(), w2.ravel()]))
+    return torch.autograd.functional.hessian(loss, flat).numpy()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lambda_max_is_that_of_a_dense_eigensolver(seed):
+    config = small(seed)
+    p = make_problem(config)
+    values = np.linalg.eigvalsh(dense(p.x, p.y, p.w1, p.w2))
+    found = largest_eigenvalue(config)
+    assert_allclose(found.value, values[-1], rtol=1e-3)
+    assert found.residual <= 1e-2 * found.value
+    assert_allclose(found.loss, fit(config).losses[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_product_is_the_change_of_the_gradient_along_the_direction(seed):
+    config = small(seed)
+    p = make_problem(config)
+    g = np.random.default_rng(seed)
+    v1, v2 = g.standard_normal(p.w1.shape), g.standard_normal(p.w2.shape)
+
+    def gradient(t):
+        w1, w2 = p.w1 + t * v1, p.w2 + t * v2
+        return backward(p.x, p.y, w2, *forward(p.x, w1, w2))
+
+    step = 1e-6
+    differences = [(a - b) / (2 * step) for a, b in zip(gradient(step), gradient(-step), strict=True)]
+    for ours, theirs in zip(hessian_product(p.x, p.y, p.w1, p.w2, v1, v2), differences, strict=True):
+        assert ours.shape == theirs.shape
+        assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6 * np.abs(theirs).max())
+
+
+def test_at_the_tutorials_size_the_rate_lies_above_2_over_lambda_max_and_the_residual_is_small():
+    found = largest_eigenvalue(Config())
+    assert found.residual < 1e-2 * found.value
+    assert 1.1 < Config().learning_rate / found.threshold < 1.3
+
+
+def test_along_a_training_lambda_max_is_that_of_the_weights_there():
+    config = replace(small(3), learning_rate=1e-4)
+    rows = along(config, [0, 7, 40])
+    assert list(rows["step"]) == [0, 7, 40]
+    assert rows["value"][0] == pytest.approx(largest_eigenvalue(config).value, rel=1e-6)
+    for row in rows[1:]:
+        trained = fit(replace(config, steps=int(row["step"])))
+        p = make_problem(config)
+        assert_allclose(
+            row["value"], np.linalg.eigvalsh(dense(p.x, p.y, trained.w1, trained.w2))[-1], rtol=1e-3
+        )
+
+
+def test_along_a_training_that_diverges_ends_before_that():
+    config = replace(small(3), learning_rate=10.0)
+    rows = along(config, range(41))
+    assert 0 < len(rows) <= fit(config).diverged_at + 1
+    assert np.isfinite(rows["value"]).all()
+
+
+def test_a_flat_loss_has_no_curvature_and_no_threshold():
+    config = Config(N=1, D_in=1, H=1, D_out=1, seed=2, dtype="float64")
+    p = make_problem(config)
+    assert p.x[0, 0] * p.w1[0, 0] < 0, "the one unit is dead"
+    found = largest_eigenvalue(config)
+    assert (found.value, found.threshold) == (0, np.inf)
+
+
+def test_the_expectation_from_the_sizes_is_near():
+    shapes = [
+        (64, 1000, 100, 10),
+        (20, 10, 30, 3),
+        (200, 20, 30, 10),
+        (50, 2, 300, 40),
+        (8, 3, 4, 30),
+        (4, 500, 10, 2),
+    ]
+    for N, D_in, H, D_out in shapes:
+        config = Config(N=N, D_in=D_in, H=H, D_out=D_out)
+        assert 0.6 < expected(config) / largest_eigenvalue(config).value < 1.7, (N, D_in, H, D_out)
+
+
+@pytest.mark.parametrize(("steps", "count"), [(1, 40), (20, 40), (500, 40), (5_000_000, 40)])
+def test_milestones_rise_from_0_to_the_end(steps, count):
+    at = milestones(steps, count)
+    assert at[0] == 0
+    assert at[-1] == steps
+    assert at == sorted(set(at))
+    assert len(at) <= count

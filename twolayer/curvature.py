@@ -1,0 +1,181 @@
+"""Curvature of the loss: the largest eigenvalue λmax of its Hessian, by products with vectors.
+
+Gradient descent on a quadratic converges only while learning_rate < 2/λmax. The Hessian of the loss with
+respect to w1 and w2 is never formed: `hessian_product` differentiates the tutorial's own lines along a
+direction (Pearlmutter, "Fast Exact Multiplication by the Hessian", 1994), and Lanczos' method does the
+rest. All in float64.
+
+x enters only as x·w1, so that a rotation of the columns of x changes no eigenvalue: where N < D_in, x is
+replaced by the triangle L (N, N) of x = L·Qᵀ. What the rotation leaves out are eigenvalues 0, and λmax
+is never below 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import pi, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from twolayer import training
+from twolayer.config import Config
+from twolayer.kernels.numpy import Tutorial
+from twolayer.problem import Array, Problem, make_problem
+
+TOLERANCE = 1e-5
+SMALL = 48
+"""Up to so many weights the Hessian is formed, a column a product."""
+BASIS = 20
+"""Vectors that Lanczos' method keeps."""
+
+ROW = np.dtype([("step", "i8"), ("loss", "f8"), ("value", "f8"), ("residual", "f8")])
+"""λmax of a training after `step` updates, and the loss there."""
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The largest eigenvalue of the Hessian of the loss at a point."""
+
+    value: float
+    """λmax, the largest algebraic one."""
+    residual: float
+    """‖H·v − λmax·v‖ of its unit vector v: how far it can be from an eigenvalue."""
+    products: int
+    """Hessian-vector products that it took."""
+    loss: float
+
+    @property
+    def threshold(self) -> float:
+        """2/λmax: the learning rate above which gradient descent on the quadratic here diverges."""
+        return 2 / self.value if self.value > 0 else np.inf
+
+
+def hessian_product(x: Array, y: Array, w1: Array, w2: Array, v1: Array, v2: Array) -> tuple[Array, Array]:
+    """The Hessian of the loss at w1 (D_in, H), w2 (H, D_out) times the direction v1, v2 of their shapes.
+
+    Each line of the tutorial, and below it its derivative along the direction, with `d_` before its name.
+    ReLU is linear on either side of 0, so its own second derivative is 0.
+    """
+    h = x @ w1
+    d_h = x @ v1
+    h_relu = np.maximum(h, 0)
+    d_h_relu = np.where(h < 0, 0, d_h)
+    y_pred = h_relu @ w2
+    d_y_pred = d_h_relu @ w2 + h_relu @ v2
+
+    grad_y_pred = 2 * (y_pred - y)
+    d_grad_y_pred = 2 * d_y_pred
+    # grad_w2 = h_reluᵀ·grad_y_pred
+    d_grad_w2 = d_h_relu.T @ grad_y_pred + h_relu.T @ d_grad_y_pred
+    # grad_h_relu = grad_y_pred·w2ᵀ
+    d_grad_h_relu = d_grad_y_pred @ w2.T + grad_y_pred @ v2.T
+    d_grad_h = np.where(h < 0, 0, d_grad_h_relu)
+    # grad_w1 = xᵀ·grad_h
+    d_grad_w1 = x.T @ d_grad_h
+    return d_grad_w1, d_grad_w2
+
+
+def largest_eigenvalue(config: Config) -> Curvature:
+    """λmax at the start of the run of `config`, in the calling process."""
+    problem = make_problem(_in_float64(config))
+    with Tutorial.threads(config.threads):
+        return _Curve(problem).at(problem.w1, problem.w2)
+
+
+def along(config: Config, steps: Sequence[int]) -> NDArray[np.void]:
+    """λmax after these numbers of updates (rising) of the training of `config`, in float64: rows of `ROW`.
+
+    It ends where the loss is not finite.
+    """
+    config = _in_float64(config)
+    problem = training.prepare(config)
+    curve, chunk, rows = _Curve(problem), training.start(config, problem), []
+    for step in steps:
+        if step > chunk.step:
+            chunk = training.advance(config, problem, chunk, step - chunk.step)
+        if chunk.diverged_at is not None:
+            break
+        with Tutorial.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
+            found = curve.at(*training.weights(config, problem, chunk))
+        if not np.isfinite(found.value):
+            break
+        rows.append((step, found.loss, found.value, found.residual))
+    return np.array(rows, dtype=ROW)
+
+
+def milestones(steps: int, count: int) -> list[int]:
+    """At most `count` numbers of updates from 0 to `steps`, denser at the start, where λmax moves most."""
+    return sorted({round(at) - 1 for at in np.geomspace(1, steps + 1, count)})
+
+
+def expected(config: Config) -> float:
+    """λmax at the start as the sizes alone let expect it; N·H·D_in/π is most of it where N is large.
+
+    The loss is quadratic in the outputs, so most of its Hessian is 2·Jᵀ·J with J, the derivatives of the
+    outputs with respect to the weights, and 2·J·Jᵀ has the same eigenvalues. By w2 it is h_relu·h_reluᵀ, on
+    average H·D_in/2 on its diagonal and H·D_in/(2π) beside it. By w1 it is x·xᵀ, up to (√N + √D_in)², times
+    w2ᵀ·w2, up to H·(1 + √(2·D_out/H))², over the units that are active: half of them for one row of x, a
+    quarter for two. All for standard normals, as the project draws them.
+    """
+    N, D_in, H = config.N, config.D_in, config.H
+    by_w2 = H * D_in * (1 + (N - 1) / pi)
+    by_w1 = H / 2 * (1 + sqrt(2 * config.D_out / H)) ** 2 * ((sqrt(N) + sqrt(D_in)) ** 2 + D_in)
+    return by_w2 + by_w1
+
+
+def memory_bytes(config: Config) -> int:
+    """Estimated peak of what `largest_eigenvalue` and `along` take."""
+    rank = min(config.N, config.D_in)
+    weights = rank * config.H + config.H * config.D_out
+    products = config.N * (8 * config.H + 4 * config.D_out)
+    return _in_float64(config).run_bytes + 8 * (
+        (BASIS + 6) * weights + products + 2 * config.N * config.D_in + config.D_in * config.H
+    )
+
+
+def _in_float64(config: Config) -> Config:
+    values = {"backend": "numpy", "device": "cpu", "method": "auto", "dtype": "float64"}
+    return Config(**asdict(config) | values)
+
+
+class _Curve:
+    """The loss of a problem, as seen from its curvature."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.y = problem.y
+        N, D_in = problem.x.shape
+        self.turned = D_in > N
+        if self.turned:
+            self.Q, R = np.linalg.qr(problem.x.T)
+            self.x: Array = R.T
+        else:
+            self.x = problem.x
+
+    def at(self, w1: Array, w2: Array) -> Curvature:
+        """λmax at w1, w2."""
+        w1 = self.Q.T @ w1 if self.turned else w1
+        x, y = self.x, self.y
+        size, products = w1.size + w2.size, 0
+
+        def product(v: Array) -> Array:
+            nonlocal products
+            products += 1
+            v1, v2 = v[: w1.size].reshape(w1.shape), v[w1.size :].reshape(w2.shape)
+            return np.concatenate([part.ravel() for part in hessian_product(x, y, w1, w2, v1, v2)])
+
+        loss = float(np.sum((np.maximum(x @ w1, 0) @ w2 - y) ** 2))
+        start = np.random.default_rng(0).standard_normal(size)
+        first = product(start)
+        if not (np.isfinite(loss) and np.isfinite(first).all()):
+            return Curvature(np.nan, np.nan, products, loss)
+        if not first.any():  # every unit is dead: the loss is flat
+            return Curvature(0.0, 0.0, products, loss)
+        if size <= SMALL:
+            columns = np.array([product(unit) for unit in np.eye(size)])
+            values, vectors = np.linalg.eigh((columns + columns.T) / 2)
+        else:
+            hessian = LinearOperator((size, size), matvec=product, dtype=np.float64)
+            values, vectors = eigsh(hessian, 1, which="LA", ncv=BASIS, tol=TOLERANCE, v0=start)
+        value, vector = float(values[-1]), vectors[:, -1]
+        return Curvature(value, float(np.linalg.norm(product(vector) - value * vector)), products, loss)
