@@ -16,7 +16,7 @@ from twolayer.config import Config, ConfigError
 from twolayer.kernels import dual
 from twolayer.kernels.numpy import Tutorial
 from twolayer.messages import Message
-from twolayer.problem import Array, Problem, make_problem
+from twolayer.problem import Array, make_problem
 
 BLOCK_BYTES = 1 << 21
 CHECK_EVERY = 16
@@ -29,6 +29,8 @@ class Outcome:
     config: Config
     losses: NDArray[np.float64]
     diverged_at: int | None
+    dead: int
+    """Hidden units that are active for no row of the batch, after the last step; 0 if the run diverged."""
 
 
 def fit_many(configs: Sequence[Config]) -> list[Outcome]:
@@ -47,8 +49,7 @@ def fit_many(configs: Sequence[Config]) -> list[Outcome]:
             takes = Message.of("{value} in all runs of a batch", value=str(getattr(first, field)))
             raise ConfigError(field, getattr(same, field), takes)
     if first.backend != "numpy" or first.method_used != "gram":
-        results = [training.fit(config) for config in configs]
-        return [Outcome(c, r.losses, r.diverged_at) for c, r in zip(configs, results, strict=True)]
+        return [_fit_one(config) for config in configs]
     outcomes: dict[int, Outcome] = {}
     with Tutorial.threads(first.threads), np.errstate(over="ignore", invalid="ignore"):
         for block in _blocks(configs):
@@ -56,11 +57,25 @@ def fit_many(configs: Sequence[Config]) -> list[Outcome]:
     return [outcomes[i] for i in range(len(configs))]
 
 
+def _fit_one(config: Config) -> Outcome:
+    result = training.fit(config)
+    dead = 0 if result.diverged_at is not None else int(result.dead[-1, 1])
+    return Outcome(config, result.losses, result.diverged_at, dead)
+
+
+def _dead(h: Array) -> int:
+    """How many columns of h (N, H) are active in no row."""
+    return int(np.count_nonzero(~(h > 0).any(axis=0)))
+
+
+def block_size(config: Config) -> int:
+    """How many runs of this shape are stepped together: as many as stay in the cache."""
+    return max(1, BLOCK_BYTES // (5 * config.N * config.H * np.dtype(config.dtype).itemsize))
+
+
 def _blocks(configs: Sequence[Config]) -> Iterator[list[int]]:
-    """Indices of runs that are stepped together: as many as stay in the cache, equal seeds side by side."""
-    config = configs[0]
-    item = np.dtype(config.dtype).itemsize
-    size = max(1, BLOCK_BYTES // (5 * config.N * config.H * item))
+    """Indices of runs that are stepped together, equal seeds side by side."""
+    size = block_size(configs[0])
     order = sorted(range(len(configs)), key=lambda i: configs[i].seed)
     for begin in range(0, len(order), size):
         yield order[begin : begin + size]
@@ -90,6 +105,7 @@ def _fit_block(configs: Sequence[Config], indices: list[int]) -> dict[int, Outco
     """Train some runs together, a step of all at a time."""
     steps = configs[0].steps
     losses = np.empty((len(indices), steps))
+    dead = np.zeros(len(indices), int)
     block = _start([configs[i] for i in indices])
     work = _Work(block)
     for step in range(steps):
@@ -101,23 +117,28 @@ def _fit_block(configs: Sequence[Config], indices: list[int]) -> dict[int, Outco
                 if not len(block.runs):
                     break
                 work = _Work(block)
-    return {i: _outcome(configs[i], row) for i, row in zip(indices, losses, strict=True)}
+    if len(block.runs):
+        dead[block.runs] = [_dead(h) for h in work.hidden()]
+    return {
+        i: _outcome(configs[i], row, int(count)) for i, row, count in zip(indices, losses, dead, strict=True)
+    }
 
 
-def _outcome(config: Config, losses: NDArray[np.float64]) -> Outcome:
+def _outcome(config: Config, losses: NDArray[np.float64], dead: int) -> Outcome:
     finite = np.isfinite(losses)
     if finite.all():
-        return Outcome(config, losses, None)
+        return Outcome(config, losses, None, dead)
     end = int(np.argmin(finite))
-    return Outcome(config, losses[:end].copy(), end)
+    return Outcome(config, losses[:end].copy(), end, 0)
 
 
 def _start(configs: list[Config]) -> _Block:
-    problems: dict[int, Problem] = {}
+    problems: dict[int, dict[str, Array]] = {}
     for config in configs:
         if config.seed not in problems:
             problem = make_problem(config)
-            problems[config.seed] = replace(problem, constants=dual.constants(problem))
+            # Without x and w1, so that those of many seeds need not be kept
+            problems[config.seed] = {**dual.constants(problem), "y": problem.y, "w2": problem.w2}
     of_runs = [problems[config.seed] for config in configs]
     # One seed: one K for all runs, and for each product its memory is read once
     shared = of_runs[:1] if len(problems) == 1 else of_runs
@@ -125,14 +146,14 @@ def _start(configs: list[Config]) -> _Block:
     def stacked(arrays: list[Array]) -> Array:
         return np.ascontiguousarray(np.stack(arrays))
 
-    h_start = stacked([p.constants["h"] for p in shared])
+    h_start = stacked([p["h"] for p in shared])
     return _Block(
         runs=np.arange(len(configs)),
-        K=stacked([p.constants["K"] for p in shared]),
+        K=stacked([p["K"] for p in shared]),
         h_start=h_start,
-        y=stacked([p.y for p in shared]),
+        y=stacked([p["y"] for p in shared]),
         S=np.zeros((len(configs), *h_start.shape[1:]), h_start.dtype),
-        w2=stacked([p.w2 for p in of_runs]),
+        w2=stacked([p["w2"] for p in of_runs]),
         rates=np.array([[[2 * c.learning_rate]] for c in configs], h_start.dtype),
     )
 
@@ -153,11 +174,15 @@ class _Work:
         self.grad_w2 = np.empty_like(block.w2)
         self.h_relu_T, self.w2_T = self.h_relu.transpose(0, 2, 1), block.w2.transpose(0, 2, 1)
 
+    def hidden(self) -> Array:
+        """h = h_start − K·S of each run."""
+        np.matmul(self.b.K, self.b.S, out=self.h)
+        np.subtract(self.b.h_start, self.h, out=self.h)
+        return self.h
+
     def step(self) -> Array:
         """Advance all runs by one iteration; their losses from before it."""
-        b, h, difference = self.b, self.h, self.difference
-        np.matmul(b.K, b.S, out=h)
-        np.subtract(b.h_start, h, out=h)
+        b, h, difference = self.b, self.hidden(), self.difference
         np.maximum(h, self.zeros, out=self.h_relu)
         np.matmul(self.h_relu, b.w2, out=difference)
         np.subtract(difference, b.y, out=difference)

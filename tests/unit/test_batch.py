@@ -61,3 +61,15 @@ def test_runs_that_differ_in_more_are_refused():
 
 def test_no_runs_are_no_outcomes():
     assert fit_many([]) == []
+
+
+@pytest.mark.parametrize("method", ["gram", "fused"])
+def test_dead_units_are_counted_as_in_a_run_alone(method):
+    config = Config(method=method, N=4, D_in=20, H=20, D_out=3, steps=50, dtype="float64")
+    configs = [replace(config, learning_rate=rate) for rate in (1e-4, 2e-3, 3e-3, 1.0)]
+    outcomes = fit_many(configs)
+    alone = [fit(one) for one in configs]
+    assert outcomes[3].diverged_at is not None
+    assert outcomes[3].dead == 0
+    assert [o.dead for o in outcomes[:3]] == [int(result.dead[-1, 1]) for result in alone[:3]]
+    assert outcomes[0].dead < max(o.dead for o in outcomes)
