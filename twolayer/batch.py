@@ -75,10 +75,9 @@ def block_size(config: Config) -> int:
 
 def _blocks(configs: Sequence[Config]) -> Iterator[list[int]]:
     """Indices of runs that are stepped together, equal seeds side by side."""
-    size = block_size(configs[0])
     order = sorted(range(len(configs)), key=lambda i: configs[i].seed)
-    for begin in range(0, len(order), size):
-        yield order[begin : begin + size]
+    count = -(-len(order) // block_size(configs[0]))
+    return (block.tolist() for block in np.array_split(order, count))
 
 
 @dataclass

@@ -1,0 +1,111 @@
+"""The recommended rate works, with data that the scan did not see."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from twolayer import Config, fit
+from twolayer.advice import advise, bands, mean_loss_rate, scanned_rates, working_rate
+from twolayer.grid import Grid, computed, parse_axes, scan_grid
+from twolayer.problem import make_problem
+from twolayer.reference import backward, forward
+from twolayer.scan import train
+
+UNSEEN = (101, 102)
+
+
+def shapes() -> list[Config]:
+    """Twenty random shapes from a few to a hundred or so of everything."""
+    g = np.random.default_rng(20)
+    draws = [[int(2 ** g.uniform(*ends)) for ends in ((2, 6), (4, 8), (4, 7), (0, 4))] for _ in range(20)]
+    return [Config(N=N, D_in=D_in, H=H, D_out=D_out, method="auto") for N, D_in, H, D_out in draws]
+
+
+def converges(config: Config) -> bool:
+    losses = fit(config).losses
+    return len(losses) == config.steps and losses[-1] < 1e-3 * losses[0]
+
+
+def test_the_recommended_rate_converges_on_19_of_20_shapes_with_other_seeds():
+    possible, recommended, tried = 0, 0, 0
+    for config in shapes():
+        grid = scan_grid(config, scanned_rates(config, 30), 3)
+        rows = train(grid, 0, grid.size)
+        if not (rows["final"] < 1e-3 * rows["first"])[rows["diverged_at"] < 0].any():
+            continue
+        possible += 1
+        found = advise(grid, rows)
+        assert found.low <= found.rate <= found.high
+        seeds = [replace(config, seed=seed) for seed in UNSEEN]
+        recommended += all(converges(replace(c, learning_rate=found.rate)) for c in seeds)
+        tried += all(converges(replace(c, learning_rate=working_rate(c))) for c in seeds[:1])
+    assert possible >= 15
+    assert recommended >= possible - 1
+    assert tried >= possible - 1
+
+
+def test_the_tutorials_sizes_have_a_band_around_the_tutorials_rate():
+    config = Config()
+    grid = scan_grid(config, scanned_rates(config, 25), 2)
+    found = advise(grid, train(grid, 0, grid.size))
+    assert found.reached
+    assert found.low < 2e-7 < found.rate < 1e-6 < found.high < 2e-6
+    assert "2 of 2 seeds" in str(found.reason)
+
+
+def test_rates_come_from_the_sizes_and_from_the_ends_that_are_given():
+    rates = scanned_rates(Config(), 100)
+    assert len(rates) == 100
+    assert rates[0] < 1e-6 / 500
+    assert rates[-1] > 4e-6, "where the tutorial's sizes diverge"
+    given = scanned_rates(Config(), 5, 1e-5, 1e-7)
+    assert (given[0], given[-1]) == (1e-7, 1e-5)
+
+
+def test_too_few_steps_are_said_and_the_lowest_loss_is_taken():
+    config = computed(Config(N=20, D_in=50, H=10, D_out=2, steps=12))
+    grid = scan_grid(config, scanned_rates(config, 20), 2)
+    found = advise(grid, train(grid, 0, grid.size))
+    assert not found.reached
+    assert "more steps" in str(found.reason)
+    assert fit(replace(config, learning_rate=found.rate)).diverged_at is None
+
+
+def test_rates_that_all_diverge_give_none():
+    config = computed(Config(N=20, D_in=50, H=10, D_out=2))
+    grid = scan_grid(config, [1.0, 2.0, 3.0], 2)
+    found = advise(grid, train(grid, 0, grid.size))
+    assert (found.rate, found.low, found.high) == (None, None, None)
+    assert "smaller" in str(found.reason)
+
+
+def test_the_band_moves_down_as_the_sizes_grow():
+    config = computed(Config(N=16, D_in=40, H=16, D_out=3, steps=200))
+    grid = Grid(config, parse_axes("N=8,32; H=16,64; learning_rate=1e-6:1e-2:25"))
+    rows = train(grid, 0, grid.size)
+    found = dict(bands(grid, rows))
+    assert set(found) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert found[0, 0].high > found[0, 1].high > found[1, 1].high
+    assert found[0, 0].high > found[1, 0].high > found[1, 1].high
+    assert dict(bands(grid, rows[5:])).keys() == {(0, 1), (1, 0), (1, 1)}, (
+        "one that is not complete is left out"
+    )
+
+
+@pytest.mark.parametrize("config", [Config(), Config(steps=3), Config(N=2000, D_in=5000, H=2000, steps=500)])
+def test_a_rate_that_works_is_found_at_any_cost_of_a_step(config):
+    rate = working_rate(config)
+    assert 0 < rate < 1e-5
+    if config.steps == 500 and config.N == 64:
+        assert converges(replace(config, learning_rate=rate, method="gram"))
+
+
+def test_with_the_mean_loss_the_same_steps_take_a_larger_rate():
+    config = Config(N=5, D_in=8, H=6, D_out=3, steps=1, dtype="float64", learning_rate=1e-3)
+    # One step of the mean loss by hand, with its own rate
+
+    p = make_problem(config)
+    grad_w1, _ = backward(p.x, p.y, p.w2, *forward(p.x, p.w1, p.w2))
+    stepped = p.w1 - mean_loss_rate(config, config.learning_rate) * grad_w1 / (config.N * config.D_out)
+    np.testing.assert_allclose(stepped, fit(config).w1, rtol=1e-12)

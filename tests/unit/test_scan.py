@@ -1,0 +1,78 @@
+"""Scans: each point is the run of `fit`, however the grid was cut."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from twolayer import Config, fit, scan
+from twolayer.grid import Grid, computed, parse_axes
+from twolayer.outcomes import OUTCOMES
+from twolayer.scan import Scan, blocks, memory_bytes, seconds, train
+
+SMALL = computed(Config(N=7, D_in=12, H=9, D_out=3, steps=60, dtype="float64"))
+AXES = "learning_rate=1e-5:1e-1:9; H=4,9; seed=3,4"
+
+
+def test_each_point_is_the_final_loss_of_fit():
+    grid = Grid(SMALL, parse_axes(AXES))
+    rows = train(grid, 0, grid.size)
+    assert_array_equal(rows["index"], np.arange(grid.size))
+    seen = 0
+    for row in rows:
+        result = fit(grid.config(int(row["index"])))
+        diverged = -1 if result.diverged_at is None else result.diverged_at
+        assert abs(row["diverged_at"] - diverged) <= (diverged >= 0)
+        assert row["first"] == pytest.approx(result.losses[0], rel=1e-12)
+        if diverged < 0 and result.losses[-1] > 1e-12 * result.losses[0]:
+            seen += 1
+            assert row["final"] == pytest.approx(result.losses[-1], rel=1e-9)
+            assert row["dead"] == result.dead[-1, 1]
+    assert seen > grid.size / 3
+    assert {OUTCOMES[kind] for kind in rows["outcome"]} >= {"slow", "dead", "diverges"}
+
+
+def test_each_point_of_the_tutorials_size_is_the_final_loss_of_fit():
+    grid = Grid(computed(Config(dtype="float64")), parse_axes("learning_rate=2e-8:1e-6:12; seed=0,1"))
+    rows = train(grid, 0, grid.size)
+    for row in rows[::3]:
+        losses = fit(grid.config(int(row["index"]))).losses
+        if losses[-1] > 1e-12 * losses[0]:
+            assert row["final"] == pytest.approx(losses[-1], rel=1e-9)
+
+
+def test_tasks_cover_the_grid_once_and_cost_about_the_same():
+    grid = Grid(computed(Config()), parse_axes("learning_rate=1e-8:1e-5:25; H=25,400; N=16,256"))
+    tasks = blocks(grid)
+    covered = [index for _, start, stop in tasks for index in range(start, stop)]
+    assert covered == list(range(grid.size))
+    costs = [sum(scan.estimated_seconds(grid.config(i)) for i in range(a, b)) for _, a, b in tasks]
+    assert sum(costs) == pytest.approx(seconds(grid))
+    largest = max(scan.estimated_seconds(grid.config(i)) for i in range(grid.size))
+    assert max(costs) <= scan.TASK_SECONDS + largest + 1e-9
+
+
+def test_long_trainings_are_tasks_of_their_own():
+    grid = Grid(computed(Config(steps=5_000_000)), parse_axes("seed=1:8:8"))
+    assert len(blocks(grid)) == 8
+
+
+def test_rows_find_their_places_in_any_order_and_each_once():
+    grid = Grid(SMALL, parse_axes(AXES))
+    whole = train(grid, 0, grid.size)
+    parts = [(i, train(grid, a, b)) for i, (a, b) in enumerate([(20, 36), (0, 7), (7, 20)])]
+    done = Scan(grid)
+    done.take(parts[:1])
+    assert (done.done, list(done.there["index"])) == (16, list(range(20, 36)))
+    done.take(parts[1:])
+    done.take(parts[:1])
+    assert done.done == grid.size
+    for name in ("first", "final"):
+        np.testing.assert_allclose(done.there[name], whole[name], rtol=1e-9)
+
+
+def test_more_workers_and_larger_arrays_take_more_memory():
+    grid = Grid(SMALL, parse_axes(AXES))
+    assert memory_bytes(grid, 2) == 2 * memory_bytes(grid, 1)
+    assert memory_bytes(Grid(replace(SMALL, N=3000), grid.axes), 1) > memory_bytes(grid, 1)

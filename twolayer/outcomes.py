@@ -1,0 +1,47 @@
+"""How a training came out: it converges, is slow, loses hidden units for good, or diverges."""
+
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twolayer.config import Config
+from twolayer.messages import N_
+
+CONVERGED = 1e-3
+"""A final loss under this share of the first is one that has converged."""
+AT_REST = 0.01
+"""A loss rests if the last tenth of the steps took less than this share off it, and off all it fell."""
+DEAD_SHARE = 0.1
+NEAR_ZERO_OUTPUT = 0.01
+"""Dead units matter while the loss is over this share of N·D_out."""
+
+CONVERGES, SLOW, DEAD, DIVERGES = OUTCOMES = ("converges", "slow", "dead", "diverges")
+
+OUTCOME_NAMES = {
+    CONVERGES: N_("converges"),
+    SLOW: N_("slow, still falling"),
+    DEAD: N_("settles with dead units"),
+    DIVERGES: N_("diverges"),
+}
+
+
+def outcome(config: Config, losses: NDArray[np.float64], diverged_at: int | None, dead: int) -> str:
+    """One of `OUTCOMES` for a training with these losses and `dead` hidden units at its end.
+
+    - diverges: a loss is not finite (`diverged_at`), or the last one is not below the first;
+    - dead: over a tenth of the units are active for no row of the batch (beyond those that may be so by
+      chance at the start, each with probability 2⁻ᴺ) and the loss is stuck near N·D_out, which a network
+      that answers 0 has;
+    - converges: the final loss is under a thousandth of the first, or the loss has come to rest;
+    - slow: it is still falling when the steps are over.
+    """
+    if diverged_at is not None or len(losses) == 0 or (losses[-1] >= losses[0] and len(losses) > 1):
+        return DIVERGES
+    first, before, last = losses[0], losses[len(losses) - 1 - len(losses) // 10], losses[-1]
+    chance = 0.5**config.N
+    by_chance = config.H * chance + 3 * sqrt(config.H * chance * (1 - chance))
+    if dead - by_chance > DEAD_SHARE * config.H and last > NEAR_ZERO_OUTPUT * config.N * config.D_out:
+        return DEAD
+    at_rest = len(losses) >= 10 and before - last < AT_REST * min(last, first - last)
+    return CONVERGES if last < CONVERGED * first or at_rest else SLOW
