@@ -2,7 +2,7 @@
 
 from threading import Event
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,8 @@ class Run:
         self.diverged_at: int | None = None
         self.seconds = 0.0
         """Time in the steps alone."""
+        self.zero_loss: float | None = None
+        """Σy², the loss of a network that answers 0."""
         self.began: float | None = None
         """When a worker took it up, by the monotonic clock."""
         self._ended, self._moved = Event(), Event()
@@ -76,10 +78,14 @@ class Run:
         """Whether nothing more will come by itself or by going on from a pause."""
         return not self.live and self.state != "paused"
 
+    def value(self, field: str) -> Any:
+        """The value of a field of its Config, after its edits."""
+        return current(self.config, self.edits, field)
+
     @property
     def steps(self) -> int:
         """Steps of the whole run, after its edits."""
-        return int(current(self.config, self.edits, "steps"))
+        return int(self.value("steps"))
 
     @property
     def limit(self) -> int:
@@ -144,6 +150,7 @@ class Run:
             self._dead.extend(chunk.dead[chunk.dead[:, 0] > known])
             self._losses.extend(chunk.losses[-new:])
             self._moved.set()
+        self.zero_loss = chunk.zero_loss
         if chunk.diverged_at is not None:
             self.diverged_at = chunk.diverged_at
             self.end("diverged")

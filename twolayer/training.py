@@ -42,6 +42,8 @@ class Chunk:
     """The step whose loss is not finite; the state is then the one before that step."""
     dead: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
     """Rows of (steps of the run done, hidden units that are active for no row of the batch)."""
+    zero_loss: float = np.nan
+    """Σy²: the loss of a network that answers 0, where a run without living units comes to rest."""
 
     def without_losses(self) -> "Chunk":
         """What is needed to go on from its end."""
@@ -88,7 +90,7 @@ def weights(config: Config, problem: Problem, chunk: Chunk) -> tuple[Array, Arra
 def start(config: Config, problem: Problem) -> Chunk:
     """The empty chunk that a run begins with."""
     state = kernels.load(config.backend, config.method_used).start(problem)
-    return Chunk(0, state, np.empty(0), np.empty((0, 2)))
+    return Chunk(0, state, np.empty(0), np.empty((0, 2)), zero_loss=float(np.square(problem.y).sum()))
 
 
 def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Chunk:
@@ -109,7 +111,9 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
         chunk = advance(config, problem, previous, finite)
         return replace(chunk, diverged_at=previous.step + finite)
     dead[:, 0] += previous.step
-    return Chunk(previous.step + steps, kernel.state(), losses, laps, dead=dead)
+    return replace(
+        previous, step=previous.step + steps, state=kernel.state(), losses=losses, laps=laps, dead=dead
+    )
 
 
 def _timed_steps(kernel: kernels.Kernel, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

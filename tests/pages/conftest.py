@@ -1,5 +1,6 @@
 """The pages in Streamlit's own test runner, on one real engine."""
 
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -14,3 +15,12 @@ def engine() -> Iterator[Engine]:
     engine = server.engine()
     yield engine
     engine.close()
+
+
+@pytest.fixture(autouse=True)
+def _visitor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test is a visitor of its own: the test runner gives all of them the same session."""
+    presence = server._Presence(secrets.token_hex(16))
+    monkeypatch.setattr(server, "_presence", lambda: presence)
+    yield
+    presence.end()

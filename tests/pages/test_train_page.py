@@ -8,6 +8,10 @@ from streamlit.testing.v1 import AppTest
 
 from twolayer import Config, fit
 from twolayer.config import DEFAULTS, FIELDS
+from twolayer.dashboard import server
+from twolayer.dashboard.history import History
+from twolayer.dashboard.presets import PRESETS
+from twolayer.dashboard.runs import differences
 
 
 def opened(**query: str) -> AppTest:
@@ -152,7 +156,7 @@ def a_page_with(state: str) -> None:
     run.begin()
     run.state = state
     run.message = Message.of("the reason")
-    show(str, run)
+    show(str, run, [])
 
 
 @pytest.mark.parametrize(
@@ -169,3 +173,128 @@ def test_each_state_is_said_in_words(state: str, words: str) -> None:
     assert not page.exception
     assert words in shown(page)
     assert state in [metric.value for metric in page.metric]
+
+
+def pressed(page: AppTest, key: str) -> AppTest:
+    page.button(key=key).click().run()
+    assert not page.exception
+    return page
+
+
+def test_pause_resume_and_step_end_with_the_losses_of_fit() -> None:
+    page = opened(run="1", N="3", D_in="4", H="5", D_out="2", learning_rate="1e-3", steps="400000")
+    until(page, "step")
+    pressed(page, "pause")
+    run = page.session_state["run"]
+    run.wait(10)
+    assert run.state == "paused"
+    page.run()
+    assert "Paused after step" in shown(page)
+    step = run.step
+    page.number_input(key="step_count").set_value(7).run()
+    pressed(page, "step")
+    assert run.wait(10)
+    assert (run.state, run.step) == ("paused", step + 7)
+    pressed(page, "pause")
+    until(page, "over")
+    assert run.state == "finished"
+    assert_array_equal(run.losses, fit(run.config).losses)
+    assert page.button(key="pause").disabled
+
+
+def test_step_begins_a_run_and_reset_goes_back_to_ready() -> None:
+    page = pressed(opened(), "step")
+    run = page.session_state["run"]
+    assert run.wait(10)
+    assert (run.state, run.step) == ("paused", 1)
+    page = pressed(page, "reset")
+    assert "ready" in [metric.value for metric in page.metric]
+    assert run.state == "stopped"
+    assert page.button(key="reset").disabled
+
+
+def test_a_finished_run_goes_on_with_more_steps_and_another_rate_and_says_so() -> None:
+    page = opened(run="1", steps="50")
+    until(page, "over")
+    page.number_input(key="continue_steps").set_value(80)
+    page.number_input(key="continue_rate").set_value(5e-7)
+    pressed(page, "go_on")
+    until(page, "over")
+    run = page.session_state["run"]
+    assert (run.state, run.step) == ("finished", 80)
+    assert_array_equal(run.losses, fit(run.config, run.edits).losses)
+    page.run()
+    assert any("edited on the way" in c.value and "learning rate 5e-07 (50)" in c.value for c in page.caption)
+
+
+def test_a_new_run_changes_nothing_that_was_chosen_and_every_run_is_kept() -> None:
+    page = opened(run="1", steps="20")
+    until(page, "over")
+    for seed in (1, 2):
+        page.number_input(key="seed").set_value(seed).run()
+        pressed(page, "train")
+        until(page, "over")
+        if seed == 1:
+            page.selectbox(key="chosen_run").select(1).run()
+    assert page.selectbox(key="chosen_run").value == 1
+    kept = history(page).entries
+    assert [entry.name for entry in kept] == ["Run 1", "Run 2", "Run 3"]
+    assert [entry.run.config.seed for entry in kept] == [0, 1, 2]
+    assert all(entry.shown for entry in kept)
+    page.number_input(key="N").set_value(12).run()
+    pressed(page, "load_settings")
+    assert (page.session_state["N"], page.session_state["seed"]) == (64, 0)
+    pressed(page, "delete_run")
+    assert [entry.name for entry in history(page).entries] == ["Run 2", "Run 3"]
+    assert any("**seed** (1\\, 2)" in caption.value for caption in page.caption)
+
+
+def history(page: AppTest) -> History:
+    return server.histories().of(page.session_state["viewer"])
+
+
+@pytest.mark.parametrize("name", ["tutorial", "tiny", "wide", "edge", "dead", "diverges"])
+def test_each_preset_is_a_link_that_starts_and_does_what_it_says(name: str) -> None:
+    page = opened(preset=name, run="1")
+    until(page, "over")
+    run = page.session_state["run"]
+    page.run()
+    losses = run.losses
+    expected = {
+        "tutorial": losses[0] > 3e7 and losses[-1] < 1,
+        "tiny": run.config.N * run.config.D_in < 20 and losses[-1] < 0.1 * losses[0],
+        "wide": run.config.H == 2000 and losses[-1] < 1e-3 * losses[0],
+        "edge": losses.max() > 5 * losses[0] and losses[-1] < 1e-3 * losses[0],
+        "dead": "77 of 100 hidden units are dead" in shown(page),
+        "diverges": run.state == "diverged",
+    }
+    assert expected[name]
+    assert "preset" not in page.query_params
+    assert any(PRESETS[name].look == caption.value for caption in page.caption)
+
+
+def test_a_preset_that_is_not_there_is_said() -> None:
+    assert "preset:" in opened(preset="<b>no</b>").warning[0].value
+
+
+def test_a_diverged_run_says_where_and_offers_a_rate_that_works() -> None:
+    page = opened(run="1", learning_rate="1e-5")
+    until(page, "over")
+    (job,) = page.session_state["diagnoses"].values()
+    assert job.wait(30)
+    page.run()
+    text = "".join(markdown.value for markdown in page.markdown)
+    assert "in step 4, in `loss`" in text
+    assert "λmax = 2.36e+06" in text
+    assert "11.8 times" in text
+    pressed(page, "use_rate")
+    rate = page.session_state["learning_rate"]
+    losses = fit(Config(learning_rate=rate)).losses
+    assert losses[-1] < 1e-3 * losses[0]
+
+
+def test_the_shown_runs_differ_only_in_the_fields_that_are_named() -> None:
+    configs = [Config(), Config(H=50), Config(H=50, seed=3)]
+    assert differences(str, configs) == "The shown runs differ in: **H** (100\\, 50), **seed** (0\\, 3)"
+    assert differences(str, configs[:1]).startswith("Show two runs")
+    assert differences(str, [Config(), Config()]) == "The shown runs have the same settings."

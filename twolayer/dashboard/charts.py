@@ -1,70 +1,163 @@
-"""The charts of a run: loss and time per step."""
+"""The charts of the runs that are shown: loss, time per step, dead hidden units."""
 
+from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twolayer.config import DEFAULTS
 from twolayer.dashboard import plot
+from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate
 from twolayer.run import Run
 
+COLOURS = 8
+DASHES = ("solid", "dash", "dot", "dashdot")
+TALL, SMALL = 430, 200
+DEAD_POINTS = 300
+SMALL_MARGIN = {"l": 70, "r": 16, "t": 8, "b": 40}
 
-def loss_chart(_: Translate, run: Run | None, *, logarithmic: bool) -> None:
-    """The loss of each step, thinned for the screen."""
-    losses = run.losses if run else np.empty(0)
-    at = plot.thinned(losses)
+
+def loss_chart(
+    _: Translate, entries: Sequence[Entry], current: Run | None, *, logarithmic: bool, by_seconds: bool
+) -> None:
+    """The losses of the shown runs, thinned for the screen. A run that was changed has a line where, one
+    that diverged a cross at its last finite loss."""
+    axis = "s" if by_seconds else "step"
+    traces = []
+    for entry in entries:
+        losses = entry.run.losses
+        at = plot.thinned(losses)
+        traces.append(_line(entry, _place(entry.run, at, by_seconds), losses[at], f"{len(losses)} {axis}"))
+        if entry.run.state == "diverged" and len(losses):
+            last = np.array([len(losses) - 1])
+            cross = _line(entry, _place(entry.run, last, by_seconds), losses[last], axis)
+            text = _("diverged at step {step}").format(step=f"{entry.run.diverged_at:,}")
+            marker = {"symbol": "x", "size": 11, "color": _colour(entry)}
+            traces.append(
+                cross
+                | {"uid": f"{entry.run.name} end", "mode": "markers", "marker": marker, "showlegend": False}
+                | {"hovertemplate": f"{text}<extra></extra>"}
+            )
     layout = {
-        "xaxis": _steps_axis(_, run),
+        "xaxis": _axis(_, entries, by_seconds=by_seconds),
         "yaxis": {
             "title": {"text": _("loss (sum of squared errors)")},
             "type": "log" if logarithmic else "linear",
             "exponentformat": "power",
-            **({} if run else {"range": [-6, 8] if logarithmic else [0, 1e8]}),
+            "tickformat": ".1~e" if logarithmic else "",
+            **({} if any(len(e.run.losses) for e in entries) else _idle_range(logarithmic=logarithmic)),
         },
-        "uirevision": f"{run.name if run else ''} {logarithmic}",
+        "uirevision": f"{current.name if current else ''} {logarithmic} {axis}",
+        "showlegend": len(entries) > 1,
+        "legend": {"uirevision": "kept", "orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        **_changes(entries, by_seconds=by_seconds),
     }
-    plot.draw(
-        [_line(at.astype(np.int32), losses[at], _("loss"))],
-        layout,
-        key="loss_chart",
-        alt=_("Line chart: the loss of each step"),
-    )
+    plot.draw(traces, layout, key="loss_chart", alt=_("Line chart: the loss of each step"), height=TALL)
 
 
-def time_chart(_: Translate, run: Run | None) -> None:
+def time_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> None:
     """The time of a step in microseconds, as the clock was read on the way."""
-    laps = run.laps if run else np.empty((0, 2))
-    microseconds = laps[:, 1] * 1e6
-    at = plot.thinned(np.ascontiguousarray(microseconds))
+    traces = []
+    for entry in entries:
+        laps = entry.run.laps
+        microseconds = laps[:, 1] * 1e6
+        at = plot.thinned(np.ascontiguousarray(microseconds))
+        traces.append(_line(entry, laps[at, 0], microseconds[at].astype(np.float32), str(len(laps))))
     layout = {
-        "xaxis": _steps_axis(_, run),
-        "yaxis": {"title": {"text": _("time per step (µs)")}, **_calm_range(microseconds)},
-        "uirevision": run.name if run else "",
+        "xaxis": _axis(_, entries),
+        "yaxis": {"title": {"text": _("µs per step")}, **_calm_range([e.run.laps[:, 1] for e in entries])},
+        "uirevision": current.name if current else "",
+        "margin": SMALL_MARGIN,
     }
-    plot.draw(
-        [_line(laps[at, 0].astype(np.int32), microseconds[at].astype(np.float32), _("time per step"))],
-        layout,
-        key="time_chart",
-        alt=_("Line chart: the time of a step in microseconds"),
-    )
+    alt = _("Line chart: the time of a step in microseconds")
+    plot.draw(traces, layout, key="time_chart", alt=alt, height=SMALL)
 
 
-def _calm_range(microseconds: Any) -> dict[str, Any]:
+def dead_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> None:
+    """How many hidden units are active for no sample of the batch, over the steps."""
+    traces = []
+    for entry in entries:
+        steps, dead = entry.run.dead.T
+        at = plot.thinned(np.ascontiguousarray(dead), DEAD_POINTS)
+        traces.append(_line(entry, steps[at], dead[at].astype(np.float32), str(len(dead))))
+    most = max((entry.run.config.H for entry in entries), default=DEFAULTS["H"])
+    layout = {
+        "xaxis": _axis(_, entries),
+        "yaxis": {"title": {"text": _("dead units")}, "range": [-0.04 * most, 1.04 * most]},
+        "uirevision": current.name if current else "",
+        "margin": SMALL_MARGIN,
+    }
+    alt = _("Line chart: the number of hidden units that are active for no sample")
+    plot.draw(traces, layout, key="dead_chart", alt=alt, height=SMALL)
+
+
+def _line(entry: Entry, x: NDArray[Any], y: NDArray[Any], state: str) -> dict[str, Any]:
+    """A curve of a run. `state` tells whether it is the one that was sent before."""
+    dash = DASHES[(entry.number - 1) // COLOURS % len(DASHES)]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "uid": entry.run.name,
+        "revision": f"{state} {entry.name}",
+        "name": escape(entry.name),
+        "line": {"color": _colour(entry), "dash": dash, "width": 2},
+        "x": plot.packed(x.astype(np.float32)),
+        "y": plot.packed(y),
+    }
+
+
+def _colour(entry: Entry) -> str:
+    return f"theme:{(entry.number - 1) % COLOURS}"
+
+
+def _place(run: Run, steps: NDArray[Any], by_seconds: bool) -> NDArray[np.float64]:
+    """Where steps stand on the axis: their number, or the time in the steps until then."""
+    if not by_seconds:
+        return steps.astype(float)
+    laps = run.laps
+    ends = np.concatenate(([0.0], laps[:, 0]))
+    reached = np.concatenate(([0.0], np.cumsum(np.diff(ends) * laps[:, 1])))
+    return np.asarray(np.interp(steps, ends, reached))
+
+
+def _changes(entries: Sequence[Entry], *, by_seconds: bool) -> dict[str, Any]:
+    """A dotted line with the new rate where a shown run was given one."""
+    shapes, notes = [], []
+    for entry in entries:
+        for edit in entry.run.edits:
+            if edit.field != "learning_rate":
+                continue
+            x = float(_place(entry.run, np.array([edit.step]), by_seconds)[0])
+            line = {"color": _colour(entry), "dash": "dot", "width": 1}
+            shapes.append({"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line})
+            note = {"x": x, "yref": "paper", "y": 1, "yanchor": "top", "xanchor": "left", "showarrow": False}
+            notes.append(note | {"text": f" η = {edit.value:g}", "font": {"size": 11}})
+    return {"shapes": shapes, "annotations": notes}
+
+
+def _idle_range(*, logarithmic: bool) -> dict[str, Any]:
+    return {"range": [-6, 8] if logarithmic else [0, 1e8]}
+
+
+def _calm_range(seconds: list[NDArray[np.float64]]) -> dict[str, Any]:
     """From 0 to the highest point, but not so high that one interruption hides all the rest: what is
     above is cut off on the screen, and a double click shows it."""
-    if not len(microseconds):
+    curves = [curve for curve in seconds if len(curve)]
+    if not curves:
         return {"range": [0, 1000]}
-    usual, highest = float(np.median(microseconds)), float(np.max(microseconds))
-    return {"range": [0, min(highest * 1.1, usual * 4)]}
+    usual, highest = (
+        max(float(np.median(curve)) for curve in curves),
+        max(float(np.max(curve)) for curve in curves),
+    )
+    return {"range": [0, 1e6 * min(highest * 1.1, usual * 4)]}
 
 
-def _steps_axis(_: Translate, run: Run | None) -> dict[str, Any]:
-    """The whole run from the first point on, so that nothing moves; what there is, once it broke off."""
-    steps = DEFAULTS["steps"] if run is None else run.config.steps
-    broke_off = run is not None and run.over and run.step < steps
-    return {"title": {"text": _("step")}} | ({"rangemode": "tozero"} if broke_off else {"range": [0, steps]})
-
-
-def _line(x: Any, y: Any, name: str) -> dict[str, Any]:
-    return {"type": "scatter", "mode": "lines", "name": name, "x": plot.packed(x), "y": plot.packed(y)}
+def _axis(_: Translate, entries: Sequence[Entry], *, by_seconds: bool = False) -> dict[str, Any]:
+    """The whole runs from the first point on, so that nothing moves; what there is, once they broke off."""
+    if by_seconds:
+        return {"title": {"text": _("seconds in the steps")}, "rangemode": "tozero"}
+    ends = [entry.run.step if entry.run.over else entry.run.steps for entry in entries]
+    return {"title": {"text": _("step")}, "range": [0, max(ends, default=DEFAULTS["steps"]) or 1]}

@@ -16,7 +16,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from twolayer.config import FIELDS, Config, ConfigError
-from twolayer.dashboard import server
+from twolayer.dashboard import browser, server
+from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.translations import LANGUAGES, Translate, plain, preferred, say, translator
 from twolayer.messages import N_, Message
 from twolayer.settings import SettingError
@@ -53,7 +54,7 @@ def begin(name: str) -> Translate:
     To be called first on every page. Ends the page with a message if the server's settings are wrong.
     """
     st.set_page_config(page_title="Two layers by hand", page_icon="📉", layout="wide")
-    if st.session_state.get("page") != name or _went_back():
+    if st.session_state.get("page") != name or _went_back() or "preset" in st.query_params:
         _take_over_address()
         st.session_state["page"] = name
     language = st.session_state.get("lang") or preferred(st.context.locale)
@@ -74,7 +75,7 @@ def begin(name: str) -> Translate:
     except SettingError as error:
         st.error(say(_, error.message))
         st.stop()
-    server.viewer()
+    browser.remember(server.viewer(), server.returned)
     return _
 
 
@@ -106,7 +107,7 @@ def _went_back() -> bool:
 def _take_over_address() -> None:
     """Give the widgets the values of the address, and remember what was wrong in it."""
     raw = dict(islice(st.query_params.items(), MOST_PARAMETERS))
-    config, errors = Config.from_query(raw)
+    config, errors = _read(raw)
     devices = _devices(config.backend)
     if config.device not in devices:
         here = Message.of("a device that is here: {devices}", devices=", ".join(devices))
@@ -122,6 +123,19 @@ def _take_over_address() -> None:
     st.session_state["config"] = config
     st.session_state["address_errors"] = errors
     st.session_state["start_at_once"] = raw.get("run") == "1" and not _went_back()
+
+
+def _read(raw: dict[str, str]) -> tuple[Config, list[ConfigError]]:
+    """The Config of an address and what is wrong there; a `preset` gives the fields that are not named."""
+    name = raw.pop("preset", None)
+    config, errors = Config.from_query(raw)
+    if name is None:
+        return config, errors
+    if name not in PRESETS:
+        takes = Message.of("one of {options}", options=", ".join(PRESETS))
+        return config, [*errors, ConfigError("preset", name, takes)]
+    named = {field: value for field, value in asdict(config).items() if field in raw}
+    return Config(**asdict(PRESETS[name].config) | named), errors
 
 
 def _devices(backend: str) -> tuple[str, ...]:

@@ -5,15 +5,18 @@ from time import monotonic
 import numpy as np
 import streamlit as st
 
-from twolayer.dashboard import charts, server
+from twolayer.dashboard import charts, plot, server
 from twolayer.dashboard.frame import summary
+from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate, say
 from twolayer.messages import N_
+from twolayer.outcomes import DEAD, outcome
 from twolayer.run import Run
 
 STATES = {
     "queued": N_("queued"),
     "running": N_("running"),
+    "paused": N_("paused"),
     "finished": N_("finished"),
     "diverged": N_("diverged"),
     "stopped": N_("stopped"),
@@ -22,50 +25,91 @@ STATES = {
 
 
 @server.in_turn
-def show(_: Translate, run: Run | None) -> None:
-    """Draw all of a run as it is now; the same places are there before the first run."""
+def show(_: Translate, run: Run | None, entries: list[Entry]) -> None:
+    """Draw all of a run as it is now, and the curves of `entries`; the same places are there before the
+    first run."""
     _progress(_, run)
     _figures(_, run)
     _verdict(_, run)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(_("Loss"), anchor=False, width="content")
             logarithmic = st.toggle(_("Logarithmic"), value=True, key="log_loss")
-        charts.loss_chart(_, run, logarithmic=logarithmic)
+            by_seconds = st.toggle(_("By seconds"), key="by_seconds")
+            _numbers(_, run, "loss_chart")
+        charts.loss_chart(_, entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
     with right:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(_("Time per step"), anchor=False, width="content")
-        charts.time_chart(_, run)
-    st.caption(_("Shown: {summary}").format(summary=summary(_, run.config)) if run else _("No run yet"))
+            _numbers(_, run, "time_chart")
+        charts.time_chart(_, entries, run)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            help = _("Hidden units that are 0 for every sample: no gradient reaches their weights.")
+            st.subheader(_("Dead hidden units"), anchor=False, width="content", help=help)
+            _numbers(_, run, "dead_chart")
+        charts.dead_chart(_, entries, run)
+    st.caption(_shown(_, run))
+
+
+def _shown(_: Translate, run: Run | None) -> str:
+    """Which run the figures are of, and what was changed in it on the way."""
+    if run is None:
+        return _("No run yet")
+    text = _("Shown: {summary}").format(summary=summary(_, run.config))
+    if run.edits:
+        edits = "; ".join(
+            f"{edit.field.replace('_', ' ')} {edit.value:g} ({edit.step:,})" for edit in run.edits
+        )
+        text += " — " + _("**edited on the way** (from step): {edits}").format(edits=edits)
+    return text
+
+
+def _numbers(_: Translate, run: Run | None, chart: str) -> None:
+    """The table beside a chart, of the current run."""
+    if run is None or not run.step:
+        return
+    if chart == "loss_chart":
+        columns, title = {_("step"): np.arange(run.step), _("loss"): run.losses}, _("Loss")
+    elif chart == "time_chart":
+        columns, title = (
+            {_("step"): run.laps[:, 0], _("µs per step"): run.laps[:, 1] * 1e6},
+            _("Time per step"),
+        )
+    else:
+        columns, title = {_("step"): run.dead[:, 0], _("dead units"): run.dead[:, 1]}, _("Dead hidden units")
+    plot.numbers(_, columns, key=chart, title=title)
 
 
 def _progress(_: Translate, run: Run | None) -> None:
     if run is None:
         st.progress(0.0, text=_("No run yet"))
         return
-    steps = run.config.steps
+    steps = run.steps
     text = _("{done} of {steps} steps").format(done=f"{run.step:,}", steps=f"{steps:,}")
-    if not run.over and run.began is not None and run.step:
+    if run.live and run.speed:
+        text += " · " + _("slow motion, {speed:g} steps a second").format(speed=run.speed)
+    elif run.live and run.began is not None and run.step and not run.edits and run.goal is None:
         left = (monotonic() - run.began) / run.step * (steps - run.step)
         text += " · " + _("{seconds} s left").format(seconds=f"{left:.0f}")
     st.progress(min(1.0, run.step / steps), text=text)
 
 
 def _figures(_: Translate, run: Run | None) -> None:
-    step, loss, time, speed, state = "–", "–", "–", "–", _("ready")
+    step, loss, time, dead, state = "–", "–", "–", "–", _("ready")
     if run is not None:
         state = _(STATES[run.state])
         losses = run.losses
         if len(losses):
             seconds = float(np.median(run.laps[:, 1]))
             step, loss = f"{len(losses):,}", f"{losses[-1]:.4g}"
-            time, speed = f"{seconds * 1e6:,.0f} µs", f"{run.config.flops_per_step / seconds / 1e9:.1f}"
+            time = f"{seconds * 1e6:,.0f} µs"
+            dead = _("{dead} of {H}").format(dead=f"{run.dead[-1, 1]:.0f}", H=run.config.H)
     figures = (
         ("metric_step", _("Steps done"), step),
         ("metric_loss", _("Loss"), loss),
         ("metric_step_time", _("Median step"), time),
-        ("metric_gflops", _("GFLOP/s"), speed),
+        ("metric_dead", _("Dead units"), dead),
         ("metric_state", _("State"), state),
     )
     with st.container(horizontal=True, gap="small"):
@@ -80,31 +124,45 @@ def _verdict(_: Translate, run: Run | None) -> None:
         st.info(_("Press Train. The settings are those of the tutorial until you change them."))
         return
     if run.state == "queued":
-        st.info(_("Waiting for a free worker."))
+        ahead = server.engine().ahead(run)
+        if ahead:
+            st.info(_("Waiting for a free worker. Runs ahead of this one: {count}").format(count=ahead))
+        else:
+            st.info(_("Waiting for a free worker."))
     elif run.state == "running":
         st.info(_("Training: each step is one pass forward, one backward, one update of the weights."))
+    elif run.state == "paused":
+        text = _("Paused after step {step}. Resume, go on step by step, or change the rest under Continue.")
+        st.info(text.format(step=f"{run.step:,}"))
     elif run.state == "diverged":
-        smaller = f"{run.config.learning_rate / 10:.0e}"
-        st.error(
-            _(
-                "Diverged: from step {step} on the loss is no longer a finite number. The learning rate "
-                "is too large for these sizes; try {smaller}."
-            ).format(step=f"{run.diverged_at:,}", smaller=smaller)
+        text = _(
+            "Diverged: from step {step} on the loss is no longer a finite number. Below the charts: why, and "
+            "a rate that works."
         )
+        st.error(text.format(step=f"{run.diverged_at:,}"))
     elif run.state == "failed":
         reason = say(_, run.message) if run.message else ""
         st.error(_("Failed: {reason}").format(reason=reason))
     elif run.state == "stopped":
         st.warning(say(_, run.message) if run.message else _("Stopped. What was computed is kept."))
-    elif run.losses[-1] < run.losses[0]:
-        st.success(
-            _("Finished: the loss fell from {first} to {last} in {seconds} s of computing.").format(
-                first=f"{run.losses[0]:.4g}", last=f"{run.losses[-1]:.4g}", seconds=f"{run.seconds:.3g}"
-            )
-        )
     else:
-        st.warning(
-            _("Finished, but the loss did not fall: {first} to {last}. Try a smaller learning rate.").format(
-                first=f"{run.losses[0]:.4g}", last=f"{run.losses[-1]:.4g}"
-            )
+        _finished(_, run)
+
+
+def _finished(_: Translate, run: Run) -> None:
+    """What came of a run that was taken to its end."""
+    first, last = f"{run.losses[0]:.4g}", f"{run.losses[-1]:.4g}"
+    dead = int(run.dead[-1, 1])
+    if outcome(run.config, run.losses, None, dead) == DEAD:
+        text = _(
+            "Finished, but {dead} of {H} hidden units are dead: they are 0 for every sample and learn no "
+            "more. The loss rests at {last}; a network that answers 0 has Σy² = {zero}. Try a smaller "
+            "learning rate."
         )
+        st.warning(text.format(dead=dead, H=run.config.H, last=last, zero=f"{run.zero_loss:.4g}"))
+    elif run.losses[-1] < run.losses[0]:
+        text = _("Finished: the loss fell from {first} to {last} in {seconds} s of computing.")
+        st.success(text.format(first=first, last=last, seconds=f"{run.seconds:.3g}"))
+    else:
+        text = _("Finished, but the loss did not fall: {first} to {last}. Try a smaller learning rate.")
+        st.warning(text.format(first=first, last=last))

@@ -6,11 +6,11 @@ import gc
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
+from twolayer.dashboard.history import Histories, History
 from twolayer.engine import Engine
 from twolayer.run import Run
 from twolayer.settings import from_environment
@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 1.0
 def wait_a_moment(run: Run) -> None:
     """Wait for what is worth drawing: the end of a run that takes no time, which is then drawn once
     instead of being watched, or the first losses of a longer one."""
-    if Pace(run.config).seconds_per_step * run.config.steps < SHORT_SECONDS:
+    if not run.speed and Pace(run.config).seconds_per_step * (run.limit - run.step) < SHORT_SECONDS:
         run.wait(PATIENCE_SECONDS)
     else:
         run.wait_for_losses(SHORT_SECONDS)
@@ -68,23 +68,65 @@ def redraw_seconds() -> float:
     return max(FASTEST_REDRAW, REDRAW_SECONDS_PER_LIVE_RUN * len(engine().live))
 
 
-@dataclass(frozen=True)
+@st.cache_resource(show_spinner=False)
+def histories() -> Histories:
+    """What the visitors of this server have trained."""
+    return Histories()
+
+
 class _Presence:
-    viewer: str
-    engine: Engine
+    """A connected session, and whose it is."""
+
+    def __init__(self, viewer: str) -> None:
+        self.engine, self.histories = engine(), histories()
+        self.viewer = viewer
+        self._begin()
+
+    def _begin(self) -> None:
+        self.engine.arrived(self.viewer)
+        self.histories.connected(self.viewer)
 
     def end(self) -> None:
+        """The connection is gone."""
         self.engine.left(self.viewer)
+        self.histories.disconnected(self.viewer)
+
+    def become(self, viewer: str) -> None:
+        """It turns out to be the session of another visitor."""
+        self.end()
+        self.viewer = viewer
+        self._begin()
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=_Presence.end)
 def _presence() -> _Presence:
     # Made when a session begins and made again when a lost connection is back.
-    viewer = st.session_state.setdefault("viewer", secrets.token_hex(16))
-    engine().arrived(viewer)
-    return _Presence(viewer, engine())
+    return _Presence(st.session_state.get("viewer") or secrets.token_hex(16))
 
 
 def viewer() -> str:
-    """The name of this visitor's session, known to the engine as long as it is connected."""
-    return _presence().viewer
+    """The token of this visitor: known to the engine as long as the session is connected, told to nobody
+    but the visitor's own tab."""
+    token = st.session_state["viewer"] = _presence().viewer
+    return token
+
+
+def returned(before: str) -> None:
+    """The tab of this session had the token `before`, as after a reload: it is that visitor again, unless
+    another session is."""
+    if histories().is_free(before):
+        _presence().become(before)
+        entries = history().entries
+        st.session_state["run"] = entries[-1].run if entries else None
+
+
+def history() -> History:
+    """The runs of this visitor."""
+    return histories().of(viewer())
+
+
+def keep(run: Run, name: str) -> None:
+    """Put a new run into the visitor's history, within the limits of the server."""
+    history().add(run, name)
+    for gone in histories().trim(viewer()):
+        engine().forget(gone)

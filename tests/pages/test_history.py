@@ -1,0 +1,68 @@
+"""What the server keeps of its visitors, and for whom."""
+
+import numpy as np
+
+from twolayer import Config
+from twolayer.dashboard import history
+from twolayer.dashboard.history import Histories
+from twolayer.run import Run
+
+
+def run(name: str, steps: int = 10, *, over: bool = True) -> Run:
+    made = Run(name, Config(steps=steps))
+    made._losses.extend(np.zeros(steps))
+    if over:
+        made.end("finished")
+    return made
+
+
+def test_numbers_and_names_stay_when_runs_are_deleted():
+    kept = Histories().of("a")
+    entries = [kept.add(run(str(n)), "Run {number}") for n in range(3)]
+    kept.remove(entries[1])
+    after = kept.add(run("new"), "Run {number}")
+    assert [(e.number, e.name) for e in kept.entries] == [(1, "Run 1"), (3, "Run 3"), (4, "Run 4")]
+    assert kept.entry(4) is after
+    assert kept.entry(2) is None
+    assert [e.number for e in kept.shown] == [1, 3, 4]
+
+
+def test_a_history_is_free_only_when_nobody_looks_at_it():
+    histories = Histories()
+    assert not histories.is_free("a")
+    histories.connected("a")
+    histories.of("a").add(run("1"), "")
+    assert not histories.is_free("a")
+    histories.connected("a")
+    histories.disconnected("a")
+    assert not histories.is_free("a")
+    histories.disconnected("a")
+    assert histories.is_free("a")
+    assert not histories.is_free("b")
+
+
+def test_the_oldest_runs_go_first_and_live_ones_stay(monkeypatch):
+    monkeypatch.setattr(history, "MOST_RUNS", 3)
+    histories = Histories()
+    histories.connected("a")
+    kept = histories.of("a")
+    for number in range(5):
+        kept.add(run(str(number), over=number != 0), "")
+    gone = histories.trim("a")
+    assert [one.name for one in gone] == ["1", "2"]
+    assert [entry.run.name for entry in kept.entries] == ["0", "3", "4"]
+    assert kept.let_go == 2
+
+
+def test_those_who_left_go_before_those_who_are_here(monkeypatch):
+    histories = Histories()
+    for token in ("left", "here"):
+        histories.connected(token)
+        histories.of(token).add(run(token, 1000), "")
+    histories.disconnected("left")
+    size = histories.of("here").nbytes
+    monkeypatch.setattr(history, "MOST_BYTES", size)
+    assert [one.name for one in histories.trim("here")] == ["left"]
+    assert len(histories.of("here").entries) == 1
+    monkeypatch.setattr(history, "MOST_BYTES", size - 1)
+    assert [one.name for one in histories.trim("here")] == ["here"]

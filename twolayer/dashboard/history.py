@@ -1,0 +1,123 @@
+"""What a visitor has trained: kept on the server under the visitor's token, so that it survives a reload.
+
+The token is in the memory of the browser's tab and in nobody's address. A history is handed to a new
+session only if it knows the token and no other session has it.
+"""
+
+import threading
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, field
+
+from twolayer.run import Run
+
+MOST_RUNS = 50
+MOST_BYTES = 256 * 1024 * 1024
+MOST_VISITORS = 1000
+
+
+@dataclass
+class Entry:
+    """A run in the history: its number, which decides its colour, and what the visitor makes of it."""
+
+    run: Run
+    number: int
+    name: str
+    shown: bool = True
+
+
+@dataclass
+class History:
+    """The runs of a visitor, oldest first."""
+
+    entries: list[Entry] = field(default_factory=list)
+    let_go: int = 0
+    """How many old runs are not kept any more, for the memory that they took."""
+    _count: int = 0
+
+    def add(self, run: Run, name: str) -> Entry:
+        """A new run; its name may have a place for its `{number}`."""
+        self._count += 1
+        entry = Entry(run, self._count, name.format(number=self._count))
+        self.entries.append(entry)
+        return entry
+
+    def entry(self, number: int | None) -> Entry | None:
+        """The run of this number, if it is still there."""
+        return next((entry for entry in self.entries if entry.number == number), None)
+
+    def remove(self, entry: Entry) -> None:
+        """Delete a run."""
+        self.entries = [other for other in self.entries if other is not entry]
+
+    @property
+    def shown(self) -> list[Entry]:
+        """The runs whose curves are drawn."""
+        return [entry for entry in self.entries if entry.shown]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all its curves."""
+        return sum(entry.run.nbytes for entry in self.entries)
+
+    def let_oldest_go(self) -> Run | None:
+        """Drop the oldest run that is over. None if there is no such run."""
+        for entry in self.entries:
+            if entry.run.over:
+                self.remove(entry)
+                self.let_go += 1
+                return entry.run
+        return None
+
+
+class Histories:
+    """The histories of all visitors, by token. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._histories: OrderedDict[str, History] = OrderedDict()
+        self._sessions: defaultdict[str, int] = defaultdict(int)
+
+    def of(self, token: str) -> History:
+        """The history of a visitor, empty at first."""
+        with self._lock:
+            history = self._histories.setdefault(token, History())
+            self._histories.move_to_end(token)
+            return history
+
+    def connected(self, token: str) -> None:
+        """A session with this token has begun."""
+        with self._lock:
+            self._sessions[token] += 1
+
+    def disconnected(self, token: str) -> None:
+        """A session with this token has lost its connection."""
+        with self._lock:
+            self._sessions[token] -= 1
+            if self._sessions[token] <= 0:
+                del self._sessions[token]
+
+    def is_free(self, token: str) -> bool:
+        """Whether this token has a history that no session is looking at."""
+        with self._lock:
+            return token in self._histories and token not in self._sessions
+
+    def trim(self, token: str) -> list[Run]:
+        """Keep within the limits: of a visitor's runs, of all visitors, of all memory. Those who left go
+        first, then whoever was here longest ago; returns the runs that were let go."""
+        gone = []
+        with self._lock:
+            history = self._histories.get(token, History())
+            while len(history.entries) > MOST_RUNS and (run := history.let_oldest_go()):
+                gone.append(run)
+            absent = [other for other in self._histories if other not in self._sessions]
+            for other in absent:
+                if len(self._histories) <= MOST_VISITORS and self._nbytes() <= MOST_BYTES:
+                    break
+                gone += [entry.run for entry in self._histories.pop(other).entries]
+            for other_history in list(self._histories.values()):
+                while self._nbytes() > MOST_BYTES and (run := other_history.let_oldest_go()):
+                    gone.append(run)
+        return gone
+
+    def _nbytes(self) -> int:
+        return sum(history.nbytes for history in self._histories.values())

@@ -1,0 +1,79 @@
+"""What can be downloaded of a run. Nothing is made before somebody asks for it."""
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from twolayer import eject, export
+from twolayer.dashboard import server
+from twolayer.dashboard.history import Entry
+from twolayer.dashboard.translations import Translate, plain
+from twolayer.engine import Engine
+from twolayer.run import Run
+
+WEIGHTS_SECONDS = 120.0
+
+
+def show(_: Translate, entry: Entry) -> None:
+    """The downloads of a run, under its name."""
+    run = entry.run
+    st.subheader(plain(entry.name), anchor=False)
+    steps = run.step
+    machine = server.engine().capabilities
+    file = f"run-{entry.number}"
+    _download(_("Losses and timings, CSV"), partial(export.csv, run), f"{file}.csv", "text/csv")
+    _download(
+        _("Losses and timings, Parquet"),
+        partial(export.parquet, run),
+        f"{file}.parquet",
+        "application/vnd.apache.parquet",
+    )
+    _download(_("The run, JSON"), partial(export.as_json, run, machine), f"{file}.json", "application/json")
+    st.caption(_("Weights after step {step}, computed again by a worker").format(step=f"{steps:,}"))
+    engine, viewer = server.engine(), server.viewer()
+    weights = partial(_weights, engine, run, viewer)
+    _download("w1, w2 (.npz)", partial(_file, export.npz, weights), f"{file}.npz", "application/octet-stream")
+    if export.has_safetensors():
+        _download(
+            "w1, w2 (.safetensors)",
+            partial(_file, export.safetensors, weights),
+            f"{file}.safetensors",
+            "application/octet-stream",
+        )
+    st.caption(_("This run as a plain script that needs nothing of this project and prints these losses"))
+    script = eject.script(run.config, run.edits, steps)
+    _download(_("Eject the code"), script, f"run_{entry.number}.py", "text/x-python", primary=True)
+    with st.expander(_("Read it here")):
+        st.code(script, language="python")
+
+
+def _download(
+    label: str, data: str | Callable[[], bytes], file_name: str, mime: str, *, primary: bool = False
+) -> None:
+    st.download_button(
+        label,
+        data,
+        file_name,
+        mime,
+        key=f"download_{mime}_{file_name}",
+        on_click="ignore",
+        icon=":material/code:" if primary else ":material/download:",
+        type="primary" if primary else "secondary",
+        width="stretch",
+    )
+
+
+def _weights(engine: Engine, run: Run, viewer: str) -> dict[str, object]:
+    """The weights of a run, from a worker. Called by a download, outside of any script."""
+    job = engine.map(
+        export.weights, [(run.config, run.edits, run.step)], viewer, memory_bytes=run.config.run_bytes
+    )
+    if not job.wait(WEIGHTS_SECONDS) or job.state != "finished":
+        raise RuntimeError(str(job.message or "the weights could not be computed in time"))
+    weights: dict[str, object] = job.results()[0][1]
+    return weights
+
+
+def _file(write: Callable[..., bytes], weights: Callable[[], dict[str, object]]) -> bytes:
+    return write(weights())

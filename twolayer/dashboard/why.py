@@ -1,0 +1,90 @@
+"""Why a run diverged, and what to do: found out by a worker, shown under the run's figures."""
+
+import numpy as np
+import streamlit as st
+
+from twolayer import curvature, diagnosis
+from twolayer.dashboard import server
+from twolayer.dashboard.translations import Translate, plain
+from twolayer.engine import LimitError
+from twolayer.job import Job
+from twolayer.run import Run
+
+PATIENCE_SECONDS = 0.5
+
+
+def diagnose(run: Run | None) -> Job | None:
+    """The job that looks into a run that diverged: begun once for each run."""
+    if run is None or run.diverged_at is None:
+        return None
+    jobs: dict[str, Job] = st.session_state.setdefault("diagnoses", {})
+    if run.name not in jobs:
+        try:
+            jobs[run.name] = server.engine().map(
+                diagnosis.diagnose,
+                [(run.config, run.edits, run.diverged_at)],
+                server.viewer(),
+                memory_bytes=max(run.config.run_bytes, curvature.memory_bytes(run.config)),
+            )
+        except LimitError:
+            return None
+        jobs[run.name].wait(PATIENCE_SECONDS)
+    return jobs[run.name]
+
+
+def is_pending(run: Run | None) -> bool:
+    """Whether the diagnosis of a run is still to come."""
+    job = diagnose(run)
+    return job is not None and not job.over
+
+
+def show(_: Translate, run: Run | None) -> None:
+    """What is known of why a run diverged, and a button that sets a rate that works."""
+    job = diagnose(run)
+    if run is None or job is None:
+        return
+    with st.container(border=True, key="diagnosis"):
+        if not job.over:
+            st.markdown(_("Looking for the first value that is not finite, and for a rate that works …"))
+            return
+        if job.state != "finished":
+            st.markdown(_("What went wrong could not be computed."))
+            return
+        found: diagnosis.Diagnosis = job.results()[0][1]
+        st.markdown(_where(_, run, found) + " " + _rate(_, run, found))
+        if found.rate is not None:
+            st.button(
+                _("Set the learning rate to {rate}").format(rate=f"{found.rate:g}"),
+                key="use_rate",
+                icon=":material/build:",
+                on_click=_use,
+                args=(found.rate,),
+                help=_("Found by short trainings with these sizes and three seeds."),
+            )
+
+
+def _where(_: Translate, run: Run, found: diagnosis.Diagnosis) -> str:
+    peak = int(np.argmax(run.losses)) if len(run.losses) else None
+    text = _("The first value that is not finite arose in step {step}, in `{tensor}`.").format(
+        step=f"{found.step:,}", tensor=plain(found.tensor)
+    )
+    if peak is not None:
+        peak_text = _("The highest finite loss was {loss}, at step {step}.")
+        text += " " + peak_text.format(loss=f"{run.losses[peak]:.3g}", step=f"{peak:,}")
+    return text
+
+
+def _rate(_: Translate, run: Run, found: diagnosis.Diagnosis) -> str:
+    text = _(
+        "The curvature of the loss at the start, λmax = {value}, makes steps overshoot from 2/λmax = "
+        "{threshold} on; this run's rate is {times} times that."
+    )
+    return text.format(
+        value=f"{found.curvature.value:.3g}",
+        threshold=f"{found.curvature.threshold:.2g}",
+        times=f"{run.config.learning_rate / found.curvature.threshold:.3g}",
+    )
+
+
+def _use(rate: float) -> None:
+    st.session_state["learning_rate"] = rate

@@ -1,0 +1,104 @@
+"""What can be taken away of a run: its losses and timings, all about it, its weights."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from twolayer.capabilities import Capabilities
+from twolayer.config import Config
+from twolayer.edits import Edit
+from twolayer.problem import Array
+from twolayer.run import Run
+from twolayer.training import fit
+
+VERSION = 1
+
+
+def table(run: Run) -> pa.Table:
+    """A row for each step, none left out: `step`, `loss` from before its update, and `microseconds`, the
+    mean of the few steps between two readings of the clock."""
+    losses, laps = run.losses, run.laps
+    steps = np.arange(len(losses))
+    of_lap = np.searchsorted(laps[:, 0], steps, side="right")
+    times = np.append(laps[:, 1] * 1e6, np.nan)[np.minimum(of_lap, len(laps))]
+    return pa.table({"step": steps, "loss": losses, "microseconds": times})
+
+
+def csv(run: Run) -> bytes:
+    """The table as CSV; every number reads back as it was."""
+    sink = io.BytesIO()
+    pyarrow.csv.write_csv(table(run), sink)
+    return sink.getvalue()
+
+
+def parquet(run: Run) -> bytes:
+    """The table as Parquet."""
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(table(run), sink)
+    return sink.getvalue()
+
+
+def as_json(run: Run, machine: Capabilities | None) -> bytes:
+    """Everything about a run: config, what was changed on the way, where it ran, and what came of it."""
+    environment: dict[str, Any] = {}
+    if machine is not None:
+        environment = {
+            "processor": machine.processor,
+            "cores": machine.cores,
+            "memory_bytes": machine.memory_bytes,
+            "blas": machine.blas,
+            "versions": dict(machine.versions),
+        }
+    losses = run.losses
+    return json.dumps(
+        {
+            "version": VERSION,
+            "config": asdict(run.config),
+            "method_used": run.config.method_used,
+            "edits": [asdict(edit) for edit in run.edits],
+            "environment": environment,
+            "results": {
+                "state": run.state,
+                "steps": len(losses),
+                "diverged_at": run.diverged_at,
+                "seconds": run.seconds,
+                "median_step_seconds": float(np.median(run.laps[:, 1])) if len(run.laps) else None,
+                "losses": losses.tolist(),
+                "dead_units": [[int(step), int(count)] for step, count in run.dead],
+            },
+        },
+        allow_nan=False,
+    ).encode()
+
+
+def weights(config: Config, edits: Sequence[Edit], steps: int) -> dict[str, Array]:
+    """w1 (D_in, H) and w2 (H, D_out) after so many steps of a run, computed again in the calling process."""
+    result = fit(config, (*edits, Edit(steps, "steps", steps)))
+    return {"w1": np.ascontiguousarray(result.w1), "w2": np.ascontiguousarray(result.w2)}
+
+
+def npz(arrays: dict[str, Array]) -> bytes:
+    """Arrays as NumPy's `.npz`."""
+    sink = io.BytesIO()
+    np.savez(sink, allow_pickle=False, **arrays)
+    return sink.getvalue()
+
+
+def has_safetensors() -> bool:
+    """Whether the library for `.safetensors` is installed."""
+    return find_spec("safetensors") is not None
+
+
+def safetensors(arrays: dict[str, Array]) -> bytes:
+    """Arrays as `.safetensors`."""
+    from safetensors.numpy import save
+
+    return bytes(save(arrays))
