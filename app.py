@@ -34,6 +34,7 @@ interval = max(server.redraw_seconds(), plot.slowest_redraw()) if is_moving else
 def watch() -> None:
     """The run as it is now. When it has ended or paused, or when so many others have come that the redraws
     must be fewer, the whole page once more: the timer is declared there."""
+    frame.rerun_if_asked()
     current = conduct.current()
     live.show(_, current, server.history().shown)
     why.show(_, current)
@@ -45,6 +46,7 @@ def watch() -> None:
 @st.fragment(run_every=max(TABLE_SECONDS, interval or 0.0) if is_live else None)
 def table() -> None:
     """The table of the runs, which follows a live one at its own pace."""
+    frame.rerun_if_asked()
     runs.show(_, conduct.current())
 
 

@@ -16,7 +16,7 @@ from twolayer.run import Run
 COLOURS = 8
 DASHES = ("solid", "dash", "dot", "dashdot")
 TALL, SMALL = 430, 200
-DEAD_POINTS = 300
+TIME_POINTS, DEAD_POINTS = 400, 300
 SMALL_MARGIN = {"l": 70, "r": 16, "t": 8, "b": 40}
 
 
@@ -64,7 +64,7 @@ def time_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> N
     for entry in entries:
         laps = entry.run.laps
         microseconds = laps[:, 1] * 1e6
-        at = plot.thinned(np.ascontiguousarray(microseconds))
+        at = plot.thinned(np.ascontiguousarray(microseconds), TIME_POINTS)
         traces.append(_line(entry, laps[at, 0], microseconds[at].astype(np.float32), str(len(laps))))
     layout = {
         "xaxis": _axis(_, entries),
@@ -105,8 +105,15 @@ def _line(entry: Entry, x: NDArray[Any], y: NDArray[Any], state: str) -> dict[st
         "name": escape(entry.name),
         "line": {"color": _colour(entry), "dash": dash, "width": 2},
         "x": plot.packed(x.astype(np.float32)),
-        "y": plot.packed(y),
+        "y": plot.packed(_small(y)),
     }
+
+
+def _small(y: NDArray[Any]) -> NDArray[Any]:
+    """The values in half the space, as far as float32 can hold them; the screen cannot tell."""
+    limits = np.finfo(np.float32)
+    held = (np.abs(y) < limits.max) & ((np.abs(y) > limits.tiny) | (y == 0))
+    return y.astype(np.float32, copy=False) if held.all() else y
 
 
 def _colour(entry: Entry) -> str:

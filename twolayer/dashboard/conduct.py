@@ -133,10 +133,15 @@ def buttons(_: Translate, config: Config | None) -> None:
             on_click=_step,
             disabled=live or not ready,
             shortcut="N",
-            help=_("So many steps, then a pause: of the paused run, or of a new one."),
         )
         st.number_input(
-            _("Steps at a time"), 1, 1_000_000, 1, key="step_count", width=120, label_visibility="collapsed"
+            _("Steps at a time: of the paused run, or of a new one"),
+            1,
+            1_000_000,
+            1,
+            key="step_count",
+            width=120,
+            label_visibility="collapsed",
         )
         st.button(
             _("Stop"),

@@ -53,6 +53,7 @@ def begin(name: str) -> Translate:
 
     To be called first on every page. Ends the page with a message if the server's settings are wrong.
     """
+    st.session_state.pop("whole_page", None)
     st.set_page_config(page_title="Two layers by hand", page_icon="📉", layout="wide")
     if st.session_state.get("page") != name or _went_back() or "preset" in st.query_params:
         _take_over_address()
@@ -141,6 +142,17 @@ def _read(raw: dict[str, str]) -> tuple[Config, list[ConfigError]]:
 def _devices(backend: str) -> tuple[str, ...]:
     known = server.engine().capabilities
     return dict(known.devices).get(backend, ("cpu",)) if known else ("cpu",)
+
+
+def whole_page() -> None:
+    """For a callback within a fragment: let the whole page be drawn again, not the fragment alone."""
+    st.session_state["whole_page"] = True
+
+
+def rerun_if_asked() -> None:
+    """For the end of a fragment: what `whole_page` asked for."""
+    if st.session_state.pop("whole_page", False):
+        st.rerun()
 
 
 def current_config() -> Config:

@@ -6,6 +6,7 @@ app at start and served from there.
 """
 
 import base64
+import hashlib
 import json
 import logging
 import os
@@ -45,29 +46,52 @@ WORDS = (
 """Plotly's own English words that a reader meets."""
 _CANNOT_LOAD = "plotting_library_cannot_load"
 
-_HTML = '<div class="plot" role="img" tabindex="0"></div>'
-_JS = Path(__file__).with_name("plot.js").read_text(encoding="utf-8")
-_component = st.components.v2.component("twolayer_plot", html=_HTML, js=_JS, isolate_styles=False)
+_DRAWING = Path(__file__).with_name("plot.js").read_bytes()
+_DRAWING_NAME = f"plot-{hashlib.sha256(_DRAWING).hexdigest()[:12]}.js"
+# Streamlit sends a component's code along with each change of its data: this is all of it, and the rest
+# is fetched once.
+_LOADER = f"""
+const drawing = import(new URL("app/static/{_DRAWING_NAME}", document.baseURI).href);
+export default (component) => {{
+  let end;
+  drawing.then((module) => {{ end = module.default(component); }},
+    () => component.setTriggerValue("failed", true));
+  return () => end?.();
+}};
+"""
+_component = st.components.v2.component(
+    "twolayer_plot",
+    html='<div class="plot" role="img" tabindex="0"></div>',
+    js=_LOADER,
+    isolate_styles=False,
+)
 
 
 @cache
 def library() -> str | None:
-    """Put the plotting library beside the app, once; its address. None if it cannot be written."""
+    """Put the plotting library and what draws with it beside the app, once; the library's address. None
+    if that cannot be written."""
     name = f"plotly-{version('plotly')}.min.js"
-    path = ROOT / "static" / name
     try:
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            source = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
-            # Complete under its name or not there at all, even if two servers start at once.
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                file.write(source)
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
+        _put(_DRAWING_NAME, lambda: _DRAWING)
+        _put(name, files("plotly").joinpath("package_data", "plotly.min.js").read_bytes)
     except OSError as error:
         LOG.warning("static/ cannot be written (%s): charts are drawn anew on each change", error)
         return None
     return f"app/static/{name}"
+
+
+def _put(name: str, content: Callable[[], bytes]) -> None:
+    """A file in static/, unless it is there."""
+    path = ROOT / "static" / name
+    if path.exists():
+        return
+    path.parent.mkdir(exist_ok=True)
+    # Complete under its name or not there at all, even if two servers start at once.
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
 
 
 def packed(array: NDArray[Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from twolayer.config import FIELDS, Config
-from twolayer.dashboard import browser, server, take_away
+from twolayer.dashboard import browser, frame, server, take_away
 from twolayer.dashboard.charts import COLOURS
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.live import STATES
@@ -119,6 +119,7 @@ def _edited() -> None:
         entry.shown = bool(changes.get("shown", entry.shown))
         name = str(changes.get("name") or "").strip()[:LONGEST_NAME]
         entry.name = name or entry.name
+    frame.whole_page()
 
 
 def _actions(_: Translate, entries: list[Entry], current: Run | None) -> None:
@@ -156,6 +157,7 @@ def _actions(_: Translate, entries: list[Entry], current: Run | None) -> None:
 def _load(entry: Entry) -> None:
     for field, value in asdict(entry.run.config).items():
         st.session_state[field] = value
+    frame.whole_page()
 
 
 def _delete(entry: Entry) -> None:
@@ -163,3 +165,4 @@ def _delete(entry: Entry) -> None:
     server.engine().forget(entry.run)
     if st.session_state.get("run") is entry.run:
         st.session_state["run"] = None
+    frame.whole_page()

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from twolayer import curvature, diagnosis
-from twolayer.dashboard import server
+from twolayer.dashboard import frame, server
 from twolayer.dashboard.translations import Translate, plain
 from twolayer.engine import LimitError
 from twolayer.job import Job
@@ -53,13 +53,13 @@ def show(_: Translate, run: Run | None) -> None:
         found: diagnosis.Diagnosis = job.results()[0][1]
         st.markdown(_where(_, run, found) + " " + _rate(_, run, found))
         if found.rate is not None:
+            st.caption(_("A rate that works, found by short trainings with these sizes and three seeds:"))
             st.button(
                 _("Set the learning rate to {rate}").format(rate=f"{found.rate:g}"),
                 key="use_rate",
                 icon=":material/build:",
                 on_click=_use,
                 args=(found.rate,),
-                help=_("Found by short trainings with these sizes and three seeds."),
             )
 
 
@@ -88,3 +88,4 @@ def _rate(_: Translate, run: Run, found: diagnosis.Diagnosis) -> str:
 
 def _use(rate: float) -> None:
     st.session_state["learning_rate"] = rate
+    frame.whole_page()

@@ -1,0 +1,346 @@
+"""Runs as people use them, in Chromium: nothing flickers, a stop stops, nothing is lost."""
+
+import csv
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from numpy.testing import assert_array_equal
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import drawn, figure, settled, state_is
+from twolayer import Config, fit
+
+Visit = Callable[..., Page]
+
+LOSS = ".st-key-loss_chart .js-plotly-plot"
+WATCH = """() => {
+    const seen = window.seen = {frames: 0, empty: 0, removed: 0, drawn: false};
+    const nodes = new Set();
+    for (const key of ["loss_chart", "time_chart", "dead_chart"]) {
+        const plot = document.querySelector(`.st-key-${key} .plot`);
+        nodes.add(plot);
+        nodes.add(plot.querySelector(".main-svg"));
+    }
+    new MutationObserver((changes) => {
+        for (const change of changes) for (const node of change.removedNodes)
+            for (const plot of nodes) if (node === plot || node.contains(plot)) seen.removed++;
+    }).observe(document.body, {childList: true, subtree: true});
+    const frame = () => {
+        const curves = document.querySelectorAll(".st-key-loss_chart .scatterlayer .js-line").length;
+        seen.drawn ||= curves > 0;
+        seen.frames += seen.drawn;
+        seen.empty += seen.drawn && curves === 0;
+        requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+}"""
+
+
+def trained(page: Page, wait: str = "finished") -> None:
+    """Press Train and wait for a state."""
+    page.click(".st-key-train button")
+    state_is(page, wait)
+    settled(page)
+
+
+def test_nothing_flickers_in_a_long_run_and_a_zoom_made_on_the_way_stays(visit: Visit) -> None:
+    page = visit("/?steps=200000&method=auto")
+    page.wait_for_selector(f"{LOSS} .main-svg")
+    page.wait_for_selector(".st-key-dead_chart .js-plotly-plot .main-svg")
+    page.evaluate(WATCH)
+    page.click(".st-key-train button")
+    state_is(page, "running")
+    page.wait_for_function(f"document.querySelector('{LOSS}').calcdata?.[0]?.length > 100")
+    box = page.locator(f"{LOSS} .nsewdrag").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 10, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 102, steps=4)
+    page.mouse.up()
+    zoom = f"document.querySelector('{LOSS}')._fullLayout.xaxis.range"
+    page.wait_for_function(f"{zoom}[1] < 100000")
+    zoomed = page.evaluate(zoom)
+    assert figure(page, "metric_state") == "running", "the zoom was made on the way"
+    state_is(page, "finished")
+    settled(page)
+    assert figure(page, "metric_step") == "200,000"
+    seen = page.evaluate("window.seen")
+    assert seen["frames"] > 20
+    assert (seen["removed"], seen["empty"]) == (0, 0)
+    assert page.evaluate(zoom) == zoomed
+
+
+def test_a_tick_sends_little_however_long_the_run_and_still_curves_not_again(visit: Visit) -> None:
+    page = visit("/?steps=5000&H=20")
+    for _ in range(3):
+        trained(page)
+    page.fill(".st-key-steps input", "1000000")
+    page.press(".st-key-steps input", "Enter")
+    page.wait_for_url("**steps=1000000**")
+    settled(page)
+    page.click(".st-key-train button")
+    state_is(page, "running")
+    curve = f"document.querySelector('{LOSS}').calcdata?.at(-1)"
+    page.wait_for_function(f"{curve}?.length > 900")
+    sizes: list[int] = []
+    client = page.context.new_cdp_session(page)
+    client.send("Network.enable")
+    base64 = 4 / 3  # as the frames are told
+    client.on(
+        "Network.webSocketFrameReceived",
+        lambda event: sizes.append(round(len(event["response"]["payloadData"]) / base64)),
+    )
+    begin = page.evaluate(f"{curve}.at(-1).x")
+    page.wait_for_function(f"{curve}.at(-1).x > {begin + 30_000}")
+    page.click(".st-key-stop button")
+    ticks = sum(size > 12_000 for size in sizes)  # each has the moving loss curve
+    assert ticks > 3
+    assert sum(sizes) / ticks < 40_000
+    state_is(page, "stopped")
+
+
+def test_stop_takes_effect_at_once(visit: Visit) -> None:
+    page = visit("/?steps=3000000")
+    page.click(".st-key-train button")
+    state_is(page, "running")
+    page.click(".st-key-stop button")
+    state_is(page, "stopped")
+    settled(page)
+    step = figure(page, "metric_step")
+    page.wait_for_timeout(600)  # longer than a chunk and two redraws: nothing may come any more
+    assert figure(page, "metric_step") == step
+    expect(page.locator(".st-key-stop button")).to_be_disabled()
+
+
+def test_pause_step_resume_by_the_keyboard(visit: Visit) -> None:
+    page = visit("/?N=3&D_in=4&H=5&D_out=2&learning_rate=1e-3&steps=3000000")
+    page.wait_for_selector(f"{LOSS} .main-svg")
+    page.keyboard.press("t")
+    state_is(page, "running")
+    page.keyboard.press("p")
+    state_is(page, "paused")
+    settled(page)
+    step = int(figure(page, "metric_step").replace(",", ""))
+    page.keyboard.press("n")
+    page.wait_for_function(
+        f"document.querySelector('.st-key-metric_step').innerText.includes('{step + 1:,}')", timeout=15_000
+    )
+    state_is(page, "paused")
+    settled(page)
+    page.keyboard.press("p")
+    state_is(page, "running")
+    page.keyboard.press("s")
+    state_is(page, "stopped")
+
+
+def test_a_run_in_slow_motion_can_be_watched(visit: Visit) -> None:
+    page = visit("/?steps=400")
+    page.click(".st-key-speed [data-baseweb=select], .st-key-speed [role=combobox]")
+    page.click("text='20 steps a second'")
+    settled(page)
+    page.click(".st-key-train button")
+    state_is(page, "running")
+    page.wait_for_function(f"document.querySelector('{LOSS}').calcdata?.[0]?.at(-1)?.x > 5")
+    assert int(figure(page, "metric_step")) < 200
+    expect(page.locator("[data-testid=stProgress]").first).to_contain_text("slow motion")
+    page.click(".st-key-stop button")
+    state_is(page, "stopped")
+
+
+def test_runs_survive_a_reload_and_no_other_window_sees_them(visit: Visit) -> None:
+    page = visit("/?steps=30")
+    trained(page)
+    loss = figure(page, "metric_loss")
+    page.reload()
+    page.wait_for_selector(".st-key-runs_table", timeout=20_000)
+    state_is(page, "finished")
+    settled(page)
+    assert figure(page, "metric_loss") == loss
+    page.wait_for_function(f"document.querySelector('{LOSS}')?.calcdata?.[0]?.length === 30")
+    assert "twolayer" not in page.url
+    other = page.context.new_page()
+    other.goto(page.url)
+    settled(other)
+    assert figure(other, "metric_state") == "ready"
+    assert other.query_selector(".st-key-runs_table") is None
+    token = page.evaluate("sessionStorage.getItem('twolayer-visitor')")
+    other.evaluate("token => sessionStorage.setItem('twolayer-visitor', token)", token)
+    other.reload()
+    settled(other)
+    other.wait_for_timeout(1000)  # time to be handed what it must not get
+    assert other.query_selector(".st-key-runs_table") is None
+
+
+def test_a_live_run_goes_on_over_a_reload(visit: Visit) -> None:
+    page = visit("/?N=3&D_in=4&H=5&D_out=2&learning_rate=1e-3&steps=5000000")
+    page.click(".st-key-train button")
+    state_is(page, "running")
+    page.reload()
+    page.wait_for_selector(".st-key-runs_table", timeout=20_000)
+    state_is(page, "running")
+    before = int(figure(page, "metric_step").replace(",", ""))
+    page.wait_for_function(
+        "before => Number(document.querySelector('.st-key-metric_step [data-testid=stMetricValue]')"
+        ".innerText.replaceAll(',', '')) > before",
+        arg=before,
+    )
+    page.click(".st-key-stop button")
+    state_is(page, "stopped")
+
+
+def test_a_short_run_ends_soon_beside_a_very_long_one(visit: Visit) -> None:
+    long = visit("/?steps=1000000")
+    long.click(".st-key-train button")
+    state_is(long, "running")
+    short = visit("/?steps=20&seed=3")
+    short.wait_for_selector(f"{LOSS} .main-svg")
+    begin = time.monotonic()
+    short.click(".st-key-train button")
+    state_is(short, "finished")
+    assert time.monotonic() - begin < 20  # on a busy machine; the benchmark measures it
+    assert figure(short, "metric_loss") == f"{fit(Config(steps=20, seed=3)).losses[-1]:.4g}"
+    assert figure(long, "metric_state") == "running"
+    long.click(".st-key-stop button")
+    state_is(long, "stopped")
+
+
+def downloaded(page: Page, label: str) -> Path:
+    """What a download of the current run brings."""
+    with page.expect_download() as waiting:
+        page.click(f"button:has-text('{label}')")
+    return Path(waiting.value.path())
+
+
+def test_what_is_taken_away_is_the_whole_run(visit: Visit) -> None:
+    page = visit("/?steps=50000&N=3&D_in=4&H=5&D_out=2&learning_rate=1e-3")
+    trained(page)
+    page.click(".st-key-take_away button")
+    losses = fit(Config(steps=50_000, N=3, D_in=4, H=5, D_out=2, learning_rate=1e-3)).losses
+    rows = list(csv.DictReader(downloaded(page, "CSV").read_text().splitlines()))
+    assert len(rows) == 50_000
+    assert_array_equal([float(row["loss"]) for row in rows], losses)
+    read = json.loads(downloaded(page, "JSON").read_text())
+    assert read["config"]["steps"] == 50_000
+    assert "default_rng(0)" in downloaded(page, "Eject").read_text()
+    assert downloaded(page, ".npz").read_bytes().startswith(b"PK")
+
+
+def test_the_numbers_of_a_chart_are_there_as_a_table(visit: Visit) -> None:
+    page = visit("/?steps=30")
+    trained(page)
+    page.click(".st-key-loss_chart_numbers button")
+    page.wait_for_selector("[data-testid=stPopoverBody] [data-testid=stDataFrame]")
+
+
+def test_a_preset_is_a_link_and_its_address_is_the_run(visit: Visit) -> None:
+    page = visit()
+    page.click("button:has-text('Presets')")
+    page.click("a:has-text('Diverges')")
+    state_is(page, "diverged")
+    settled(page)
+    assert "learning_rate=1e-05" in page.url
+    page.wait_for_selector(".st-key-use_rate button")
+    expect(page.locator(".st-key-diagnosis")).to_contain_text("in step 4, in loss")
+    page.click(".st-key-use_rate button")
+    page.wait_for_url(lambda url: "learning_rate=1e-05" not in url)
+    settled(page)
+    trained(page)
+
+
+def test_curves_keep_their_colours_and_a_hidden_one_stays_hidden(visit: Visit) -> None:
+    page = visit("/?steps=40")
+    colours = []
+    for _ in range(3):
+        trained(page)
+        page.wait_for_timeout(300)
+        colours.append(
+            page.evaluate(
+                f"[...document.querySelectorAll('{LOSS} .scatterlayer .js-line')].map(l => l.style.stroke)"
+            )
+        )
+        if len(colours) == 2:
+            page.locator(f"{LOSS} .legendtoggle").first.click()
+            page.wait_for_timeout(500)  # a second click within it would be a double click
+    assert colours[1][0] == colours[0][0] != colours[1][1]
+    assert len(colours[2]) == 2, "the hidden one is not drawn"
+    assert colours[2][0] == colours[1][1]
+
+
+def test_a_change_of_the_theme_is_followed_by_the_charts(visit: Visit) -> None:
+    page = visit("/?run=1&steps=30")
+    state_is(page, "finished")
+    paper = f"document.querySelector('{LOSS}')._fullLayout.paper_bgcolor"
+    page.wait_for_function(f"document.querySelector('{LOSS}')?._fullLayout && {paper} === '#ffffff'")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"{paper} === '#10151d'")
+
+
+def test_the_chart_is_worked_by_the_keyboard_and_says_what_it_is(visit: Visit) -> None:
+    page = visit("/?run=1&steps=300")
+    state_is(page, "finished")
+    page.wait_for_function(f"document.querySelector('{LOSS}')?.calcdata?.[0]?.length === 300")
+    plot = page.locator(".st-key-loss_chart .plot")
+    expect(plot).to_have_attribute("aria-label", re.compile("loss of each step"))
+    plot.focus()
+    ends = f"document.querySelector('{LOSS}')._fullLayout.xaxis.range"
+    before = page.evaluate(ends)
+    page.keyboard.press("+")
+    page.wait_for_function(f"{ends}[1] - {ends}[0] < {before[1] - before[0]}")
+    page.keyboard.press("0")
+    page.wait_for_function(f"{ends}[1] - {ends}[0] > {(before[1] - before[0]) * 0.9}")
+    assert page.locator(".st-key-loss_chart .modebar-btn[tabindex='0']").count() >= 4
+
+
+def test_streamlits_own_plotting_bundle_is_not_loaded(visit: Visit) -> None:
+    page = visit()
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
+    page.reload()
+    settled(page)
+    trained(page)
+    scripts = [url for url in loaded if "plotly" in url.lower()]
+    assert [url for url in scripts if "/static/plotly-" not in url] == []
+    assert scripts
+
+
+def test_the_whole_page_in_korean_on_a_phone(visit: Visit) -> None:
+    page = visit("/?run=1&learning_rate=1e-5", width=390, locale="ko-KR")
+    state_is(page, "발산")
+    page.wait_for_selector(".st-key-use_rate button")
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    text = page.inner_text("[data-testid=stMain]")
+    english = re.findall(r"\b(?:the|run|step|loss at|learning rate|Show|Delete|Continue)\b", text)
+    assert english == []
+    assert len(drawn(page, "loss_chart")) == 4
+
+
+def test_a_run_is_hidden_and_its_settings_are_loaded_from_the_table(visit: Visit) -> None:
+    page = visit("/?steps=30&seed=4")
+    trained(page)
+    page.fill(".st-key-seed input", "5")
+    page.press(".st-key-seed input", "Enter")
+    page.wait_for_url("**seed=5**")
+    settled(page)
+    trained(page)
+    curves = f"document.querySelectorAll('{LOSS} .scatterlayer .js-line').length"
+    page.wait_for_function(f"{curves} === 2")
+    expect(page.locator("[data-testid=stMain]")).to_contain_text("The shown runs differ in: seed (4, 5)")
+    table = page.locator(".st-key-runs_table [data-testid=stDataFrame]")
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 84, box["y"] + 54)  # the tick of the first row: a canvas has no elements
+    page.wait_for_function(f"{curves} === 1")
+    page.click(".st-key-chosen_run [data-baseweb=select], .st-key-chosen_run [role=combobox]")
+    page.click("[role=option]:has-text('Run 1')")
+    settled(page)
+    page.click(".st-key-load_settings button")
+    page.wait_for_url("**seed=4**")
+    page.click(".st-key-delete_run button")
+    page.wait_for_function("!document.querySelector('.st-key-chosen_run')?.innerText.includes('Run 1')")
+    settled(page)
+    assert page.evaluate(curves) == 1
