@@ -5,7 +5,7 @@ import streamlit as st
 from twolayer.dashboard import conduct, controls, frame, live, plot, runs, server, welcome, why
 from twolayer.dashboard.translations import say
 
-TABLE_SECONDS = 1.0
+TABLE_SECONDS = 2.0
 
 _ = frame.begin("train")
 if st.session_state.pop("start_at_once", False):

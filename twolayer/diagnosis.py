@@ -15,25 +15,31 @@ from twolayer.problem import Array, Problem
 LOOK_BACK = 3
 """Steps before the first bad loss in which the first bad value may be found: a gradient or a weight can
 leave the range of float32 while the loss is still inside it."""
+MOST_FLOPS = 2e11
+"""Operations that a part of a diagnosis may take, some seconds: it computes beside the runs of others."""
+PRODUCTS = 100
+"""Steps that finding the largest eigenvalue costs, roughly."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """What is found out about a run that diverged."""
 
-    step: int
-    tensor: str
-    """The tutorial's name of the first array with a value that is not finite, in this step."""
-    curvature: Curvature
-    """Of the loss at the start of the run."""
+    place: tuple[int, str] | None
+    """The step and the tutorial's name of the first array with a value that is not finite; None if it
+    would take too long to find."""
+    curvature: Curvature | None
+    """Of the loss at the start of the run; None if it would take too long to find."""
     rate: float | None
     """A learning rate that works, from a few short trials; None if none was found."""
 
 
 def diagnose(config: Config, edits: Sequence[Edit], diverged_at: int) -> Diagnosis:
     """Look into a run whose loss is not finite at step `diverged_at`. Computes it again up to there."""
-    step, tensor = first_not_finite(config, edits, diverged_at)
-    return Diagnosis(step, tensor, largest_eigenvalue(config), working_rate(config))
+    flops = config.flops_per_step
+    place = first_not_finite(config, edits, diverged_at) if diverged_at * flops < MOST_FLOPS else None
+    curvature = largest_eigenvalue(config) if PRODUCTS * flops < MOST_FLOPS else None
+    return Diagnosis(place, curvature, working_rate(config))
 
 
 def first_not_finite(config: Config, edits: Sequence[Edit], diverged_at: int) -> tuple[int, str]:

@@ -70,7 +70,7 @@ def as_json(run: Run, machine: Capabilities | None) -> bytes:
                 "steps": len(losses),
                 "diverged_at": run.diverged_at,
                 "seconds": run.seconds,
-                "median_step_seconds": float(np.median(run.laps[:, 1])) if len(run.laps) else None,
+                "median_step_seconds": run.step_seconds if run.step else None,
                 "losses": losses.tolist(),
                 "dead_units": [[int(step), int(count)] for step, count in run.dead],
             },

@@ -67,6 +67,7 @@ class Run:
         self._losses = Series()
         self._laps = Series(2)
         self._dead = Series(2)
+        self._median = (0, np.nan)
 
     @property
     def live(self) -> bool:
@@ -106,6 +107,14 @@ class Run:
     def laps(self) -> NDArray[np.float64]:
         """Rows of (steps done in all, seconds a step took in the lap that ended there)."""
         return self._laps.view()
+
+    @property
+    def step_seconds(self) -> float:
+        """The median time of a step. There must be one."""
+        count = len(self.laps)
+        if self._median[0] != count:
+            self._median = count, float(np.median(self.laps[:count, 1]))
+        return self._median[1]
 
     @property
     def dead(self) -> NDArray[np.float64]:

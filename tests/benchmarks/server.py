@@ -70,6 +70,11 @@ class Server:
     ) -> None:
         self._end()
 
+    @property
+    def process_id(self) -> int:
+        """The process that serves the pages."""
+        return self._process.pid
+
     def _wait_for_health(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:

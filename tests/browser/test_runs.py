@@ -344,3 +344,14 @@ def test_a_run_is_hidden_and_its_settings_are_loaded_from_the_table(visit: Visit
     page.wait_for_function("!document.querySelector('.st-key-chosen_run')?.innerText.includes('Run 1')")
     settled(page)
     assert page.evaluate(curves) == 1
+
+
+def test_a_chart_is_saved_as_a_picture(visit: Visit) -> None:
+    page = visit("/?run=1&steps=30")
+    state_is(page, "finished")
+    page.wait_for_function(f"document.querySelector('{LOSS}')?.calcdata?.[0]?.length === 30")
+    page.hover(".st-key-loss_chart .plot")
+    with page.expect_download() as waiting:
+        page.click(".st-key-loss_chart .modebar-btn[data-title*='PNG']")
+    assert waiting.value.suggested_filename == "loss_chart.png"
+    assert Path(waiting.value.path()).read_bytes().startswith(b"\x89PNG")

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.testing import assert_array_equal
+from streamlit.testing.v1 import AppTest
 
 from twolayer.dashboard import plot
 
@@ -37,3 +38,27 @@ def test_a_static_folder_that_cannot_be_written_is_said_in_the_log(tmp_path, mon
     monkeypatch.setattr(plot, "ROOT", tmp_path)
     assert plot.library.__wrapped__() is None
     assert "cannot be written" in caplog.text
+
+
+def a_chart() -> None:
+    """A page with a chart; run by the test runner, which copies its text."""
+    from twolayer.dashboard import plot
+
+    plot.draw([{"uid": "a", "revision": 1, "y": [1, 2], "line": {"color": "theme:1"}}], {}, key="c", alt="a")
+
+
+def test_without_the_library_streamlits_own_chart_is_drawn_once_a_second(monkeypatch):
+    monkeypatch.setattr(plot, "library", lambda: None)
+    page = AppTest.from_function(a_chart).run()
+    assert not page.exception
+    (chart,) = page.get("plotly_chart")
+    assert "#c2410c" in chart.proto.spec
+    assert "revision" not in chart.proto.spec
+    assert plot.slowest_redraw() == 1
+
+
+def test_with_the_library_there_is_no_chart_of_streamlits():
+    page = AppTest.from_function(a_chart).run()
+    assert not page.exception
+    assert len(page.get("plotly_chart")) == 0
+    assert plot.slowest_redraw() == 0

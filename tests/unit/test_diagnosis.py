@@ -65,3 +65,10 @@ def test_the_rate_that_is_offered_works_and_the_curvature_is_that_of_the_start()
     assert found.curvature.value == pytest.approx(2.36e6, rel=0.01)
     losses = fit(replace(config, learning_rate=found.rate)).losses
     assert losses[-1] < 1e-3 * losses[0]
+
+
+def test_what_would_take_too_long_is_left_out():
+    config = Config(N=2000, D_in=2000, H=1000, D_out=10, learning_rate=1e-3, method="gram")
+    found = diagnose(config, (), 50)
+    assert (found.place, found.curvature) == (None, None)
+    assert found.rate is not None

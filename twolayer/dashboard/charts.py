@@ -1,6 +1,7 @@
 """The charts of the runs that are shown: loss, time per step, dead hidden units."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -12,6 +13,8 @@ from twolayer.dashboard import plot
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate
 from twolayer.run import Run
+
+Points = tuple[NDArray[Any], NDArray[Any]]
 
 COLOURS = 8
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -28,13 +31,10 @@ def loss_chart(
     axis = "s" if by_seconds else "step"
     traces = []
     for entry in entries:
-        losses = entry.run.losses
-        at = plot.thinned(losses)
-        traces.append(_line(entry, _place(entry.run, at, by_seconds), losses[at], f"{len(losses)} {axis}"))
-        if entry.run.state == "diverged" and len(losses):
-            last = np.array([len(losses) - 1])
-            cross = _line(entry, _place(entry.run, last, by_seconds), losses[last], axis)
+        traces.append(_line(entry, f"{entry.run.step} {axis}", partial(_losses, entry.run, by_seconds)))
+        if entry.run.state == "diverged" and entry.run.step:
             text = _("diverged at step {step}").format(step=f"{entry.run.diverged_at:,}")
+            cross = _line(entry, axis, partial(_last_loss, entry.run, by_seconds))
             marker = {"symbol": "x", "size": 11, "color": _colour(entry)}
             traces.append(
                 cross
@@ -60,15 +60,10 @@ def loss_chart(
 
 def time_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> None:
     """The time of a step in microseconds, as the clock was read on the way."""
-    traces = []
-    for entry in entries:
-        laps = entry.run.laps
-        microseconds = laps[:, 1] * 1e6
-        at = plot.thinned(np.ascontiguousarray(microseconds), TIME_POINTS)
-        traces.append(_line(entry, laps[at, 0], microseconds[at].astype(np.float32), str(len(laps))))
+    traces = [_line(entry, str(len(entry.run.laps)), partial(_times, entry.run)) for entry in entries]
     layout = {
         "xaxis": _axis(_, entries),
-        "yaxis": {"title": {"text": _("µs per step")}, **_calm_range([e.run.laps[:, 1] for e in entries])},
+        "yaxis": {"title": {"text": _("µs per step")}, **_calm_range([entry.run for entry in entries])},
         "uirevision": current.name if current else "",
         "margin": SMALL_MARGIN,
     }
@@ -78,11 +73,7 @@ def time_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> N
 
 def dead_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> None:
     """How many hidden units are active for no sample of the batch, over the steps."""
-    traces = []
-    for entry in entries:
-        steps, dead = entry.run.dead.T
-        at = plot.thinned(np.ascontiguousarray(dead), DEAD_POINTS)
-        traces.append(_line(entry, steps[at], dead[at].astype(np.float32), str(len(dead))))
+    traces = [_line(entry, str(len(entry.run.dead)), partial(_dead, entry.run)) for entry in entries]
     most = max((entry.run.config.H for entry in entries), default=DEFAULTS["H"])
     layout = {
         "xaxis": _axis(_, entries),
@@ -94,9 +85,14 @@ def dead_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> N
     plot.draw(traces, layout, key="dead_chart", alt=alt, height=SMALL)
 
 
-def _line(entry: Entry, x: NDArray[Any], y: NDArray[Any], state: str) -> dict[str, Any]:
+def _line(entry: Entry, state: str, points: Callable[[], Points]) -> dict[str, Any]:
     """A curve of a run. `state` tells whether it is the one that was sent before."""
     dash = DASHES[(entry.number - 1) // COLOURS % len(DASHES)]
+
+    def make() -> dict[str, Any]:
+        x, y = points()
+        return {"x": plot.packed(x.astype(np.float32)), "y": plot.packed(_small(y))}
+
     return {
         "type": "scatter",
         "mode": "lines",
@@ -104,9 +100,32 @@ def _line(entry: Entry, x: NDArray[Any], y: NDArray[Any], state: str) -> dict[st
         "revision": f"{state} {entry.name}",
         "name": escape(entry.name),
         "line": {"color": _colour(entry), "dash": dash, "width": 2},
-        "x": plot.packed(x.astype(np.float32)),
-        "y": plot.packed(_small(y)),
+        "make": make,
     }
+
+
+def _losses(run: Run, by_seconds: bool) -> Points:
+    losses = run.losses
+    at = plot.thinned(losses)
+    return _place(run, at, by_seconds), losses[at]
+
+
+def _last_loss(run: Run, by_seconds: bool) -> Points:
+    last = np.array([run.step - 1])
+    return _place(run, last, by_seconds), run.losses[last]
+
+
+def _times(run: Run) -> Points:
+    laps = run.laps
+    microseconds = laps[:, 1] * 1e6
+    at = plot.thinned(np.ascontiguousarray(microseconds), TIME_POINTS)
+    return laps[at, 0], microseconds[at]
+
+
+def _dead(run: Run) -> Points:
+    steps, dead = run.dead.T
+    at = plot.thinned(np.ascontiguousarray(dead), DEAD_POINTS)
+    return steps[at], dead[at]
 
 
 def _small(y: NDArray[Any]) -> NDArray[Any]:
@@ -149,16 +168,13 @@ def _idle_range(*, logarithmic: bool) -> dict[str, Any]:
     return {"range": [-6, 8] if logarithmic else [0, 1e8]}
 
 
-def _calm_range(seconds: list[NDArray[np.float64]]) -> dict[str, Any]:
+def _calm_range(runs: list[Run]) -> dict[str, Any]:
     """From 0 to the highest point, but not so high that one interruption hides all the rest: what is
     above is cut off on the screen, and a double click shows it."""
-    curves = [curve for curve in seconds if len(curve)]
-    if not curves:
+    usual = max((run.step_seconds for run in runs if run.step), default=None)
+    if usual is None:
         return {"range": [0, 1000]}
-    usual, highest = (
-        max(float(np.median(curve)) for curve in curves),
-        max(float(np.max(curve)) for curve in curves),
-    )
+    highest = max(float(run.laps[:, 1].max()) for run in runs if run.step)
     return {"range": [0, 1e6 * min(highest * 1.1, usual * 4)]}
 
 

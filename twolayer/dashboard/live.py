@@ -101,9 +101,8 @@ def _figures(_: Translate, run: Run | None) -> None:
         state = _(STATES[run.state])
         losses = run.losses
         if len(losses):
-            seconds = float(np.median(run.laps[:, 1]))
             step, loss = f"{len(losses):,}", f"{losses[-1]:.4g}"
-            time = f"{seconds * 1e6:,.0f} µs"
+            time = f"{run.step_seconds * 1e6:,.0f} µs"
             dead = _("{dead} of {H}").format(dead=f"{run.dead[-1, 1]:.0f}", H=run.config.H)
     figures = (
         ("metric_step", _("Steps done"), step),

@@ -124,7 +124,8 @@ def draw(
 
     `traces` and `layout` are Plotly's, as plain dictionaries. A colour may be `theme:2`, the third of the
     theme's chart colours, or `theme:border-color`, its variable of that name. A trace with a `uid` and
-    a `revision` that are those of the last time is not sent again. `on_click` is given the point that was
+    a `revision` that are those of the last time is not sent again; if it is a function, under `make`, that
+    is not even called. `on_click` is given the point that was
     clicked, as the browser tells it: `trace` (its name), `point` (its index), `x`, `y`, `customdata`.
     """
     layout = {
@@ -136,7 +137,7 @@ def draw(
     address = library()
     with st.container(key=key):
         if address is None or st.session_state.get(_CANNOT_LOAD):
-            drawn = [{k: v for k, v in trace.items() if k != "revision"} for trace in traces]
+            drawn = [{k: v for k, v in _made(trace).items() if k != "revision"} for trace in traces]
             figure = _coloured({"data": drawn, "layout": {**layout, "height": height}})
             st.plotly_chart(figure, key=f"{key}_plot", alt=alt)
             return
@@ -198,11 +199,19 @@ def _unsent(traces: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     for trace in traces:
         uid = trace.get("uid")
         if uid is not None and uid in has and has[uid] == trace["revision"]:
-            trace = {"uid": uid, "revision": trace["revision"], "kept": True}
+            message.append({"uid": uid, "revision": trace["revision"], "kept": True})
+        else:
+            message.append(_made(trace))
         if uid is not None:
             sent[uid] = trace["revision"]
-        message.append(trace)
     return message
+
+
+def _made(trace: dict[str, Any]) -> dict[str, Any]:
+    """A trace with what its function makes."""
+    rest = dict(trace)
+    make: Callable[[], dict[str, Any]] = rest.pop("make", dict)
+    return rest | make()
 
 
 def _forget_sent(key: str) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from twolayer.config import FIELDS, Config
@@ -94,7 +93,7 @@ def _row(_: Translate, entry: Entry) -> dict[str, Any]:
         "state": state + edited,
         "steps": run.step,
         "loss": float(run.losses[-1]) if run.step and run.diverged_at is None else None,
-        "step_time": float(np.median(run.laps[:, 1])) * 1e6 if run.step else None,
+        "step_time": run.step_seconds * 1e6 if run.step else None,
         "seconds": run.seconds if run.step else None,
     }
 

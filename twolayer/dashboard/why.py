@@ -1,11 +1,13 @@
 """Why a run diverged, and what to do: found out by a worker, shown under the run's figures."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import streamlit as st
 
 from twolayer import curvature, diagnosis
 from twolayer.dashboard import frame, server
-from twolayer.dashboard.translations import Translate, plain
+from twolayer.dashboard.translations import Translate
 from twolayer.engine import LimitError
 from twolayer.job import Job
 from twolayer.run import Run
@@ -51,7 +53,7 @@ def show(_: Translate, run: Run | None) -> None:
             st.markdown(_("What went wrong could not be computed."))
             return
         found: diagnosis.Diagnosis = job.results()[0][1]
-        st.markdown(_where(_, run, found) + " " + _rate(_, run, found))
+        st.markdown(" ".join((*_where(_, run, found), *_rate(_, run, found))))
         if found.rate is not None:
             st.caption(_("A rate that works, found by short trainings with these sizes and three seeds:"))
             st.button(
@@ -63,27 +65,29 @@ def show(_: Translate, run: Run | None) -> None:
             )
 
 
-def _where(_: Translate, run: Run, found: diagnosis.Diagnosis) -> str:
-    peak = int(np.argmax(run.losses)) if len(run.losses) else None
-    text = _("The first value that is not finite arose in step {step}, in `{tensor}`.").format(
-        step=f"{found.step:,}", tensor=plain(found.tensor)
-    )
-    if peak is not None:
-        peak_text = _("The highest finite loss was {loss}, at step {step}.")
-        text += " " + peak_text.format(loss=f"{run.losses[peak]:.3g}", step=f"{peak:,}")
-    return text
+def _where(_: Translate, run: Run, found: diagnosis.Diagnosis) -> Iterator[str]:
+    """Sentences on where it broke."""
+    if found.place is not None:
+        text = _("The first value that is not finite arose in step {step}, in `{tensor}`.")
+        yield text.format(step=f"{found.place[0]:,}", tensor=found.place[1])
+    if run.step:
+        peak = int(np.argmax(run.losses))
+        text = _("The highest finite loss was {loss}, at step {step}.")
+        yield text.format(loss=f"{run.losses[peak]:.3g}", step=f"{peak:,}")
 
 
-def _rate(_: Translate, run: Run, found: diagnosis.Diagnosis) -> str:
-    text = _(
-        "The curvature of the loss at the start, λmax = {value}, makes steps overshoot from 2/λmax = "
-        "{threshold} on; this run's rate is {times} times that."
-    )
-    return text.format(
-        value=f"{found.curvature.value:.3g}",
-        threshold=f"{found.curvature.threshold:.2g}",
-        times=f"{run.config.learning_rate / found.curvature.threshold:.3g}",
-    )
+def _rate(_: Translate, run: Run, found: diagnosis.Diagnosis) -> Iterator[str]:
+    """Sentences on the rate against the curvature."""
+    if found.curvature is not None:
+        text = _(
+            "The curvature of the loss at the start, λmax = {value}, makes steps overshoot from 2/λmax = "
+            "{threshold} on; this run's rate is {times} times that."
+        )
+        yield text.format(
+            value=f"{found.curvature.value:.3g}",
+            threshold=f"{found.curvature.threshold:.2g}",
+            times=f"{run.config.learning_rate / found.curvature.threshold:.3g}",
+        )
 
 
 def _use(rate: float) -> None:
