@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from distributed import Client, KilledWorker
-from distributed.client import FutureCancelledError, FuturesCancelledError
+from distributed.client import ClosedClientError, FutureCancelledError, FuturesCancelledError
 from distributed.comm import CommClosedError
 
 from twolayer import capabilities
@@ -21,7 +21,15 @@ from twolayer.settings import Settings
 
 PROBE_SECONDS = 0.5
 
-LOST = (KilledWorker, FutureCancelledError, FuturesCancelledError, CommClosedError, OSError, TimeoutError)
+LOST = (
+    KilledWorker,
+    FutureCancelledError,
+    FuturesCancelledError,
+    ClosedClientError,
+    CommClosedError,
+    OSError,
+    TimeoutError,
+)
 """What a task's owner sees when a part of the cluster is gone."""
 
 
