@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from twolayer.differences import Differences, Float64
 from twolayer.messages import N_
-from twolayer.pooling import pooled
+from twolayer.pooling import largest, largest_of
 
 WORST = 8
 POINTS = 500
@@ -87,9 +87,11 @@ def against_autograd(
     errors = relative_error(ours, theirs)
     # Written so that a number that is not finite is wrong too
     wrong = ~(np.abs(ours - theirs) <= limit)
-    rows, columns = np.indices(ours.shape).reshape(2, -1)
-    entries = np.stack([rows, columns], axis=1)
-    return _compared(gradient, "autograd", entries, ours, theirs.ravel(), errors.ravel(), wrong.ravel(), 0)
+    every = np.arange(ours.size)
+    picture = largest(errors, PICTURE)
+    return _compared(
+        gradient, "autograd", ours, every, theirs.ravel(), errors.ravel(), wrong.ravel(), 0, picture
+    )
 
 
 def against_differences(
@@ -99,29 +101,38 @@ def against_differences(
     entries: NDArray[np.intp],
     found: Differences,
 ) -> Comparison:
-    """Compare some entries with central differences; those that cross a kink are left out."""
+    """Compare some entries, rows of indices (S, 2), with central differences; those that cross a kink are
+    left out."""
     kept = ~found.crossed
     entries, theirs, rounding = entries[kept], found.values[kept], found.rounding[kept]
     at = tuple(entries.T)
     errors = relative_error(ours[at], theirs)
     wrong = ~(np.abs(ours[at] - theirs) <= limit[at] + rounding)
-    return _compared(gradient, "differences", entries, ours, theirs, errors, wrong, int((~kept).sum()))
+    picture = largest_of(ours.shape, entries, errors, PICTURE)
+    flat = np.ravel_multi_index(at, ours.shape)
+    kinks = int((~kept).sum())
+    return _compared(gradient, "differences", ours, flat, theirs, errors, wrong, kinks, picture)
 
 
 def _compared(
     gradient: str,
     against: str,
-    entries: NDArray[np.intp],
     all_ours: NDArray[Any],
+    flat: NDArray[np.intp],
     theirs: NDArray[Any],
     errors: Float64,
     wrong: NDArray[np.bool_],
     kinks: int,
+    picture: tuple[NDArray[np.float32], tuple[int, int]],
 ) -> Comparison:
-    ours = all_ours[tuple(entries.T)]
-    order = np.lexsort((-errors, ~wrong))
-    drawn = np.union1d(order[:WORST], np.linspace(0, len(ours) - 1, min(POINTS, len(ours))).astype(np.intp))
-    picture, block = pooled(all_ours.shape, entries, errors, PICTURE)
+    """The comparison of the entries `flat`, places in the gradient row by row, with `theirs`."""
+    ours = all_ours.ravel()[flat]
+    rank = errors + 10 * wrong  # an error is at most 2: what is wrong comes first
+    most = min(WORST, len(rank))
+    worst = np.argpartition(rank, len(rank) - most)[len(rank) - most :] if most else np.arange(0)
+    worst = worst[np.argsort(-rank[worst], kind="stable")]
+    drawn = np.union1d(worst, np.linspace(0, len(ours) - 1, min(POINTS, len(ours))).astype(np.intp))
+    rows, columns = np.unravel_index(flat, all_ours.shape)
     return Comparison(
         gradient=gradient,
         against=against,
@@ -134,17 +145,17 @@ def _compared(
         cosine=_cosine(ours, theirs),
         worst=tuple(
             Entry(
-                (int(entries[i, 0]), int(entries[i, 1])),
+                (int(rows[i]), int(columns[i])),
                 float(ours[i]),
                 float(theirs[i]),
                 float(errors[i]),
                 bool(wrong[i]),
             )
-            for i in order[:WORST]
+            for i in worst
         ),
-        points=np.column_stack([entries[drawn], ours[drawn], theirs[drawn]]).astype(np.float64),
-        errors=picture,
-        block=block,
+        points=np.column_stack([rows[drawn], columns[drawn], ours[drawn], theirs[drawn]]).astype(np.float64),
+        errors=picture[0],
+        block=picture[1],
     )
 
 

@@ -23,7 +23,8 @@ from twolayer.rounding import of_sum
 Float64 = NDArray[np.float64]
 Values = Mapping[str, NDArray[Any]]
 
-BLOCK_NUMBERS = 1 << 20
+BLOCK_NUMBERS = 1 << 18
+"""Residuals that are computed at a time."""
 
 
 @dataclass(frozen=True)

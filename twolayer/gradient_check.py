@@ -24,7 +24,7 @@ STEP = 1e-3
 """The step of the differences, in the valley between rounding and kinks."""
 STEPS = (*(float(f"{digit}e{power}") for power in range(-9, 0) for digit in (1, 3)), 1.0)
 SAMPLE = 500
-SAMPLE_NUMBERS = 50_000_000
+SAMPLE_NUMBERS = 5_000_000
 """A sample of w1's entries is smaller where it would take more numbers than this."""
 DIRECTIONS = 8
 

@@ -11,13 +11,17 @@ def block_of(shape: tuple[int, ...], most: tuple[int, int]) -> tuple[int, int]:
     return -(-shape[0] // most[0]), -(-shape[1] // most[1])
 
 
-def pooled(
+def largest(matrix: NDArray[Any], most: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """A picture of a matrix: the largest value of each block, and the block's size."""
+    rows, columns = block = block_of(matrix.shape, most)
+    down = np.maximum.reduceat(matrix, np.arange(0, matrix.shape[0], rows), axis=0)
+    return np.maximum.reduceat(down, np.arange(0, matrix.shape[1], columns), axis=1).astype(np.float32), block
+
+
+def largest_of(
     shape: tuple[int, ...], entries: NDArray[np.intp], values: NDArray[Any], most: tuple[int, int]
 ) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """A picture of some entries of a matrix: the largest value of each block, and the block's size.
-
-    NaN where a block has none of the entries. The values are not negative.
-    """
+    """The same of some entries, rows of indices: NaN where a block has none. The values are not negative."""
     rows, columns = block = block_of(shape, most)
     picture = np.full((-(-shape[0] // rows), -(-shape[1] // columns)), -1.0, np.float32)
     np.maximum.at(picture, (entries[:, 0] // rows, entries[:, 1] // columns), values.astype(np.float32))
@@ -27,12 +31,12 @@ def pooled(
 
 def means(matrix: NDArray[Any], most: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
     """A picture of a matrix: the mean of each block, and the block's size."""
-    rows, columns = block = block_of(matrix.shape, most)
-    down = np.add.reduceat(matrix.astype(np.float64), np.arange(0, matrix.shape[0], rows), axis=0)
-    sums = np.add.reduceat(down, np.arange(0, matrix.shape[1], columns), axis=1)
-    counts = np.add.reduceat(
-        np.add.reduceat(np.ones(matrix.shape), np.arange(0, matrix.shape[0], rows), axis=0),
-        np.arange(0, matrix.shape[1], columns),
-        axis=1,
+    block = block_of(matrix.shape, most)
+    first_rows, first_columns = (
+        np.arange(0, size, step) for size, step in zip(matrix.shape, block, strict=True)
     )
-    return (sums / counts).astype(np.float32), block
+    down = np.add.reduceat(matrix, first_rows, axis=0, dtype=np.float64)
+    sums = np.add.reduceat(down, first_columns, axis=1)
+    high = np.diff(first_rows, append=matrix.shape[0])
+    wide = np.diff(first_columns, append=matrix.shape[1])
+    return (sums / np.outer(high, wide)).astype(np.float32), block

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from twolayer import capabilities, training
 from twolayer.config import Config
+from twolayer.differences import BLOCK_NUMBERS
 from twolayer.messages import Message, MessageError
 from twolayer.training import Pace
 
@@ -31,10 +32,12 @@ def last_step(config: Config) -> int:
 
 
 def memory_bytes(config: Config) -> int:
-    """What a look at one iteration takes at its peak: the run, then its arrays in float64 some times over."""
+    """What a look at one iteration takes at its peak: the run; then its arrays in float64, with the gradients
+    by several hands, the bounds of their rounding and the residuals on both sides of a difference."""
+    data, outputs = config.N * config.D_in, config.N * config.D_out
     hidden, weights = config.N * config.H, config.H * (config.D_in + config.D_out)
-    data = config.N * (config.D_in + config.D_out)
-    return config.run_bytes + 8 * (4 * data + 12 * hidden + 8 * weights)
+    arrays = 4 * data + 24 * outputs + 20 * hidden + 16 * weights + 12 * BLOCK_NUMBERS
+    return config.run_bytes + 8 * arrays
 
 
 def take(config: Config, at: int) -> Snapshot:
