@@ -34,7 +34,7 @@ def random_config(seed: int) -> tuple[Config, int]:
         H=H,
         D_out=D_out,
         seed=int(g.integers(1000)),
-        learning_rate=float(g.choice([1e-6, 1e-5, 1e-4, 1e-3])),
+        learning_rate=float(g.choice([1e-12, 1e-10, 1e-6, 1e-4, 1e-3])),
         dtype=str(g.choice(["float32", "float64"])),
     )
     return config, int(g.choice([0, 0, 3, 40, 300]))
@@ -59,6 +59,8 @@ def test_a_right_pass_is_never_accused_and_each_mistake_is_found_where_it_is(see
         found = examine(config, taken, name, sample=SAMPLE, valley=False)
         changed = {tensor for tensor, change in effect(config, taken, name).items() if change > 1e-6}
         assert changed <= set(found.wrong_tensors) <= set(FAULTS[name].tensors)
+        for tensor in changed:
+            assert found.comparison(f"grad_{tensor}", "autograd").wrong > 0
         if changed:
             assert found.formula == FAULTS[name].formula
 
