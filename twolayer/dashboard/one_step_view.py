@@ -1,6 +1,6 @@
 """One iteration on the page: the step that is shown, where it stands, and how it came about."""
 
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -11,6 +11,9 @@ from twolayer.dashboard.questions import MEANINGS, QUESTIONS
 from twolayer.dashboard.translations import Translate
 from twolayer.faults import FAULTS
 from twolayer.one_step import AXES, Chosen, Observation
+
+SHORT = 6
+"""Rows of a table that are shown without scrolling."""
 
 CHOSEN = {"n": "sample", "i": "input", "j": "unit", "o": "output"}
 """The session's parameter for the index of each axis."""
@@ -164,23 +167,20 @@ def _chain(_: Translate, seen: Observation) -> None:
         r"\underbrace{2\,(\mathtt{y\_pred}-\mathtt{y})[n,o]}"
         r"_{\partial \mathtt{loss}/\partial \mathtt{y\_pred}}"
     )
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.caption(_("For sample {n}: from the outputs back to hidden unit {j}").format(n=n, j=j))
-        titles = ("o", "y_pred", "y", "grad_y_pred", f"w2[{j}, o]", "grad_y_pred·w2")
-        st.dataframe(_table(chain.outputs, titles), hide_index=True, height=250)
-        if chain.other_outputs:
-            st.caption(_("The first ones; {count} more are not shown.").format(count=chain.other_outputs))
-    with right:
-        st.caption(_("Over the samples: from hidden unit {j} to the weight of input {i}").format(i=i, j=j))
-        titles = ("n", f"x[n, {i}]", f"h[n, {j}]", "grad_h_relu", "grad_h", "x·grad_h")
-        st.dataframe(_table(chain.samples, titles), hide_index=True, height=250)
-        if chain.other_samples:
-            st.caption(
-                _("Those that weigh most; {count} more add up to {sum}.").format(
-                    count=chain.other_samples, sum=f"{chain.other_sum:.4g}"
-                )
+    st.caption(_("For sample {n}: from the outputs back to hidden unit {j}").format(n=n, j=j))
+    titles = ("o", "y_pred", "y", "grad_y_pred", f"w2[{j}, o]", "grad_y_pred·w2")
+    st.dataframe(_table(chain.outputs, titles), hide_index=True, height=_height(len(chain.outputs)))
+    if chain.other_outputs:
+        st.caption(_("The first ones; {count} more are not shown.").format(count=chain.other_outputs))
+    st.caption(_("Over the samples: from hidden unit {j} to the weight of input {i}").format(i=i, j=j))
+    titles = ("n", f"x[n, {i}]", f"h[n, {j}]", "grad_h_relu", "grad_h", "x·grad_h")
+    st.dataframe(_table(chain.samples, titles), hide_index=True, height=_height(len(chain.samples)))
+    if chain.other_samples:
+        st.caption(
+            _("Those that weigh most; {count} more add up to {sum}.").format(
+                count=chain.other_samples, sum=f"{chain.other_sum:.4g}"
             )
+        )
     st.markdown(
         _(
             "The last column adds up to **grad_w1[{i}, {j}] = {total}**. One step against it, {rate} of the "
@@ -194,6 +194,11 @@ def _chain(_: Translate, seen: Observation) -> None:
             after=f"{chain.after:.8g}",
         )
     )
+
+
+def _height(rows: int) -> int | Literal["content"]:
+    """As high as it is; a long table scrolls."""
+    return 250 if rows > SHORT else "content"
 
 
 def _table(rows: Any, titles: tuple[str, ...]) -> dict[str, Any]:
