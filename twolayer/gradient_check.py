@@ -150,7 +150,7 @@ def examine(
             comparisons.append(against_differences(name, ours[name], limits[name], entries, found))
         directions = along_random(inputs, right, ours, limits, step, config.seed)
         if valley:
-            entries = sampled("grad_w1", right["grad_w1"].shape, inputs, sample // 2, config.seed)
+            entries = sampled("grad_w1", right["grad_w1"].shape, inputs, max(1, sample // 2), config.seed)
             steps = tuple(_at_step(entries, inputs, right, each) for each in STEPS)
     return Check(
         config=config,

@@ -174,3 +174,32 @@ def test_in_korean() -> None:
     page = opened(**TINY, lang="ko", fault="no_mask", seed="4")
     assert "틀렸습니다" in page.error[0].value
     assert "grad_h" in page.error[0].value
+
+
+def a_page_without_pytorch(dtype: str) -> None:
+    """A script that shows a check of a machine that has no PyTorch."""
+    from dataclasses import replace
+
+    from twolayer import Config
+    from twolayer.dashboard.gradients_view import show
+    from twolayer.gradient_check import check
+    from twolayer.kernels import why_missing
+
+    found = check(Config(N=5, D_in=4, H=3, D_out=2), 0, "no_factor", dtype=dtype)
+    left = tuple(c for c in found.comparisons if c.against != "autograd")
+    missing = why_missing("no_such_library")
+    show(str, replace(found, comparisons=left, no_autograd=missing), hidden=False)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_without_pytorch_the_page_says_so_and_does_the_rest(dtype: str) -> None:
+    page = AppTest.from_function(a_page_without_pytorch, args=(dtype,)).run(timeout=30)
+    assert not page.exception
+    assert "is not installed" in page.info[0].value
+    assert not page.success
+    if dtype == "float64":
+        assert {row["Against"] for row in figures(page)} == {"Central differences"}
+        assert "**grad_y_pred**" in page.error[0].value
+    else:
+        assert "Differences need float64" in page.info[1].value
+        assert not page.error

@@ -24,12 +24,14 @@ def show(_: Translate, check: Check, *, hidden: bool) -> None:
                 at=f"{check.at:,}"
             )
         )
-    _verdict(_, check, hidden=hidden)
+    if check.comparisons:
+        _verdict(_, check, hidden=hidden)
     for why in (check.no_autograd, check.no_differences):
         if why is not None:
             st.info(say(_, why))
-    _figures(_, check)
-    _where(_, check)
+    if check.comparisons:
+        _figures(_, check)
+        _where(_, check)
     _steps(_, check)
     _reading(_)
 
