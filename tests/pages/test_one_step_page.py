@@ -28,7 +28,7 @@ def test_every_step_has_its_formula_its_meaning_its_lines_and_its_figures(langua
     for name in STEPS:
         page.button(key=f"step_{name}").click().run()
         assert not page.exception
-        assert page.query_params.get("show", STEPS[0]) == name or page.query_params["show"] == [name]
+        assert page.session_state["show"] == name
         config = page.session_state["config"]
         assert page.latex[0].value.strip().strip("$").strip() == formulas.formula(name, config)
         assert _(MEANINGS[name]) in shown(page)
@@ -113,3 +113,9 @@ def test_what_is_wrong_in_the_address_is_said() -> None:
     assert "show: got 'nothing'" in said
     assert "sample: got 'x'" in said
     assert page.session_state["show"] == STEPS[0]
+
+
+def test_a_run_that_diverges_is_shown_while_it_is_finite() -> None:
+    page = opened(learning_rate="1e-5", at="400", show="loss")
+    assert "the last iteration with a finite loss is 3" in page.warning[0].value
+    assert page.metric[0].value == f"{fit(Config(learning_rate=1e-5)).losses[3]:.4g}"

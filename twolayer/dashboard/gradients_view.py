@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from twolayer.comparison import BANDS, Comparison
-from twolayer.dashboard import formulas, gradients_charts, server
+from twolayer.dashboard import formulas, gradients_charts, iteration, server
 from twolayer.dashboard.translations import Translate, say
 from twolayer.faults import FAULTS, program
 from twolayer.gradient_check import DIRECTIONS, Check
@@ -18,12 +18,7 @@ AGAINST = {"autograd": N_("PyTorch autograd"), "differences": N_("Central differ
 @server.in_turn
 def show(_: Translate, check: Check, *, hidden: bool) -> None:
     """All that was found; with `hidden` not which formula is wrong, which is to be guessed."""
-    if check.diverged_at is not None:
-        st.warning(
-            _("This run diverges: the last iteration with a finite loss is {at}, and is shown.").format(
-                at=f"{check.at:,}"
-            )
-        )
+    iteration.say_if_diverged(_, check.at, check.diverged_at)
     if check.comparisons:
         _verdict(_, check, hidden=hidden)
     for why in (check.no_autograd, check.no_differences):

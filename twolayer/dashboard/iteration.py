@@ -28,6 +28,16 @@ def at_slider(_: Translate, config: Config) -> int:
     return at
 
 
+def say_if_diverged(_: Translate, at: int, diverged_at: int | None) -> None:
+    """Say that another iteration is shown than the one that was asked for, where the run diverges before."""
+    if diverged_at is not None:
+        st.warning(
+            _("This run diverges: the last iteration with a finite loss is {at}, and is shown.").format(
+                at=f"{at:,}"
+            )
+        )
+
+
 def fault_switches(_: Translate, config: Config) -> str | None:
     """A switch for each mistake, of which one can be on. Those that cannot show are grey, with the reason.
 

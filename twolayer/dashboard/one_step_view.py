@@ -6,7 +6,7 @@ import streamlit as st
 
 from twolayer import listing
 from twolayer.config import Config
-from twolayer.dashboard import diagrams, formulas, one_step_charts, program, server
+from twolayer.dashboard import diagrams, formulas, iteration, one_step_charts, program, server
 from twolayer.dashboard.questions import MEANINGS, QUESTIONS
 from twolayer.dashboard.translations import Translate
 from twolayer.faults import FAULTS
@@ -22,6 +22,7 @@ CHOSEN = {"n": "sample", "i": "input", "j": "unit", "o": "output"}
 @server.in_turn
 def show(_: Translate, seen: Observation, name: str) -> None:
     """The step `name` of the iteration."""
+    iteration.say_if_diverged(_, seen.at, seen.diverged_at)
     left, right = st.columns(2, gap="large")
     with left:
         _line(_, seen, name)
