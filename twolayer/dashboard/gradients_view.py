@@ -50,15 +50,10 @@ def _verdict(_: Translate, check: Check, *, hidden: bool) -> None:
         look = _("Look at the formula of **{formula}**: all that goes into it agrees, and it does not.")
         st.error(" ".join((said, look.format(formula=formula))), icon=":material/error:")
         _trail(_, check.wrong)
-        left, right = st.columns(2)
-        with left:
-            st.caption(_("What it should be"))
-            st.latex(formulas.formula(formula, check.config))
-            st.code(program(None)[formula], language="python")
-        with right:
-            st.caption(_("What the program does"))
-            st.latex(formulas.formula(formula, check.config, check.planted))
-            st.code(program(check.planted)[formula], language="python")
+        for words, fault in ((_("What it should be"), None), (_("What the program does"), check.planted)):
+            st.caption(words)
+            st.latex(formulas.formula(formula, check.config, fault))
+            st.code(program(fault)[formula], language="python", wrap_lines=True)
         if check.planted is not None:
             st.markdown(_(FAULTS[check.planted].why))
 
@@ -207,7 +202,7 @@ def _steps(_: Translate, check: Check) -> None:
     if here is not None:
         st.caption(
             _(
-                "Measured with {sample} entries of w1. At a step of {step} {kinks} of them cross a kink; "
+                "Measured with {sample} entries of w1. At a step of {step}, {kinks} of them cross a kink; "
                 "they are counted and left out of the check."
             ).format(sample=check.sample, step=f"{here.step:g}", kinks=here.kinks)
         )

@@ -54,7 +54,7 @@ def _line(_: Translate, seen: Observation, name: str) -> None:
     st.markdown(_(MEANINGS[name]))
     if here and fault is not None:
         st.error(_("The planted mistake is in this line. It now reads:"), icon=":material/bug_report:")
-        st.code(fault.line, language="python")
+        st.code(fault.line, language="python", wrap_lines=True)
         st.caption(_("It should be:"))
         st.latex(formulas.formula(name, seen.config))
     elif name in seen.wrong:
