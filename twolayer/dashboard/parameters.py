@@ -1,0 +1,67 @@
+"""Query parameters of single pages, beside the fields of Config: declared here, once.
+
+A page that has them names them in `frame.PAGES`. They are session state under their own names, taken
+from the address on entering the page and written to it with the Config.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from twolayer.config import LARGEST, Choice, ConfigError, Kind, Whole
+from twolayer.faults import FAULTS
+from twolayer.gradient_check import STEP, STEPS
+from twolayer.listing import STEPS as VALUES
+
+NO_FAULT = "none"
+MOST_ROUNDS = 9999
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a parameter takes, and what it is when the address does not say."""
+
+    kind: Kind
+    default: Any
+
+
+def shown_step(step: float) -> str:
+    """A step of the differences as the address and the slider have it."""
+    return f"{step:g}"
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    "at": Parameter(Whole(0, 5_000_000), 0),
+    "fault": Parameter(Choice((NO_FAULT, *FAULTS)), NO_FAULT),
+    "guess": Parameter(Whole(0, MOST_ROUNDS), 0),
+    "difference_step": Parameter(Choice(tuple(map(shown_step, STEPS))), shown_step(STEP)),
+    "check_dtype": Parameter(Choice(("float64", "float32")), "float64"),
+    "show": Parameter(Choice(VALUES), VALUES[0]),
+    "sample": Parameter(Whole(0, LARGEST - 1), 0),
+    "input": Parameter(Whole(0, LARGEST - 1), 0),
+    "unit": Parameter(Whole(0, LARGEST - 1), 0),
+    "output": Parameter(Whole(0, LARGEST - 1), 0),
+}
+
+
+def take_over(names: Iterable[str], texts: Mapping[str, str]) -> list[ConfigError]:
+    """Set the session's parameters from an address; an error for each that cannot be."""
+    errors = []
+    for name in names:
+        parameter = PARAMETERS[name]
+        value = parameter.default
+        if name in texts:
+            try:
+                value = parameter.kind.parse(texts[name].strip())
+            except ValueError:
+                errors.append(ConfigError(name, texts[name], parameter.kind.takes))
+        st.session_state[name] = value
+    return errors
+
+
+def query(names: Iterable[str]) -> dict[str, str]:
+    """Those that are set to something else than their defaults, as query parameters."""
+    values = {name: st.session_state.get(name, PARAMETERS[name].default) for name in names}
+    return {name: str(value) for name, value in values.items() if value != PARAMETERS[name].default}
