@@ -13,6 +13,9 @@ from twolayer.messages import Message, shown
 
 GRID_FIELDS = tuple(field for field in FIELDS if field not in ("data", "device", "threads"))
 """The fields that a grid may vary."""
+RATES, SEEDS = 100, 3
+"""How many of each a scan has unless it is told otherwise."""
+MOST_SEEDS = 20
 MOST_AXES = 3
 MOST_VALUES = 1000
 MOST_TRAININGS = 20_000
