@@ -13,6 +13,7 @@ from twolayer.messages import MessageError
 from twolayer.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.scan import Scan, blocks, memory_bytes, train
 from twolayer.settings import from_environment
+from twolayer.zones import zones
 
 POLL_SECONDS = 0.05
 
@@ -85,20 +86,9 @@ def _rates(scan: Scan) -> list[str]:
 
 
 def _zones(scan: Scan) -> list[str]:
-    """Stretches of learning rates whose seeds came out the same way."""
-    grid = scan.grid
-    axis = grid.position("learning_rate")
-    assert axis is not None
-    places = np.unravel_index(scan.there["index"], grid.shape)[axis]
-    stretches: list[tuple[float, float, list[str]]] = []
-    for place, rate in sorted(enumerate(grid.axes[axis].values), key=lambda pair: pair[1]):
-        kinds = sorted(set(scan.there["outcome"][places == place].tolist()))
-        names = [OUTCOME_NAMES[OUTCOMES[kind]] for kind in kinds]
-        if stretches and stretches[-1][2] == names:
-            stretches[-1] = (stretches[-1][0], rate, names)
-        else:
-            stretches.append((rate, rate, names))
-    return [f"{low:.2e} – {high:.2e}  {' / '.join(names)}" for low, high, names in stretches if names]
+    """The zones of the learning rate, a line each."""
+    named = [(zone, " / ".join(OUTCOME_NAMES[name] for name in zone.outcomes)) for zone in zones(scan)]
+    return [f"{zone.low:.2e} – {zone.high:.2e}  {names}" for zone, names in named]
 
 
 def _advice(scan: Scan, found: Advice) -> list[str]:
