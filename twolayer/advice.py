@@ -1,5 +1,6 @@
 """Advice: a learning rate that works for some sizes, and how far one may go from it, out of a scan."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
@@ -7,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer import curvature
-from twolayer.config import FIELDS, Config, Real
-from twolayer.grid import Grid, computed, scan_grid
+from twolayer.config import FIELDS, Config, Real, Whole
+from twolayer.grid import Axis, Grid, computed, scan_grid
 from twolayer.messages import Message
 from twolayer.outcomes import CONVERGED, DEAD, DIVERGES, OUTCOMES
 from twolayer.scan import estimated_seconds, train
@@ -19,6 +20,10 @@ MARGIN = 1.6
 """How far below the highest safe rate the recommended one stays: other seeds bear a little less."""
 BELOW_THRESHOLD, ABOVE_THRESHOLD = 1000.0, 10.0
 """A scan goes from this part of 2/λmax, as the sizes let expect it, to so many times it."""
+
+BAND_FACTORS = (0.25, 0.5, 1, 2, 4)
+BAND_RATES = 30
+BAND_BELOW, BAND_ABOVE = 30, 5
 
 TRIAL_RATES, TRIAL_SEEDS, TRIAL_STEPS = 20, 3, 1000
 TRIAL_SECONDS = 2.0
@@ -51,6 +56,22 @@ def scanned_rates(
     high = high or _one_digit(threshold * ABOVE_THRESHOLD)
     low, high = (min(max(rate, kind.low), kind.high) for rate in sorted((low, high)))
     return [min(max(float(rate), low), high) for rate in np.geomspace(low, high, count)]
+
+
+def band_grid(config: Config, fields: Sequence[str]) -> Grid:
+    """The grid that shows how the band moves with one or two sizes: each from a quarter to four times
+    that of `config`, and the learning rates from well below the lowest 2/λmax to above the highest."""
+    config, axes = computed(config), []
+    for field in dict.fromkeys(fields):
+        kind, size = FIELDS[field], getattr(config, field)
+        assert isinstance(kind, Whole)
+        values = [min(max(round(size * factor), kind.low), kind.high) for factor in BAND_FACTORS]
+        axes.append(Axis(field, tuple(values)))
+    sizes = Grid(config, tuple(axes))
+    thresholds = [2 / curvature.expected(sizes.config(index)) for index in range(sizes.size)]
+    low, high = _one_digit(min(thresholds) / BAND_BELOW), _one_digit(max(thresholds) * BAND_ABOVE)
+    rates = scanned_rates(config, BAND_RATES, low, high)
+    return Grid(config, (*axes, Axis("learning_rate", tuple(rates))))
 
 
 def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:

@@ -1,0 +1,75 @@
+"""Query parameters of single pages, beside the fields of Config: declared here, once.
+
+A page that has them names them in `frame.PAGES`. They are session state under their own names, taken
+from the address on entering the page and written to it with the Config.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from twolayer.config import FIELDS, Choice, ConfigError, Kind, Whole
+from twolayer.grid import FORM, MOST_SEEDS, MOST_VALUES, RATES, SEEDS, parse_axes
+from twolayer.messages import Message
+
+SIZES = ("N", "D_in", "H", "D_out")
+LONGEST_GRID = 2000
+
+
+class Axes:
+    """Axes of a grid as text; empty for those that follow from other settings."""
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or len(value) > LONGEST_GRID:
+            raise ValueError
+        if value:
+            parse_axes(value)  # a ConfigError is a ValueError
+        return value
+
+    parse = check
+
+    @property
+    def takes(self) -> Message:
+        return FORM
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a parameter takes, and what it is when the address does not say."""
+
+    kind: Kind
+    default: Any
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    "rates": Parameter(Whole(2, MOST_VALUES), RATES),
+    "seeds": Parameter(Whole(1, MOST_SEEDS), SEEDS),
+    "rate_from": Parameter(FIELDS["learning_rate"], None),
+    "rate_to": Parameter(FIELDS["learning_rate"], None),
+    "grid_x": Parameter(Choice(SIZES), "N"),
+    "grid_y": Parameter(Choice(SIZES), "H"),
+    "grid": Parameter(Axes(), ""),
+}
+
+
+def take_over(names: Iterable[str], texts: Mapping[str, str]) -> list[ConfigError]:
+    """Set the session's parameters from an address; an error for each that cannot be."""
+    errors = []
+    for name in names:
+        parameter = PARAMETERS[name]
+        value = parameter.default
+        if name in texts:
+            try:
+                value = parameter.kind.parse(texts[name].strip())
+            except ValueError:
+                errors.append(ConfigError(name, texts[name], parameter.kind.takes))
+        st.session_state[name] = value
+    return errors
+
+
+def query(names: Iterable[str]) -> dict[str, str]:
+    """Those that are set to something else than their defaults, as query parameters."""
+    values = {name: st.session_state.get(name, PARAMETERS[name].default) for name in names}
+    return {name: str(value) for name, value in values.items() if value != PARAMETERS[name].default}
