@@ -95,18 +95,6 @@ st.header(_("How the band moves: any grid"), anchor=False, divider="gray")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.selectbox(_("Across"), SIZES, key="grid_x", width=110)
     st.selectbox(_("Down"), SIZES, key="grid_y", width=110)
-    st.text_input(
-        _("Or any one to three fields"),
-        key="grid",
-        placeholder="learning_rate=1e-8:1e-5:50; H=50,100,200; seed=0,1,2",
-        max_chars=2000,
-        width="stretch",
-        help=_(
-            "A field, =, and its values; fields with semicolons between them. A range with its count is "
-            "geometric: 1e-8:1e-5:50. Empty: the two sizes on the left, from a quarter to four times what "
-            "they are, with thirty learning rates each."
-        ),
-    )
     st.button(
         _("Train the grid"),
         key="start_grid",
@@ -122,6 +110,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         args=("grid",),
         disabled=not live["grid"],
     )
+st.text_input(
+    _("Or any one to three fields"),
+    key="grid",
+    placeholder="learning_rate=1e-8:1e-5:50; H=50,100,200; seed=0,1,2",
+    max_chars=2000,
+    help=_(
+        "A field, =, and its values; fields with semicolons between them. A range with its count is "
+        "geometric: 1e-8:1e-5:50. Empty: the two sizes on the left, from a quarter to four times what "
+        "they are, with two dozen learning rates each."
+    ),
+)
 rates_view.refusal(_, "grid")
 
 

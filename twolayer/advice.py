@@ -22,7 +22,7 @@ BELOW_THRESHOLD, ABOVE_THRESHOLD = 1000.0, 10.0
 """A scan goes from this part of 2/λmax, as the sizes let expect it, to so many times it."""
 
 BAND_FACTORS = (0.25, 0.5, 1, 2, 4)
-BAND_RATES = 30
+BAND_RATES = 24
 BAND_BELOW, BAND_ABOVE = 30, 5
 
 TRIAL_RATES, TRIAL_SEEDS, TRIAL_STEPS = 20, 3, 1000

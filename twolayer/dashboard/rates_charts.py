@@ -219,20 +219,23 @@ def band_chart(_: Translate, scan: Scan) -> None:
     across, down = outer[0], outer[1] if len(outer) > 1 else None
     shape = (len(down.values) if down else 1, len(across.values))
     rates, texts = np.full(shape, np.nan), np.full(shape, "", dtype=object)
+    hovers = texts.copy()
     for places, found in advice.bands(scan.grid, scan.there):
         cell = (places[1] if down else 0, places[0])
         if found.rate is None or found.low is None or found.high is None:
             texts[cell] = "–"
             continue
         rates[cell] = log10(found.rate)
-        texts[cell] = f"{found.rate:.1e}<br><sub>{found.low:.0e} – {found.high:.0e}</sub>"
+        texts[cell] = f"{found.rate:.1e}".replace("e-0", "e-")
+        hovers[cell] = f"{found.rate:.2g} ({found.low:.2g} – {found.high:.2g})"
     _heatmap(
         rates,
         texts,
+        hovers,
         ([str(value) for value in across.values], [str(value) for value in down.values] if down else [""]),
         (across.field, down.field if down else ""),
-        title="η",
-        alt=_("Heat map: the recommended learning rate, and below it the safe band, over the sizes"),
+        title="log₁₀ η",
+        alt=_("Heat map: the recommended learning rate over the sizes"),
     )
 
 
@@ -253,9 +256,12 @@ def loss_map(_: Translate, scan: Scan, layer: int) -> None:
     axes = grid.axes[-2:]
     names = [[_value(value) for value in axis.values] for axis in axes]
     rows = names[0] if len(axes) > 1 else [""]
+    with np.errstate(over="ignore"):
+        hovers = np.where(lost, "×", np.char.mod("%.2e", 10**shaped))
     _heatmap(
         shaped,
         np.where(lost, "×", ""),
+        hovers,
         (names[-1], rows),
         (axes[-1].field, axes[0].field if len(axes) > 1 else ""),
         title=_("log₁₀ of the final loss, of the first"),
@@ -268,8 +274,16 @@ def _value(value: Any) -> str:
 
 
 def _heatmap(
-    z: Any, texts: Any, places: tuple[list[str], list[str]], names: tuple[str, str], *, title: str, alt: str
+    z: Any,
+    texts: Any,
+    hovers: Any,
+    places: tuple[list[str], list[str]],
+    names: tuple[str, str],
+    *,
+    title: str,
+    alt: str,
 ) -> None:
+    """A heat map of `z` with `texts` in its cells; `hovers` says more. All are (rows, columns)."""
     trace = {
         "type": "heatmap",
         "z": [[None if np.isnan(value) else float(value) for value in row] for row in z],
@@ -277,7 +291,9 @@ def _heatmap(
         "y": places[1],
         "text": texts.tolist(),
         "texttemplate": "%{text}",
-        "hovertemplate": f"{names[0]} %{{x}}, {names[1]} %{{y}}: 10^%{{z:.2f}}<extra></extra>",
+        "textfont": {"size": 11},
+        "hovertext": hovers.tolist(),
+        "hovertemplate": f"{names[0]} %{{x}}, {names[1]} %{{y}}: %{{hovertext}}<extra></extra>",
         "colorscale": "Viridis",
         "colorbar": {"title": {"text": title, "side": "right"}, "thickness": 12},
         "xgap": 1 if len(places[0]) > 12 else 2,

@@ -172,13 +172,16 @@ def _zones(_: Translate, search: Search) -> None:
     if not found:
         return
     with st.expander(_("The zones, from small rates to large ones"), expanded=False):
-        lines = [
-            f"| {zone.low:.2g} – {zone.high:.2g} | "
-            + " / ".join(_(OUTCOME_NAMES[name]) for name in zone.outcomes)
-            + " |"
-            for zone in found
-        ]
-        st.markdown("\n".join([f"| {_('learning rate')} | {_('what becomes of it')} |", "|---|---|", *lines]))
+        st.dataframe(
+            {
+                _("from"): [f"{zone.low:.2g}" for zone in found],
+                _("to"): [f"{zone.high:.2g}" for zone in found],
+                _("what becomes of it"): [
+                    " / ".join(_(OUTCOME_NAMES[name]) for name in zone.outcomes) for zone in found
+                ],
+            },
+            hide_index=True,
+        )
         st.caption(
             _(
                 "Between two zones the seeds differ. No one number parts what works from what does not: "
@@ -224,15 +227,19 @@ def _story(_: Translate, current: Focus | None) -> None:
     heading = _("η = {rate}, seed {seed}").format(
         rate=f"{current.config.learning_rate:.4g}", seed=current.config.seed
     )
-    if current.run.message is not None or current.job.message is not None:
-        st.error(say(_, current.run.message or current.job.message))  # type: ignore[arg-type]
-    elif not current.over:
-        st.info(f"**{heading}.** " + _("Training, and measuring λmax along the way."))
-    elif len(current.curve):
+    message = current.run.message or current.job.message
+    if message is not None:
+        st.error(say(_, message))
+        return
+    told = _("Training, and measuring λmax along the way.")
+    if current.over and len(current.curve):
         run = current.run
         dead = int(run.dead[-1, 1]) if len(run.dead) else 0
-        told = story(current.config, run.losses, run.diverged_at, dead, current.curve)
-        st.info(f"**{heading}.** " + " ".join(say(_, sentence) for sentence in told))
+        sentences = story(current.config, run.losses, run.diverged_at, dead, current.curve)
+        told = " ".join(say(_, sentence) for sentence in sentences)
+    elif current.over:
+        told = _("Stopped. What was computed is kept.")
+    st.info(" ".join((f"**{heading}.**", told)))
 
 
 def _measured(_: Translate, current: Focus) -> str:
