@@ -3,8 +3,8 @@
 import streamlit as st
 
 from twolayer.config import DEFAULTS
-from twolayer.dashboard import controls, frame, rates_view, rates_work, server
-from twolayer.dashboard.parameters import SIZES
+from twolayer.dashboard import controls, frame, plot, rates_view, rates_work, server
+from twolayer.dashboard.parameters import RATE_LIMITS, SIZES
 from twolayer.grid import MOST_SEEDS, MOST_VALUES
 
 _ = frame.begin("learning_rate")
@@ -25,8 +25,9 @@ st.markdown(
 frame.address_errors(_)
 rates_view.refusal(_, "scan")
 
+interval = max(server.redraw_seconds(), plot.slowest_redraw())
 live = {part: rates_work.is_live(part) for part in ("scan", "focus", "grid")}
-intervals = {part: server.redraw_seconds() if is_live else None for part, is_live in live.items()}
+intervals = {part: interval if is_live else None for part, is_live in live.items()}
 
 
 def keep_watching() -> None:
@@ -39,12 +40,10 @@ def keep_watching() -> None:
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.number_input(_("Rates"), 2, MOST_VALUES, step=1, key="rates", width=110)
     st.number_input(_("Seeds"), 1, MOST_SEEDS, step=1, key="seeds", width=110)
-    lowest, highest = 1e-30, 1e6
     for key, label in (("rate_from", _("From")), ("rate_to", _("To"))):
         st.number_input(
             label,
-            lowest,
-            highest,
+            *RATE_LIMITS,
             value=None,
             step=DEFAULTS["learning_rate"],
             format="%e",

@@ -10,12 +10,16 @@ from typing import Any
 
 import streamlit as st
 
-from twolayer.config import FIELDS, Choice, ConfigError, Kind, Whole
+from twolayer.config import FIELDS, Choice, ConfigError, Kind, Real, Whole
 from twolayer.grid import FORM, MOST_SEEDS, MOST_VALUES, RATES, SEEDS, parse_axes
 from twolayer.messages import Message
 
 SIZES = ("N", "D_in", "H", "D_out")
 LONGEST_GRID = 2000
+
+RATE = FIELDS["learning_rate"]
+assert isinstance(RATE, Real)
+RATE_LIMITS = (RATE.low, RATE.high)
 
 
 class Axes:
@@ -46,8 +50,8 @@ class Parameter:
 PARAMETERS: Mapping[str, Parameter] = {
     "rates": Parameter(Whole(2, MOST_VALUES), RATES),
     "seeds": Parameter(Whole(1, MOST_SEEDS), SEEDS),
-    "rate_from": Parameter(FIELDS["learning_rate"], None),
-    "rate_to": Parameter(FIELDS["learning_rate"], None),
+    "rate_from": Parameter(RATE, None),
+    "rate_to": Parameter(RATE, None),
     "grid_x": Parameter(Choice(SIZES), "N"),
     "grid_y": Parameter(Choice(SIZES), "H"),
     "grid": Parameter(Axes(), ""),

@@ -74,7 +74,7 @@ def scan_chart(
     def clicked(point: dict[str, Any]) -> None:
         data = point.get("customdata")
         index = data[0] if isinstance(data, list) and data else None
-        if scan is not None and isinstance(index, int) and 0 <= index < scan.grid.size:
+        if scan is not None and type(index) is int and 0 <= index < scan.grid.size:
             on_click(index)
 
     plot.draw(

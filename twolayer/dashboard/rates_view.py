@@ -1,5 +1,6 @@
 """What the Learning-rate page says: of a scan, of one training and its curvature, of a grid."""
 
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 
@@ -76,9 +77,9 @@ def scan(_: Translate, config: Config) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            _("A point is a whole training of {steps} steps. Click one to look at it below.").format(
-                steps=f"{search.scan.grid.base.steps:,}"
-            ),
+            _(
+                "A point is a training of {N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps. Click one."
+            ).format(**vars(search.scan.grid.base)),
             width="stretch",
         )
         _numbers(_, search)
@@ -112,8 +113,8 @@ def _advice(_: Translate, search: Search | None, found: advice.Advice | None, co
             + say(_, found.reason)
         )
         with st.container(horizontal=True, vertical_alignment="center"):
-            taken = Config(**{**vars(config), "learning_rate": float(f"{found.rate:.2g}")})
-            take(_, taken, "take_recommended")
+            taken = replace(base, learning_rate=float(f"{found.rate:.2g}"))
+            take(_, rates_work.to_train(taken, config), "take_recommended")
             st.caption(
                 _(
                     "For the mean instead of the sum of the squared errors: {rate}. Its gradient is N·D_out "
@@ -215,8 +216,7 @@ def focus(_: Translate, config: Config) -> None:
                 key="curvature_chart",
                 title=_("λmax (value) and its residual along the training"),
             )
-        shown = Config(**{**vars(config), "learning_rate": current.config.learning_rate})
-        take(_, Config(**{**vars(shown), "seed": current.config.seed}), "take_focus")
+        take(_, rates_work.to_train(current.config, config), "take_focus")
 
 
 def _story(_: Translate, current: Focus | None) -> None:

@@ -1,6 +1,6 @@
 """What the Learning-rate page lets the workers do: scans, and one training with its curvature."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -86,7 +86,7 @@ def start_scan() -> None:
         st.session_state["refusal_scan"] = error.message
         return
     if _start("scan", grid):
-        look_at(Config(**{**vars(grid.base), "learning_rate": config.learning_rate}))
+        look_at(grid.base)
 
 
 def start_grid() -> None:
@@ -179,3 +179,9 @@ def is_live(part: str) -> bool:
         return current is not None and not current.over
     found = search(part)
     return found is not None and not found.job.over
+
+
+def to_train(computed: Config, config: Config) -> Config:
+    """A training of this page as the Train page would do it: in the way that `config` computes."""
+    ways = {name: getattr(config, name) for name in ("backend", "device", "method", "dtype", "threads")}
+    return replace(computed, **ways)
