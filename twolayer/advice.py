@@ -1,6 +1,6 @@
 """Advice: a learning rate that works for some sizes, and how far one may go from it, out of a scan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
@@ -100,6 +100,8 @@ def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:
             usual = np.sort(ratios[:, band], axis=0)[need - 1]  # of the seeds that are needed, the worst
             return _of_band(grid, rates[band], usual, need, len(ratios))
     nothing = Message.of("Each of these rates diverges, or loses hidden units for good: scan smaller ones.")
+    if len(rows) < grid.size:
+        nothing = Message.of("Too little of the scan is done to recommend a rate.")
     return Advice(None, None, None, False, nothing)
 
 
@@ -152,22 +154,26 @@ def _longest(good: NDArray[np.bool_]) -> slice | None:
     return slice(int(start), int(stop))
 
 
-def bands(grid: Grid, rows: NDArray[np.void]) -> list[tuple[tuple[int, ...], Advice]]:
-    """Advice for each combination of the axes but learning rate and seed: (places on these axes, advice).
+def bands(
+    grid: Grid, rows: NDArray[np.void], known: Mapping[tuple[int, ...], Advice] | None = None
+) -> dict[tuple[int, ...], Advice]:
+    """Advice for each combination of the axes but learning rate and seed, by its places on these axes.
 
-    Combinations of which a training is missing are left out.
+    `rows` are in the grid's order. Combinations of which a training is missing are left out; those of
+    `known` are not judged again.
     """
     outer = [n for n, axis in enumerate(grid.axes) if axis.field not in ("learning_rate", "seed")]
     shape = tuple(grid.shape[n] for n in outer)
     inner = tuple(axis for n, axis in enumerate(grid.axes) if n not in outer)
-    found = []
     size = grid.size // int(np.prod(shape))
-    for number, start in enumerate(range(0, grid.size, size)):
-        part = rows[(rows["index"] >= start) & (rows["index"] < start + size)].copy()
-        if len(part) == size:
-            part["index"] -= start
-            places = tuple(int(i) for i in np.unravel_index(number, shape)) if shape else ()
-            found.append((places, advise(Grid(grid.config(start), inner), part)))
+    edges = np.searchsorted(rows["index"], np.arange(0, grid.size + 1, size))
+    found = dict(known or {})
+    for number in np.flatnonzero(np.diff(edges) == size):
+        places = tuple(int(i) for i in np.unravel_index(number, shape)) if shape else ()
+        if places not in found:
+            part = rows[edges[number] : edges[number + 1]].copy()
+            part["index"] -= number * size
+            found[places] = advise(Grid(grid.config(int(number) * size), inner), part)
     return found
 
 

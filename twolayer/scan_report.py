@@ -77,7 +77,7 @@ def _rates(scan: Scan) -> list[str]:
         found = advise(grid, scan.there)
         return [*_zones(scan), "", *_advice(scan, found)]
     lines = ["".join(f"{axis.field:>10}" for axis in outer) + f"{'recommended':>14}{'safe band':>22}"]
-    for places, found in bands(grid, scan.there):
+    for places, found in bands(grid, scan.there).items():
         values = [axis.values[place] for axis, place in zip(outer, places, strict=True)]
         band = f"{found.low:.2g} – {found.high:.2g}" if found.low is not None else "none"
         rate = f"{found.rate:.2g}" if found.rate is not None else "–"

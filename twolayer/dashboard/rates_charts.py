@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from twolayer import advice
 from twolayer.advice import Advice
 from twolayer.config import Config
 from twolayer.dashboard import plot
-from twolayer.dashboard.rates_work import Focus
+from twolayer.dashboard.rates_work import Focus, Search
 from twolayer.dashboard.translations import Translate
 from twolayer.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOME_NAMES, OUTCOMES, SLOW
 from twolayer.scan import Scan
@@ -213,14 +212,15 @@ def _step_axis(_: Translate, focus: Focus | None) -> dict[str, Any]:
     return axis | {"range": [-0.03, log10(steps + 1) + 0.03]}
 
 
-def band_chart(_: Translate, scan: Scan) -> None:
+def band_chart(_: Translate, search: Search) -> None:
     """The recommended learning rate over the one or two sizes of a grid, as far as it is known."""
+    scan = search.scan
     outer = [axis for axis in scan.grid.axes if axis.field not in ("learning_rate", "seed")]
     across, down = outer[0], outer[1] if len(outer) > 1 else None
     shape = (len(down.values) if down else 1, len(across.values))
     rates, texts = np.full(shape, np.nan), np.full(shape, "", dtype=object)
     hovers = texts.copy()
-    for places, found in advice.bands(scan.grid, scan.there):
+    for places, found in search.bands.items():
         cell = (places[1] if down else 0, places[0])
         if found.rate is None or found.low is None or found.high is None:
             texts[cell] = "–"

@@ -13,7 +13,7 @@ from twolayer.dashboard import plot, rates_charts, rates_work, server
 from twolayer.dashboard.rates_work import Focus, Search
 from twolayer.dashboard.translations import Translate, preferred, say
 from twolayer.messages import N_
-from twolayer.outcomes import OUTCOME_NAMES
+from twolayer.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.zones import story, zones
 
 STATES = {
@@ -139,13 +139,12 @@ def take(_: Translate, config: Config, key: str) -> None:
 
 def _numbers(_: Translate, search: Search) -> None:
     """The points as a table, for those who cannot see the chart."""
-    table = scan_table.table(search.scan).select(["learning_rate", "seed", "outcome", "final_loss"])
-    plot.numbers(
-        _,
-        {name: table[name].to_numpy() for name in table.column_names},
-        key="scan_chart",
-        title=_("The trainings of the scan"),
-    )
+    rows, grid = search.scan.there, search.scan.grid
+    places = np.unravel_index(rows["index"], grid.shape)
+    columns = {axis.field: np.array(axis.values)[at] for axis, at in zip(grid.axes, places, strict=True)}
+    columns["outcome"] = np.array([_(OUTCOME_NAMES[name]) for name in OUTCOMES])[rows["outcome"]]
+    columns["final_loss"] = rows["final"]
+    plot.numbers(_, columns, key="scan_chart", title=_("The trainings of the scan"))
 
 
 def downloads(_: Translate, search: Search, name: str) -> None:
@@ -295,7 +294,7 @@ def grid(_: Translate) -> None:
             )
         downloads(_, search, "grid")
     if view == "band":
-        rates_charts.band_chart(_, search.scan)
+        rates_charts.band_chart(_, search)
     else:
         rates_charts.loss_map(_, search.scan, min(layer, grid.shape[0] - 1))
     st.caption(_of_grid(_, search))

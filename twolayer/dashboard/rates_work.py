@@ -1,12 +1,13 @@
 """What the Learning-rate page lets the workers do: scans, and one training with its curvature."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from twolayer import advice, curvature
+from twolayer.advice import Advice
 from twolayer.config import Config
 from twolayer.dashboard import frame, server
 from twolayer.engine import LimitError
@@ -30,10 +31,14 @@ class Search:
 
     scan: Scan
     job: Job
+    bands: dict[tuple[int, ...], Advice] = field(default_factory=dict)
+    """Of a grid with a learning rate: the advice for each combination of the others that is complete."""
 
     def update(self) -> None:
         """Take in what has arrived."""
         self.scan.take(self.job.results(since=self.scan.taken))
+        if self.scan.grid.position("learning_rate") is not None:
+            self.bands = advice.bands(self.scan.grid, self.scan.there, self.bands)
 
 
 @dataclass
