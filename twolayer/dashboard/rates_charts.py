@@ -33,12 +33,15 @@ def scan_chart(
     found: Advice | None,
     rate: float,
     threshold: float | None,
+    focus: Focus | None,
     on_click: Callable[[int], None],
 ) -> None:
     """A point for each training of a scan: its learning rate and its final loss. With the safe band, the
-    learning rate that is set, and 2/λmax at the start, as far as they are there. `on_click` is given the
-    number of the training that was clicked."""
+    learning rate that is set, 2/λmax at the start, and a ring around the training that is looked at, as far
+    as they are there. `on_click` is given the number of the training that was clicked."""
     traces = [] if scan is None else [_points(_, scan, kind) for kind in OUTCOMES]
+    if scan is not None and focus is not None:
+        traces.append(_ring(scan, focus.config))
     marks: list[dict[str, Any]] = [_line_at(rate, "theme:0", "dot")]
     notes = [_note(rate, "η", "theme:0", left=threshold is not None and rate < threshold)]
     if threshold is not None and np.isfinite(threshold):
@@ -100,7 +103,7 @@ def _points(_: Translate, scan: Scan, kind: str) -> dict[str, Any]:
     )
     colour, symbol = LOOKS[kind]
     seed, dead = _("seed"), _("dead units")
-    text = f"η = %{{x:.3g}}<br>{seed} %{{customdata[1]}}<br>"
+    text = f"η = %{{x:.2e}}<br>{seed} %{{customdata[1]}}<br>"
     if kind == DIVERGES:
         text += _("not finite from step {step} on").format(step="%{customdata[2]}")
     else:
@@ -117,6 +120,27 @@ def _points(_: Translate, scan: Scan, kind: str) -> dict[str, Any]:
         "customdata": numbers.astype(int).tolist(),
         "hovertemplate": f"{text}<extra></extra>",
         "marker": {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.75},
+    }
+
+
+def _ring(scan: Scan, config: Config) -> dict[str, Any]:
+    """A ring around the training that is looked at, if it is one of the scan's and did not diverge."""
+    wanted = [vars(config)[axis.field] for axis in scan.grid.axes]
+    at = np.empty(0, int)
+    if all(value in axis.values for value, axis in zip(wanted, scan.grid.axes, strict=True)):
+        places = [axis.values.index(value) for value, axis in zip(wanted, scan.grid.axes, strict=True)]
+        at = np.array([np.ravel_multi_index(places, scan.grid.shape)])
+    rows = scan.rows[at]
+    rows = rows[(rows["index"] >= 0) & (rows["diverged_at"] < 0)]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": plot.packed(np.full(len(rows), config.learning_rate)),
+        "y": plot.packed(rows["final"].astype(float)),
+        "customdata": [],
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "marker": {"symbol": "circle-open", "size": 16, "color": "theme:text-color", "line": {"width": 2}},
     }
 
 
@@ -311,13 +335,9 @@ def _heatmap(
 
 def threshold(config: Config, focus: Focus | None) -> float | None:
     """2/λmax at the start of the training that is looked at, if it is of these sizes and known."""
-    if focus is None or any(
-        getattr(focus.config, name) != getattr(config, name) for name in ("N", "D_in", "H", "D_out", "seed")
-    ):
+    sizes = ("N", "D_in", "H", "D_out")
+    if focus is None or any(getattr(focus.config, name) != getattr(config, name) for name in sizes):
         return None
-    curve = focus.curve
-    return (
-        2 / float(curve["value"][0])
-        if len(curve) and curve["step"][0] == 0 and curve["value"][0] > 0
-        else None
-    )
+    start = focus.curve[:1]
+    known = len(start) and start["step"][0] == 0 and start["value"][0] > 0
+    return 2 / float(start["value"][0]) if known else None

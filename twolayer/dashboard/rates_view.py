@@ -71,6 +71,7 @@ def scan(_: Translate, config: Config) -> None:
         found,
         config.learning_rate,
         rates_charts.threshold(config, focus),
+        focus,
         _look_at,
     )
     if search is None:
