@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from pyarrow import csv, parquet
 from streamlit.testing.v1 import AppTest
 
@@ -58,16 +59,18 @@ def shown(page: AppTest) -> str:
 
 
 def test_a_scan_trains_every_rate_with_every_seed_and_recommends_one() -> None:
-    page = opened(**SMALL)
+    page = opened(**SMALL | {"steps": "2000", "rates": "60", "seeds": "5"})  # of several tasks
     assert "Press Scan" in shown(page)
     page.button(key="scan").click().run()
     scan = scanned(page)
-    assert scan.done == scan.grid.size == 24
-    np.testing.assert_allclose(scan.rows["final"], train(scan.grid, 0, 24)["final"], rtol=1e-5)
+    assert scan.done == scan.grid.size == 300
+    expected = train(scan.grid, 0, 300)
+    assert_array_equal(scan.rows["outcome"], expected["outcome"])
+    np.testing.assert_allclose(scan.rows["first"], expected["first"], rtol=1e-6)
     found = advise(scan.grid, scan.there)
     assert found.rate is not None
     assert f"Recommended: **{found.rate:.2g}**" in shown(page)
-    assert "24 of 24 trainings" in "".join(bar.text for bar in page.get("progress"))
+    assert "300 of 300 trainings" in "".join(bar.text for bar in page.get("progress"))
     assert page.button(key="take_recommended").label == f"Train with {found.rate:.2g}"
     assert page.button(key="stop_scan").disabled
 
