@@ -5,12 +5,14 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from twolayer.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
+from twolayer.grid import MOST_SEEDS, MOST_VALUES, RATES, SEEDS, Axis, Grid, computed, parse_axes, scan_grid
 from twolayer.kernels import UnavailableError
+from twolayer.messages import MessageError
 from twolayer.race import CLOCK, ROUNDS, Race, race
 from twolayer.training import Result, fit
 
@@ -91,6 +93,66 @@ def race_command(rounds: int, sweep: str | None, as_json: bool, as_csv: bool, **
             writer.writerows(shared | row for row in one.rows())
     else:
         click.echo("\n\n".join(map(_table, races)))
+
+
+@main.command("scan")
+@config_options
+@click.option("--rates", type=click.IntRange(2, MOST_VALUES), default=RATES, show_default=True)
+@click.option("--from", "low", metavar="RATE", help="Lowest learning rate.  [default: by the sizes]")
+@click.option("--to", "high", metavar="RATE", help="Highest learning rate.  [default: by the sizes]")
+@click.option("--seeds", type=click.IntRange(1, MOST_SEEDS), default=SEEDS, show_default=True)
+@click.option(
+    "--grid",
+    "axes",
+    metavar="FIELD=VALUES;…",
+    help="Instead of rates and seeds: up to three fields, each with values as in H=50,100,200 or "
+    "learning_rate=1e-8:1e-5:25.",
+)
+@click.option(
+    "--csv", "csv_file", type=click.File("wb", lazy=False), help="Write a row for each training, as CSV."
+)
+@click.option("--parquet", "parquet_file", type=click.File("wb", lazy=False), help="The same as Parquet.")
+def scan_command(
+    rates: int,
+    low: str | None,
+    high: str | None,
+    seeds: int,
+    axes: str | None,
+    csv_file: BinaryIO | None,
+    parquet_file: BinaryIO | None,
+    **texts: str | None,
+) -> None:
+    """Train a whole grid: by default many learning rates with some seeds; and say which rate to take.
+
+    It runs on an embedded cluster, or on that of TWOLAYER_SCHEDULER. Ctrl+C stops it; what is done by
+    then is told and written all the same.
+    """
+    # Dask's cluster and Arrow are for this command alone
+    from twolayer import scan_report, scan_table
+    from twolayer.advice import scanned_rates
+    from twolayer.scan import Scan
+
+    config = computed(config_from(texts))
+    try:
+        ends = [
+            None if text is None else Axis.parse(f"learning_rate={text}").values[0] for text in (low, high)
+        ]
+        if axes is not None:
+            grid = Grid(config, parse_axes(axes))
+        else:
+            grid = scan_grid(config, scanned_rates(config, rates, *ends), seeds)
+        scan = Scan(grid)
+        with _bar(grid.size, "training") as bar:
+            start, complete = scan_report.compute(scan, lambda done: bar.update(done - bar.pos))
+    except MessageError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(scan_report.words(scan, start))
+    if csv_file is not None:
+        scan_table.write_csv(scan, csv_file)
+    if parquet_file is not None:
+        scan_table.write_parquet(scan, parquet_file)
+    if not complete:
+        raise click.Abort
 
 
 def _bar(length: int, label: str) -> Any:

@@ -54,7 +54,12 @@ PAGES: Mapping[str, Page] = {
         ":material/footprint:",
         ("at", "fault", "show", "sample", "input", "unit", "output"),
     ),
-    "learning_rate": Page("pages/learning_rate.py", N_("Learning rate"), ":material/tune:"),
+    "learning_rate": Page(
+        "pages/learning_rate.py",
+        N_("Learning rate"),
+        ":material/tune:",
+        ("rates", "seeds", "rate_from", "rate_to", "grid_x", "grid_y", "grid"),
+    ),
 }
 """The pages in the order of their links. Those whose script is not there have no link."""
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from twolayer import faults
 from twolayer.config import Config
-from twolayer.dashboard.parameters import MOST_ROUNDS, NO_FAULT
+from twolayer.dashboard.parameters import MOST_GUESSES, NO_FAULT
 from twolayer.dashboard.translations import Translate
 from twolayer.gradient_check import Check
 
@@ -30,7 +30,7 @@ def _turn() -> None:
 
 
 def _next() -> None:
-    st.session_state["guess"] = st.session_state["guess"] % MOST_ROUNDS + 1
+    st.session_state["guess"] = st.session_state["guess"] % MOST_GUESSES + 1
     _forget()
 
 

@@ -10,13 +10,38 @@ from typing import Any
 
 import streamlit as st
 
-from twolayer.config import LARGEST, Choice, ConfigError, Kind, Whole
+from twolayer.config import FIELDS, LARGEST, Choice, ConfigError, Kind, Real, Whole
 from twolayer.faults import FAULTS
 from twolayer.gradient_check import STEP, STEPS
+from twolayer.grid import FORM, MOST_SEEDS, MOST_VALUES, RATES, SEEDS, parse_axes
 from twolayer.listing import STEPS as VALUES
+from twolayer.messages import Message
 
 NO_FAULT = "none"
-MOST_ROUNDS = 9999
+MOST_GUESSES = 9999
+SIZES = ("N", "D_in", "H", "D_out")
+LONGEST_GRID = 2000
+
+RATE = FIELDS["learning_rate"]
+assert isinstance(RATE, Real)
+RATE_LIMITS = (RATE.low, RATE.high)
+
+
+class Axes:
+    """Axes of a grid as text; empty for those that follow from other settings."""
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or len(value) > LONGEST_GRID:
+            raise ValueError
+        if value:
+            parse_axes(value)  # a ConfigError is a ValueError
+        return value
+
+    parse = check
+
+    @property
+    def takes(self) -> Message:
+        return FORM
 
 
 @dataclass(frozen=True)
@@ -35,7 +60,7 @@ def shown_step(step: float) -> str:
 PARAMETERS: Mapping[str, Parameter] = {
     "at": Parameter(Whole(0, 5_000_000), 0),
     "fault": Parameter(Choice((NO_FAULT, *FAULTS)), NO_FAULT),
-    "guess": Parameter(Whole(0, MOST_ROUNDS), 0),
+    "guess": Parameter(Whole(0, MOST_GUESSES), 0),
     "difference_step": Parameter(Choice(tuple(map(shown_step, STEPS))), shown_step(STEP)),
     "check_dtype": Parameter(Choice(("float64", "float32")), "float64"),
     "show": Parameter(Choice(VALUES), VALUES[0]),
@@ -43,6 +68,13 @@ PARAMETERS: Mapping[str, Parameter] = {
     "input": Parameter(Whole(0, LARGEST - 1), 0),
     "unit": Parameter(Whole(0, LARGEST - 1), 0),
     "output": Parameter(Whole(0, LARGEST - 1), 0),
+    "rates": Parameter(Whole(2, MOST_VALUES), RATES),
+    "seeds": Parameter(Whole(1, MOST_SEEDS), SEEDS),
+    "rate_from": Parameter(RATE, None),
+    "rate_to": Parameter(RATE, None),
+    "grid_x": Parameter(Choice(SIZES), "N"),
+    "grid_y": Parameter(Choice(SIZES), "H"),
+    "grid": Parameter(Axes(), ""),
 }
 
 
