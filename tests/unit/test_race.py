@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.unit.races import GRAM, TUTORIAL, race_of
@@ -175,11 +176,12 @@ def test_when_a_machine_counts_as_busy(load, busy):
     assert load.busy is busy
 
 
-def test_the_work_of_others_is_seen():
+def test_the_work_of_others_is_seen(wait_until):
     """Other processes that compute all the time make a round busy."""
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
-        one = one_round(replace(SMALL, N=64, D_in=1000), (BASELINE,), 0)
+        wait_until(lambda: all(psutil.Process(other.pid).cpu_times().user > 0.05 for other in others))
+        one = one_round(replace(SMALL, N=64, D_in=1000, steps=500), ALL_HERE, 0)
     finally:
         for other in others:
             other.kill()
