@@ -57,10 +57,10 @@ def test_a_byte_order_mark_of_a_windows_shell_does_not_matter():
     assert len(from_json(b"\xef\xbb\xbf" + to_json(races()).encode())) == 2
 
 
-@pytest.mark.parametrize("share", [0.001, 0.3, 0.9, 0.9999])
-def test_a_file_that_breaks_off(share):
+def test_a_file_that_breaks_off_anywhere():
     data = to_json(races()).encode()
-    assert "not complete" in refusal(data[: int(len(data) * share)])
+    for end in range(1, len(data), 11):
+        assert "not complete" in refusal(data[:end]), data[:end][-20:]
 
 
 def test_a_file_of_another_version():

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
@@ -122,7 +123,11 @@ def _parsed(data: bytes) -> Any:
             Message.of("The file is not JSON: it is not a text in UTF-8 from byte {at} on.", at=error.start)
         ) from None
     except json.JSONDecodeError as error:
-        if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated"):
+        # The end, an open string, or the beginning of a number or a word
+        rest = error.doc[error.pos :].strip()
+        if error.msg.startswith("Unterminated") or (
+            (error.pos or not rest) and re.fullmatch(r"[-+.\w]*", rest)
+        ):
             raise RaceFileError(
                 Message.of(
                     "The file breaks off after {count} characters: it is not complete.", count=len(error.doc)
