@@ -41,7 +41,12 @@ class Page:
 
 PAGES: Mapping[str, Page] = {
     "train": Page("app.py", N_("Train"), ":material/play_arrow:"),
-    "race": Page("pages/race.py", N_("Race"), ":material/speed:"),
+    "race": Page(
+        "pages/race.py",
+        N_("Race"),
+        ":material/speed:",
+        ("contenders", "rounds", "sweep", "sweep_from", "sweep_to", "sweep_points"),
+    ),
     "gradients": Page(
         "pages/gradients.py",
         N_("Gradients"),

@@ -4,6 +4,7 @@ A page that has them names them in `frame.PAGES`. They are session state under t
 from the address on entering the page and written to it with the Config.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,13 @@ from twolayer.gradient_check import STEP, STEPS
 from twolayer.grid import FORM, MOST_SEEDS, MOST_VALUES, RATES, SEEDS, parse_axes
 from twolayer.listing import STEPS as VALUES
 from twolayer.messages import Message
+from twolayer.race.plan import SIZES
+from twolayer.race.timing import ROUNDS
 
 NO_FAULT = "none"
 MOST_GUESSES = 9999
-SIZES = ("N", "D_in", "H", "D_out")
+MOST_ROUNDS = 100
+NO_SWEEP = "none"
 LONGEST_GRID = 2000
 
 RATE = FIELDS["learning_rate"]
@@ -57,7 +61,30 @@ def shown_step(step: float) -> str:
     return f"{step:g}"
 
 
+class Contenders:
+    """Keys of contenders, joined by commas; empty for everyone. Whether they are here is asked later."""
+
+    KEY = r"[a-z]{1,20}\.[a-z]{1,20}(\.[a-z0-9:]{1,20})?"
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(f"({self.KEY}(,{self.KEY}){{0,63}})?", value):
+            raise ValueError
+        return value
+
+    parse = check
+
+    @property
+    def takes(self) -> Message:
+        return Message.of("names such as numpy.gram, joined by commas")
+
+
 PARAMETERS: Mapping[str, Parameter] = {
+    "contenders": Parameter(Contenders(), ""),
+    "rounds": Parameter(Whole(3, MOST_ROUNDS), ROUNDS),
+    "sweep": Parameter(Choice((NO_SWEEP, *SIZES)), NO_SWEEP),
+    "sweep_from": Parameter(Whole(1, LARGEST), 16),
+    "sweep_to": Parameter(Whole(1, LARGEST), 1024),
+    "sweep_points": Parameter(Whole(2, 9), 4),
     "at": Parameter(Whole(0, 5_000_000), 0),
     "fault": Parameter(Choice((NO_FAULT, *FAULTS)), NO_FAULT),
     "guess": Parameter(Whole(0, MOST_GUESSES), 0),
