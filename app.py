@@ -10,6 +10,7 @@ TABLE_SECONDS = 2.0
 _ = frame.begin("train")
 if st.session_state.pop("start_at_once", False):
     conduct.train()
+    st.query_params.pop("run", None)  # a reload is to show this run, not to start another
 
 with st.sidebar:
     config = controls.draw(_)

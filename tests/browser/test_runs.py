@@ -355,3 +355,47 @@ def test_a_chart_is_saved_as_a_picture(visit: Visit) -> None:
         page.click(".st-key-loss_chart .modebar-btn[data-title*='PNG']")
     assert waiting.value.suggested_filename == "loss_chart.png"
     assert Path(waiting.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_change_of_the_language_keeps_the_choices_and_the_run(visit: Visit) -> None:
+    page = visit("/?steps=400&method=gram")
+    page.click(".st-key-speed [data-baseweb=select], .st-key-speed [role=combobox]")
+    page.click("text='20 steps a second'")
+    settled(page)
+    page.click(".st-key-train button")
+    state_is(page, "running")
+    page.click("text=한국어")
+    state_is(page, "실행 중")
+    settled(page)
+    expect(page.locator(".st-key-speed")).to_contain_text("초당 20 스텝")
+    assert "method=gram" in page.url
+    page.click(".st-key-pause button")
+    state_is(page, "일시정지")
+    page.click("text=English")
+    state_is(page, "paused")
+    expect(page.locator(".st-key-speed")).to_contain_text("20 steps a second")
+
+
+def test_where_the_browser_cannot_load_the_library_streamlits_chart_is_drawn(visit: Visit) -> None:
+    page = visit()
+    page.route("**/plotly-*.min.js", lambda route: route.abort())
+    page.goto(page.url.split("?")[0] + "?steps=2000000&run=1")
+    settled(page)
+    page.wait_for_selector(".st-key-loss_chart [data-testid=stPlotlyChart] .main-svg", timeout=60_000)
+    page.click(".st-key-stop button")
+    state_is(page, "stopped")
+
+
+def test_a_reload_of_a_link_that_starts_does_not_start_again(visit: Visit) -> None:
+    page = visit("/?run=1&steps=30")
+    state_is(page, "finished")
+    settled(page)
+    assert "run=1" not in page.url
+    page.reload()
+    state_is(page, "finished")
+    settled(page)
+    page.goto(page.url + "&run=1")
+    page.wait_for_function("document.querySelector('.st-key-runs_table')")
+    page.click(".st-key-chosen_run [data-baseweb=select], .st-key-chosen_run [role=combobox]")
+    page.wait_for_selector("[role=option] >> nth=2")
+    assert page.locator("[role=option]").count() == 3, "the current run and two runs"

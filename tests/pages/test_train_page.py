@@ -12,6 +12,8 @@ from twolayer.dashboard import server
 from twolayer.dashboard.history import History
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.runs import differences
+from twolayer.edits import Edit
+from twolayer.run import Run
 
 
 def opened(**query: str) -> AppTest:
@@ -216,6 +218,8 @@ def test_step_begins_a_run_and_reset_goes_back_to_ready() -> None:
 def test_a_finished_run_goes_on_with_more_steps_and_another_rate_and_says_so() -> None:
     page = opened(run="1", steps="50")
     until(page, "over")
+    page.session_state["continue"] = True
+    page.run()
     page.number_input(key="continue_steps").set_value(80)
     page.number_input(key="continue_rate").set_value(5e-7)
     pressed(page, "go_on")
@@ -224,7 +228,9 @@ def test_a_finished_run_goes_on_with_more_steps_and_another_rate_and_says_so() -
     assert (run.state, run.step) == ("finished", 80)
     assert_array_equal(run.losses, fit(run.config, run.edits).losses)
     page.run()
-    assert any("edited on the way" in c.value and "learning rate 5e-07 (50)" in c.value for c in page.caption)
+    assert any(
+        "edited on the way" in c.value and "learning rate 5e-07 from step 50" in c.value for c in page.caption
+    )
 
 
 def test_a_new_run_changes_nothing_that_was_chosen_and_every_run_is_kept() -> None:
@@ -294,7 +300,56 @@ def test_a_diverged_run_says_where_and_offers_a_rate_that_works() -> None:
 
 
 def test_the_shown_runs_differ_only_in_the_fields_that_are_named() -> None:
-    configs = [Config(), Config(H=50), Config(H=50, seed=3)]
+    configs = [Run("", config) for config in (Config(), Config(H=50), Config(H=50, seed=3))]
     assert differences(str, configs) == "The shown runs differ in: **H** (100\\, 50), **seed** (0\\, 3)"
     assert differences(str, configs[:1]).startswith("Show two runs")
-    assert differences(str, [Config(), Config()]) == "The shown runs have the same settings."
+    twins = [Run("", Config()), Run("", Config())]
+    assert differences(str, twins) == "The shown runs have the same settings."
+    twins[1].edits = (Edit(3, "learning_rate", 1e-7),)
+    assert differences(str, twins) == "The shown runs differ in: edits on the way"
+
+
+def test_a_changed_rate_counts_against_the_curvature() -> None:
+    page = opened(run="1", steps="50")
+    until(page, "over")
+    page.session_state["continue"] = True
+    page.run()
+    page.number_input(key="continue_steps").set_value(80)
+    page.number_input(key="continue_rate").set_value(1e-3)
+    pressed(page, "go_on")
+    until(page, "over")
+    assert page.session_state["run"].state == "diverged"
+    (job,) = page.session_state["diagnoses"].values()
+    assert job.wait(30)
+    page.run()
+    assert "this run's rate is 1.18e+03 times" in "".join(markdown.value for markdown in page.markdown)
+
+
+def test_a_run_that_is_refused_leaves_the_one_before_as_it_was() -> None:
+    page = pressed(opened(), "step")
+    run = page.session_state["run"]
+    assert run.wait(10)
+    page.number_input(key="N").set_value(60_000).run()
+    page.number_input(key="D_in").set_value(60_000).run()
+    pressed(page, "train")
+    assert "this server allows" in page.error[0].value
+    assert page.session_state["run"] is run
+    assert run.state == "paused"
+
+
+def test_the_first_run_of_a_korean_link_has_a_korean_name() -> None:
+    page = opened(lang="ko", run="1", steps="10")
+    until(page, "over")
+    assert [entry.name for entry in history(page).entries] == ["실행 1"]
+    assert "run" not in page.query_params
+
+
+def test_what_was_trained_before_the_tab_was_known_again_comes_along() -> None:
+    old = server._Presence("0" * 32)
+    server.histories().of("0" * 32).add(Run("before", Config()), "Run {number}")
+    page = opened(run="1", steps="10")
+    until(page, "over")
+    assert server.histories().is_taken("0" * 32)
+    old.end()
+    assert not server.histories().is_taken("0" * 32)
+    assert server.histories().is_free("0" * 32)

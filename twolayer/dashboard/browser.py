@@ -9,21 +9,32 @@ from twolayer.dashboard.translations import Translate
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
-# The token is kept for this tab alone: another window is another visitor.
+# The token is kept for this tab alone: another window is another visitor. One from before a reload is kept
+# until the server has said that it is this visitor's again, or that nobody knows it any more: a connection
+# that broke may look alive for a while.
 _remember = st.components.v2.component(
     "twolayer_remember",
     html="",
     js="""
     const NAME = "twolayer-visitor";
-    let asked = false;
+    const AGAIN_MS = 4000;
+    const MOST_TRIES = 30;
+    let tries = 0;
+    let timer = null;
     export default function ({ data, setTriggerValue }) {
       const before = sessionStorage.getItem(NAME);
-      if (before && before !== data.token && !asked) {
-        asked = true;
-        setTriggerValue("returned", before);
-      } else {
+      clearTimeout(timer);
+      if (!before || before === data.token || before === data.unknown || tries >= MOST_TRIES) {
         sessionStorage.setItem(NAME, data.token);
+        return;
       }
+      const ask = () => {
+        tries += 1;
+        setTriggerValue("returned", before);
+        timer = setTimeout(ask, AGAIN_MS);
+      };
+      if (tries === 0) ask();
+      else timer = setTimeout(ask, AGAIN_MS);
     }
     """,
 )
@@ -33,7 +44,7 @@ _copy = st.components.v2.component(
     html='<button type="button"></button>',
     css="""
     button {
-      font: inherit; color: var(--st-text-color); cursor: pointer; white-space: nowrap;
+      font: inherit; font-size: 0.9rem; color: var(--st-text-color); cursor: pointer; white-space: nowrap;
       min-height: 2.5rem; padding: 0.25rem 0.75rem;
       background: var(--st-background-color);
       border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
@@ -65,16 +76,18 @@ _copy = st.components.v2.component(
 )
 
 
-def remember(token: str, on_return: Callable[[str], None]) -> None:
+def remember(token: str, on_return: Callable[[str], bool]) -> None:
     """Have the tab remember the visitor's token. If it remembers another one, from before a reload,
-    `on_return` is called with that, before the page is drawn again."""
+    `on_return` is called with that, before the page is drawn again; it says whether to ask again later."""
 
     def returned() -> None:
         before = st.session_state["remember"].get("returned")
-        if isinstance(before, str) and TOKEN.fullmatch(before):
-            on_return(before)
+        if isinstance(before, str) and TOKEN.fullmatch(before) and not on_return(before):
+            st.session_state["unknown_token"] = before
 
-    _remember(key="remember", data={"token": token}, on_returned_change=returned, height=1)
+    unknown = st.session_state.get("unknown_token")
+    data = {"token": token, "unknown": unknown}
+    _remember(key="remember", data=data, on_returned_change=returned, height=1)
 
 
 def copy_link_button(_: Translate) -> None:

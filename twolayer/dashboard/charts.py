@@ -48,6 +48,7 @@ def loss_chart(
             "type": "log" if logarithmic else "linear",
             "exponentformat": "power",
             "tickformat": ".1~e" if logarithmic else "",
+            **({"dtick": "D2"} if logarithmic and _few_decades(entries) else {}),
             **({} if any(len(e.run.losses) for e in entries) else _idle_range(logarithmic=logarithmic)),
         },
         "uirevision": f"{current.name if current else ''} {logarithmic} {axis}",
@@ -160,8 +161,19 @@ def _changes(entries: Sequence[Entry], *, by_seconds: bool) -> dict[str, Any]:
             line = {"color": _colour(entry), "dash": "dot", "width": 1}
             shapes.append({"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line})
             note = {"x": x, "yref": "paper", "y": 1, "yanchor": "top", "xanchor": "left", "showarrow": False}
-            notes.append(note | {"text": f" η = {edit.value:g}", "font": {"size": 11}})
+            notes.append(note | {"text": f" η = {edit.value!r}", "font": {"size": 11}})
     return {"shapes": shapes, "annotations": notes}
+
+
+def _few_decades(entries: Sequence[Entry]) -> bool:
+    """Whether a tick at each of 1, 2 and 5 is not too many: for each number it would be, and one at each
+    power of ten too few."""
+    ends = [(e.run.losses.min(), e.run.losses.max()) for e in entries if e.run.step]
+    lowest, highest = (
+        min((low for low, _high in ends), default=0),
+        max((high for _low, high in ends), default=0),
+    )
+    return bool(0 < highest < 1e4 * lowest)
 
 
 def _idle_range(*, logarithmic: bool) -> dict[str, Any]:

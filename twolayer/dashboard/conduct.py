@@ -7,11 +7,12 @@ from typing import Any
 import streamlit as st
 
 from twolayer.config import FIELDS, Config, Real, Whole
-from twolayer.dashboard import frame, presets, server
-from twolayer.dashboard.translations import Translate
-from twolayer.messages import MessageError
+from twolayer.dashboard import browser, frame, presets, server
+from twolayer.dashboard.translations import Translate, translator
+from twolayer.messages import N_, MessageError
 from twolayer.run import CONTINUABLE, Run
 
+RUN_NAME = N_("Run {number}")
 SPEEDS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Steps a second; 0 is as fast as it goes."""
 A_MOMENT = 0.3
@@ -25,16 +26,20 @@ def current() -> Run | None:
 
 def train(goal: int | None = None) -> None:
     """Start the run of the controls, in place of the one before; with a `goal`, as far as that."""
-    stop()
     _guarded(partial(_submit, goal))
 
 
 def _submit(goal: int | None) -> None:
-    config = frame.current_config()
-    speed = st.session_state.get("speed") or None
-    run = server.engine().submit(config, server.viewer(), goal=goal, speed=speed)
-    server.keep(run, st.session_state.get("run_name", "Run {number}"))
+    run = server.engine().submit(frame.current_config(), server.viewer(), goal=goal, speed=_speed())
+    stop()  # the one before: only now, for a refused run ends nothing
+    server.keep(run, translator(st.session_state["lang"])(RUN_NAME))
     st.session_state["run"] = run
+
+
+def _speed() -> float | None:
+    """Steps a second; None for as fast as it goes."""
+    speed = st.session_state.get("speed")
+    return float(speed) if speed in SPEEDS and speed else None
 
 
 def _guarded(work: Callable[[], Any]) -> None:
@@ -90,7 +95,7 @@ def _reset() -> None:
 def _set_speed() -> None:
     run = current()
     if run is not None:
-        run.speed = st.session_state["speed"] or None
+        run.speed = _speed()
 
 
 def _continue() -> None:
@@ -107,7 +112,8 @@ def buttons(_: Translate, config: Config | None) -> None:
     run = current()
     live = run is not None and run.live
     paused = run is not None and run.state == "paused"
-    st.session_state["run_name"] = _("Run {number}")
+    if st.session_state.get("speed", 0) not in SPEEDS:
+        st.session_state["speed"] = 0
     with st.container(horizontal=True, vertical_alignment="bottom", key="conduct"):
         st.button(
             _("Train"),
@@ -170,8 +176,12 @@ def buttons(_: Translate, config: Config | None) -> None:
             help=_("Slow motion: so many steps a second."),
         )
         _continuation(_, run)
-        with st.popover(_("Presets"), icon=":material/auto_awesome:"):
-            presets.links(_)
+        with st.popover(
+            _("Presets"), icon=":material/auto_awesome:", key="presets", on_change="rerun"
+        ) as opened:
+            if opened.open:
+                presets.links(_)
+        browser.copy_link_button(_)
     if config is not None:
         preset = presets.of(config)
         st.caption(_(preset.look) if preset is not None else frame.summary(_, config))
@@ -180,8 +190,10 @@ def buttons(_: Translate, config: Config | None) -> None:
 def _continuation(_: Translate, run: Run | None) -> None:
     """How a run that is paused or over may go on: with more steps, or with another rate."""
     can = run is not None and run.state in CONTINUABLE
-    with st.popover(_("Continue"), icon=":material/edit:", disabled=not can):
-        if run is None or not can:
+    with st.popover(
+        _("Continue"), icon=":material/edit:", disabled=not can, key="continue", on_change="rerun"
+    ) as opened:
+        if run is None or not can or not opened.open:
             return
         steps, rate = FIELDS["steps"], FIELDS["learning_rate"]
         assert isinstance(steps, Whole)

@@ -158,13 +158,10 @@ def _compute(_: Translate, leave_out: Collection[str]) -> None:
             key="method",
             help=_("How the same iteration is computed. The losses agree to rounding."),
         )
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
     if "dtype" not in leave_out:
-        with left:
-            _choice("dtype", _("Number type"), {}, _options("dtype"))
+        _choice("dtype", _("Number type"), {}, _options("dtype"))
     if "threads" not in leave_out:
-        with right:
-            _whole("threads", _("Threads"), _("Threads of the matrix products of this run."))
+        _whole("threads", _("Threads"), _("Threads of the matrix products of this run."))
 
 
 def _options(field: str) -> list[str]:

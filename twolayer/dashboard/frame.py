@@ -82,6 +82,7 @@ def begin(name: str) -> Translate:
         st.session_state["page"] = name
     language = st.session_state.get("lang") or preferred(st.context.locale)
     _ = translator(language)
+    _keep_choices(language)
     with st.container(horizontal=True, vertical_alignment="center", key="frame"):
         st.title(_("Two layers by hand"), anchor=False)
         st.segmented_control(
@@ -100,6 +101,16 @@ def begin(name: str) -> Translate:
         st.stop()
     browser.remember(server.viewer(), server.returned)
     return _
+
+
+def _keep_choices(language: str) -> None:
+    """On a change of the language, hold fast what was chosen: Streamlit knows a choice by its label, and the
+    labels are other ones now."""
+    if st.session_state.get("spoken") not in (None, language):
+        for key, value in st.session_state.items():
+            if key != "lang" and isinstance(value, int | float | str) and not isinstance(value, bool):
+                st.session_state[key] = value
+    st.session_state["spoken"] = language
 
 
 def links(_: Translate, config: Config | None) -> None:
@@ -176,7 +187,7 @@ def whole_page() -> None:
 
 
 def rerun_if_asked() -> None:
-    """For the end of a fragment: what `whole_page` asked for."""
+    """For the beginning of a fragment: what `whole_page` asked for since it was drawn last."""
     if st.session_state.pop("whole_page", False):
         st.rerun()
 

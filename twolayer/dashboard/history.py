@@ -6,7 +6,7 @@ session only if it knows the token and no other session has it.
 
 import threading
 from collections import OrderedDict, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from twolayer.run import Run
 
@@ -40,6 +40,11 @@ class History:
         entry = Entry(run, self._count, name.format(number=self._count))
         self.entries.append(entry)
         return entry
+
+    def adopt(self, entry: Entry) -> None:
+        """A run from another history, under the next number."""
+        self._count += 1
+        self.entries.append(replace(entry, number=self._count))
 
     def entry(self, number: int | None) -> Entry | None:
         """The run of this number, if it is still there."""
@@ -100,6 +105,11 @@ class Histories:
         """Whether this token has a history that no session is looking at."""
         with self._lock:
             return token in self._histories and token not in self._sessions
+
+    def is_taken(self, token: str) -> bool:
+        """Whether a session is looking at this token's history."""
+        with self._lock:
+            return token in self._sessions
 
     def trim(self, token: str) -> list[Run]:
         """Keep within the limits: of a visitor's runs, of all visitors, of all memory. Those who left go

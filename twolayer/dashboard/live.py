@@ -1,14 +1,17 @@
 """A run on the page: its figures, its progress, its charts, and what is to be said of it."""
 
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from twolayer.dashboard import charts, plot, server
 from twolayer.dashboard.frame import summary
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate, say
+from twolayer.edits import Edit
 from twolayer.messages import N_
 from twolayer.outcomes import DEAD, outcome
 from twolayer.run import Run
@@ -58,26 +61,32 @@ def _shown(_: Translate, run: Run | None) -> str:
         return _("No run yet")
     text = _("Shown: {summary}").format(summary=summary(_, run.config))
     if run.edits:
-        edits = "; ".join(
-            f"{edit.field.replace('_', ' ')} {edit.value:g} ({edit.step:,})" for edit in run.edits
-        )
-        text += " — " + _("**edited on the way** (from step): {edits}").format(edits=edits)
+        edits = "; ".join(_edit(_, edit) for edit in run.edits)
+        text += " — " + _("**edited on the way**: {edits}").format(edits=edits)
     return text
+
+
+def _edit(_: Translate, edit: Edit) -> str:
+    if edit.field == "steps":
+        return _("{value} steps in all, from step {step}").format(
+            value=f"{edit.value:,}", step=f"{edit.step:,}"
+        )
+    return _("learning rate {value} from step {step}").format(value=repr(edit.value), step=f"{edit.step:,}")
 
 
 def _numbers(_: Translate, run: Run | None, chart: str) -> None:
     """The table beside a chart, of the current run."""
-    if run is None or not run.step:
-        return
-    if chart == "loss_chart":
-        columns, title = {_("step"): np.arange(run.step), _("loss"): run.losses}, _("Loss")
-    elif chart == "time_chart":
-        columns, title = (
-            {_("step"): run.laps[:, 0], _("µs per step"): run.laps[:, 1] * 1e6},
-            _("Time per step"),
-        )
-    else:
-        columns, title = {_("step"): run.dead[:, 0], _("dead units"): run.dead[:, 1]}, _("Dead hidden units")
+    columns: dict[str, NDArray[Any]] | None = None
+    title = ""
+    if run is not None and run.step:
+        losses, laps, dead = run.losses, run.laps, run.dead
+        if chart == "loss_chart":
+            columns, title = {_("step"): np.arange(len(losses)), _("loss"): losses}, _("Loss")
+        elif chart == "time_chart":
+            columns = {_("step"): laps[:, 0], _("µs per step"): laps[:, 1] * 1e6}
+            title = _("Time per step")
+        else:
+            columns, title = {_("step"): dead[:, 0], _("dead units"): dead[:, 1]}, _("Dead hidden units")
     plot.numbers(_, columns, key=chart, title=title)
 
 
@@ -85,14 +94,14 @@ def _progress(_: Translate, run: Run | None) -> None:
     if run is None:
         st.progress(0.0, text=_("No run yet"))
         return
-    steps = run.steps
-    text = _("{done} of {steps} steps").format(done=f"{run.step:,}", steps=f"{steps:,}")
+    steps, done, began = run.steps, run.step, run.began
+    text = _("{done} of {steps} steps").format(done=f"{done:,}", steps=f"{steps:,}")
     if run.live and run.speed:
         text += " · " + _("slow motion, {speed:g} steps a second").format(speed=run.speed)
-    elif run.live and run.began is not None and run.step and not run.edits and run.goal is None:
-        left = (monotonic() - run.began) / run.step * (steps - run.step)
+    elif run.live and began is not None and done > run.began_step and run.goal is None:
+        left = (monotonic() - began) / (done - run.began_step) * (steps - done)
         text += " · " + _("{seconds} s left").format(seconds=f"{left:.0f}")
-    st.progress(min(1.0, run.step / steps), text=text)
+    st.progress(min(1.0, done / steps), text=text)
 
 
 def _figures(_: Translate, run: Run | None) -> None:

@@ -88,6 +88,8 @@ function configuration(Plotly, data) {
     displaylogo: false,
     locale: data.locale,
     modeBarButtonsToRemove: ["select2d", "lasso2d"],
+    showSendToCloud: false, // nothing leaves the page for another server
+    plotlyServerURL: "",
     toImageButtonOptions: { format: "png", filename: data.name, scale: 2 },
   };
 }

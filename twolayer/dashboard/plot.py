@@ -172,15 +172,22 @@ def draw(
         )
 
 
-def numbers(_: Translate, columns: dict[str, NDArray[Any]], *, key: str, title: str) -> None:
-    """A button that shows the numbers of a chart as a table, for those who cannot see it.
+def numbers(_: Translate, columns: dict[str, NDArray[Any]] | None, *, key: str, title: str) -> None:
+    """A button that shows the numbers of a chart as a table, for those who cannot see it. Without columns
+    the button is there, but has nothing to show.
 
     The columns are as long as the curve is; rows are picked as `thinned` does by the last column.
     """
+    columns = columns or {}
     with st.popover(
-        _("Numbers"), icon=":material/table_rows:", key=f"{key}_numbers", on_change="rerun", type="tertiary"
+        _("Numbers"),
+        icon=":material/table_rows:",
+        key=f"{key}_numbers",
+        on_change="rerun",
+        type="tertiary",
+        disabled=not columns,
     ) as opened:
-        if opened.open:
+        if opened.open and columns:
             at = thinned(np.ascontiguousarray(list(columns.values())[-1], dtype=float), MOST_ROWS)
             st.caption(title)
             st.dataframe({name: column[at] for name, column in columns.items()}, hide_index=True, height=320)
@@ -222,6 +229,7 @@ def _forget_sent(key: str) -> None:
 def _use_streamlits_own() -> None:
     LOG.warning("a browser cannot load the plotting library: its charts are drawn anew on each change")
     st.session_state[_CANNOT_LOAD] = True
+    st.session_state["whole_page"] = True  # as `frame.whole_page`, for the timers are declared there
 
 
 def slowest_redraw() -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from twolayer.config import FIELDS, Config
-from twolayer.dashboard import browser, frame, server, take_away
+from twolayer.dashboard import frame, server, take_away
 from twolayer.dashboard.charts import COLOURS
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.live import STATES
@@ -28,7 +28,7 @@ def show(_: Translate, current: Run | None) -> None:
         st.caption(_("Every run of this session is kept here, to be shown, compared and taken away."))
         return
     _table(_, history.entries)
-    st.caption(differences(_, [entry.run.config for entry in history.shown]))
+    st.caption(differences(_, [entry.run for entry in history.shown]))
     if history.let_go:
         st.caption(_("Old runs that are not kept any more: {count}").format(count=history.let_go))
     _actions(_, history.entries, current)
@@ -39,15 +39,17 @@ def in_short(config: Config) -> str:
     return ", ".join(f"{field}={value}" for field, value in config.to_query().items())
 
 
-def differences(_: Translate, configs: Sequence[Config]) -> str:
-    """The fields in which configs differ, with their values in order."""
-    if len(configs) < 2:
+def differences(_: Translate, runs: Sequence[Run]) -> str:
+    """The fields in which runs differ, with their values in order, and what was edited on the way."""
+    if len(runs) < 2:
         return _("Show two runs or more to see in what they differ.")
     parts = []
     for field in FIELDS:
-        values = list(dict.fromkeys(getattr(config, field) for config in configs))
+        values = list(dict.fromkeys(getattr(run.config, field) for run in runs))
         if len(values) > 1:
             parts.append(f"**{plain(field)}** ({plain(', '.join(map(str, values)))})")
+    if len({run.edits for run in runs}) > 1:
+        parts.append(_("edits on the way"))
     if not parts:
         return _("The shown runs have the same settings.")
     return _("The shown runs differ in: {fields}").format(fields=", ".join(parts))
@@ -111,10 +113,9 @@ def _dot(entry: Entry) -> str:
 def _edited() -> None:
     """Take over what was changed in the table: whether runs are shown, and their names."""
     entries = server.history().entries
-    for row, changes in st.session_state["runs_table"]["edited_rows"].items():
-        if not 0 <= int(row) < len(entries):
-            continue
-        entry = entries[int(row)]
+    edited = st.session_state["runs_table"]["edited_rows"]
+    for row, entry in enumerate(entries):
+        changes = edited.get(row, {})
         entry.shown = bool(changes.get("shown", entry.shown))
         name = str(changes.get("name") or "").strip()[:LONGEST_NAME]
         entry.name = name or entry.name
@@ -147,10 +148,15 @@ def _actions(_: Translate, entries: list[Entry], current: Run | None) -> None:
             args=(entry,),
             disabled=entry is None,
         )
-        with st.popover(_("Take away"), icon=":material/download:", disabled=entry is None, key="take_away"):
-            if entry is not None:
+        with st.popover(
+            _("Take away"),
+            icon=":material/download:",
+            disabled=entry is None,
+            key="take_away",
+            on_change="rerun",
+        ) as opened:
+            if entry is not None and opened.open:
                 take_away.show(_, entry)
-        browser.copy_link_button(_)
 
 
 def _load(entry: Entry) -> None:

@@ -111,13 +111,22 @@ def viewer() -> str:
     return token
 
 
-def returned(before: str) -> None:
+def returned(before: str) -> bool:
     """The tab of this session had the token `before`, as after a reload: it is that visitor again, unless
-    another session is."""
+    another session is. What was trained under the token of the meantime comes along. Whether it is worth
+    asking again: another session has the token now, which may be the one that broke off."""
+    if histories().is_taken(before):
+        return True
     if histories().is_free(before):
+        meantime = history().entries
         _presence().become(before)
+        viewer()
+        for entry in meantime:
+            entry.run.viewer = before
+            history().adopt(entry)
         entries = history().entries
         st.session_state["run"] = entries[-1].run if entries else None
+    return False
 
 
 def history() -> History:

@@ -86,7 +86,7 @@ def _rate(_: Translate, run: Run, found: diagnosis.Diagnosis) -> Iterator[str]:
         yield text.format(
             value=f"{found.curvature.value:.3g}",
             threshold=f"{found.curvature.threshold:.2g}",
-            times=f"{run.config.learning_rate / found.curvature.threshold:.3g}",
+            times=f"{run.value('learning_rate') / found.curvature.threshold:.3g}",
         )
 
 
