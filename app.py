@@ -44,7 +44,7 @@ def watch() -> None:
         st.rerun()
 
 
-@st.fragment(run_every=max(TABLE_SECONDS, interval or 0.0) if is_live else None)
+@st.fragment(run_every=max(TABLE_SECONDS, 4 * (interval or 0.0)) if is_live else None)
 def table() -> None:
     """The table of the runs, which follows a live one at its own pace."""
     frame.rerun_if_asked()

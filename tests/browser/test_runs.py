@@ -179,7 +179,6 @@ def test_a_live_run_goes_on_over_a_reload(visit: Visit) -> None:
     page.click(".st-key-train button")
     state_is(page, "running")
     page.reload()
-    page.wait_for_selector(".st-key-runs_table", timeout=20_000)
     state_is(page, "running")
     before = int(figure(page, "metric_step").replace(",", ""))
     page.wait_for_function(

@@ -24,7 +24,8 @@ def show(_: Translate, current: Run | None) -> None:
     """The table, and what can be done with the chosen run."""
     history = server.history()
     st.subheader(_("Runs"), anchor=False)
-    if not history.entries:
+    if not history.entries or (len(history.entries) == 1 and history.entries[0].run.live):
+        # A first run that is live is all over the page; its table would cost as much as a redraw.
         st.caption(_("Every run of this session is kept here, to be shown, compared and taken away."))
         return
     _table(_, history.entries)
