@@ -85,15 +85,15 @@ class Connection:
             with contextlib.suppress(*LOST):
                 await self._client.close()
             self._client = None
-        address = self.settings.scheduler
+        address, security = self.settings.scheduler, None
         if address is None:
             if self.cluster is not None:
                 await self.cluster.stop()
             self.cluster = await EmbeddedCluster.start(
                 self.settings.workers, self.settings.worker_limit_bytes
             )
-            address = self.cluster.address
-        client = await Client(address, asynchronous=True, set_as_default=False, timeout=10)
+            address, security = self.cluster.address, self.cluster.security
+        client = await Client(address, security=security, asynchronous=True, set_as_default=False, timeout=10)
         try:
             await client.wait_for_workers(1, timeout=20)
             await self._check_version(client)
