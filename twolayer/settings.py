@@ -42,13 +42,21 @@ def _address(text: str) -> str:
 
 SETTINGS: Mapping[str, Setting] = {
     "TWOLAYER_SCHEDULER": Setting(
-        _address, "an embedded cluster", "address of a Dask scheduler to compute on, tcp://host:port"
+        _address,
+        "an embedded cluster",
+        "address of a Dask scheduler to compute on, tcp://host:port; its workers must run from the same "
+        "checkout",
     ),
     "TWOLAYER_WORKERS": Setting(_positive, "by cores and memory", "worker processes of the embedded cluster"),
     "TWOLAYER_MEMORY_MB": Setting(
-        _positive, "by memory, at most 2048", "memory that all live runs together may take, in MB"
+        _positive,
+        "a quarter of the memory, 64 to 2048",
+        "memory that all live runs together may take, in MB; a larger run is refused, and runs that do not "
+        "fit at the same time wait for each other",
     ),
-    "TWOLAYER_MAX_SECONDS": Setting(_positive, "600", "computing time that one run may take, in seconds"),
+    "TWOLAYER_MAX_SECONDS": Setting(
+        _positive, "600", "computing time that one run may take, in seconds; then it is stopped"
+    ),
 }
 """Every environment variable of the program."""
 
