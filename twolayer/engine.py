@@ -19,7 +19,7 @@ from typing import Any
 
 from distributed import Client
 
-from twolayer import capabilities
+from twolayer import capabilities, logs
 from twolayer.capabilities import Capabilities
 from twolayer.config import Config
 from twolayer.connection import LOST, Connection
@@ -263,6 +263,10 @@ class Engine:
             return  # it was continued while this coroutine ended
         if isinstance(one, Job) or one.live:
             one.end("stopped")
+        if isinstance(one, Job):
+            LOG.info("job", logs.of_job(one))
+        elif one.over:
+            LOG.info("run", logs.of_run(one))
         self.live.pop(one.name, None)
         self._jobs.pop(one.name, None)
         self._tasks.pop(one.name, None)
