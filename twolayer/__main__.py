@@ -9,9 +9,12 @@ from typing import Any
 
 import click
 
+from twolayer.capabilities import probe
 from twolayer.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
+from twolayer.info import limits, machine
 from twolayer.kernels import UnavailableError
 from twolayer.race import CLOCK, ROUNDS, Race, race
+from twolayer.settings import SettingError, from_environment
 from twolayer.training import Result, fit
 
 
@@ -91,6 +94,16 @@ def race_command(rounds: int, sweep: str | None, as_json: bool, as_csv: bool, **
             writer.writerows(shared | row for row in one.rows())
     else:
         click.echo("\n\n".join(map(_table, races)))
+
+
+@main.command()
+def info() -> None:
+    """Print what this machine has, what is missing and how to get it, and what a server here would allow."""
+    try:
+        rows = [*machine(probe(load_torch=True)), *limits(from_environment())]
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo("\n".join(f"{f'{name}:':<30}{value}" for name, value in rows))
 
 
 def _bar(length: int, label: str) -> Any:

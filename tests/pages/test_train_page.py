@@ -12,6 +12,8 @@ from twolayer.dashboard import server
 from twolayer.dashboard.history import History
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.runs import differences
+from twolayer.dashboard.translations import plain, say
+from twolayer.info import limits, machine
 
 
 def opened(**query: str) -> AppTest:
@@ -32,6 +34,15 @@ def until(page: AppTest, what: str) -> None:
         time.sleep(0.005)
     page.run()
     assert not page.exception
+
+
+def until_known(page: AppTest) -> None:
+    """Wait until the engine knows its workers, and draw the page again."""
+    end = time.monotonic() + 60
+    while server.engine().capabilities is None:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    page.run()
 
 
 def shown(page: AppTest) -> str:
@@ -298,3 +309,11 @@ def test_the_shown_runs_differ_only_in_the_fields_that_are_named() -> None:
     assert differences(str, configs) == "The shown runs differ in: **H** (100\\, 50), **seed** (0\\, 3)"
     assert differences(str, configs[:1]).startswith("Show two runs")
     assert differences(str, [Config(), Config()]) == "The shown runs have the same settings."
+
+
+def test_about_this_server_is_the_table_of_the_command_line() -> None:
+    page = opened()
+    until_known(page)
+    (table,) = [text.value for text in page.markdown if text.value.startswith("| Processor")]
+    for _, value in [*machine(server.engine().capabilities), *limits(server.engine().settings)]:
+        assert plain(str(value)) in table or say(str, value) in table

@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from twolayer.config import FIELDS, Config, ConfigError
-from twolayer.dashboard import browser, server
+from twolayer.dashboard import about, browser, server
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.translations import LANGUAGES, Translate, plain, preferred, say, translator
 from twolayer.messages import N_, Message
@@ -60,7 +60,8 @@ def begin(name: str) -> Translate:
         st.session_state["page"] = name
     language = st.session_state.get("lang") or preferred(st.context.locale)
     _ = translator(language)
-    with st.container(horizontal=True, vertical_alignment="center", key="frame"):
+    header = st.container(horizontal=True, vertical_alignment="center", key="frame")
+    with header:
         st.title(_("Two layers by hand"), anchor=False)
         st.segmented_control(
             _("Language"),
@@ -76,6 +77,8 @@ def begin(name: str) -> Translate:
     except SettingError as error:
         st.error(say(_, error.message))
         st.stop()
+    with header:
+        about.draw(_)
     browser.remember(server.viewer(), server.returned)
     return _
 
