@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from textwrap import shorten
 from typing import Any
 
 import click
@@ -16,6 +17,8 @@ from twolayer.kernels import UnavailableError
 from twolayer.race import CLOCK, ROUNDS, Race, race
 from twolayer.settings import SettingError, from_environment
 from twolayer.training import Result, fit
+
+LONGEST_MESSAGE = 4000
 
 
 def config_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -175,7 +178,9 @@ def run() -> int:
     try:
         main(prog_name="python -m twolayer", standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"twolayer: {error.format_message()}", file=sys.stderr)
+        # click repeats what it was given, with its line breaks and at its length
+        line = shorten(error.format_message(), LONGEST_MESSAGE, placeholder=" …")
+        click.echo(f"twolayer: {line}", file=sys.stderr)
         return error.exit_code
     except click.Abort:
         return 130

@@ -36,6 +36,8 @@ DASK_CONFIG: Mapping[str, Any] = {
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        # A worker that is ended while it reports to the scheduler would write pages about it.
+        "DASK_LOGGING__DISTRIBUTED": "critical",
     },
     # Each process watches its own event loop 50 times a second, which costs a few percent of a core.
     "distributed.admin.tick.interval": "500ms",
@@ -104,6 +106,8 @@ def _texts(security: Any) -> dict[str, str]:
 def main() -> None:
     """Be the embedded cluster until standard input closes. Its first line holds keys and certificates."""
     import dask
+
+    dask.config.set(DASK_CONFIG)  # before the next line, which sets up logging
     from distributed import LocalCluster
     from distributed.security import Security
 
@@ -115,7 +119,6 @@ def main() -> None:
     if not line:
         return  # not wanted any more
     security = Security(require_encryption=True, **json.loads(line))
-    dask.config.set(DASK_CONFIG)
     with LocalCluster(
         n_workers=arguments.workers,
         threads_per_worker=1,

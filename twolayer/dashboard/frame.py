@@ -58,8 +58,9 @@ def begin(name: str) -> Translate:
     if st.session_state.get("page") != name or _went_back() or "preset" in st.query_params:
         _take_over_address()
         st.session_state["page"] = name
-    language = st.session_state.get("lang") or preferred(st.context.locale)
-    _ = translator(language)
+    if st.session_state.get("lang") not in LANGUAGES:
+        st.session_state["lang"] = preferred(st.context.locale)
+    _ = translator(st.session_state["lang"])
     header = st.container(horizontal=True, vertical_alignment="center", key="frame")
     with header:
         st.title(_("Two layers by hand"), anchor=False)
