@@ -50,6 +50,8 @@ class Server:
             "--browser.gatherUsageStats=false",
         ]
         self._cpu: dict[psutil.Process, tuple[str, float]] = {}
+        self.left_behind: list[str] = []
+        """The commands of processes that did not end with the server by themselves."""
 
     def __enter__(self) -> "Server":
         self._folder = tempfile.TemporaryDirectory(prefix="benchmark-")
@@ -96,6 +98,7 @@ class Server:
         _, left = psutil.wait_procs([p for p in processes if p != self._web], timeout=END_SECONDS)
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
+                self.left_behind.append(" ".join(process.cmdline()))
                 process.kill()
         if self._process.poll() is None:
             self._process.kill()
