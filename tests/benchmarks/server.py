@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -38,14 +38,17 @@ class Server:
     Its output goes to a file. At the end every process is ended by its own id.
     """
 
-    def __init__(self, app: Path) -> None:
+    def __init__(
+        self, app: Path, *, python: Path | str = sys.executable, before: Callable[[], None] | None = None
+    ) -> None:
+        """The server of `app`; it calls `before` in its process before anything else."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
-        self._app = app.resolve()
+        self._app, self._before = app.resolve(), before
         self._command = [
-            *(sys.executable, "-m", "streamlit", "run", str(self._app)),
+            *(str(python), "-m", "streamlit", "run", str(self._app)),
             *("--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"),
             "--browser.gatherUsageStats=false",
         ]
@@ -57,7 +60,12 @@ class Server:
         self._folder = tempfile.TemporaryDirectory(prefix="benchmark-")
         with self._log_file.open("w") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=self._app.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command,
+                cwd=self._app.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=self._before,
             )
         self._web = psutil.Process(self._process.pid)
         try:
