@@ -107,8 +107,8 @@ def test_info_tells_the_machine_and_the_limits(python):
     ran = python("-m", "twolayer", "info", TWOLAYER_MAX_SECONDS="77")
     assert (ran.returncode, ran.stderr) == (0, "")
     for name, value in [*machine(probe(load_torch=True)), *limits(from_environment())]:
-        if str(name) != "Computing time of a run":
-            assert f"{name}:" in ran.stdout
+        assert f"{name}:" in ran.stdout
+        if str(name) not in ("Computing time of a run", "BLAS"):  # SciPy brings another one of its own
             assert str(value) in ran.stdout
     assert "at most 77 s" in ran.stdout
 
