@@ -20,6 +20,8 @@ from typing import Any
 from distributed import Client
 
 from twolayer import capabilities, logs
+from twolayer.admission import LimitError as LimitError
+from twolayer.admission import admit, is_live
 from twolayer.capabilities import Capabilities
 from twolayer.config import Config
 from twolayer.connection import LOST, Connection
@@ -42,10 +44,6 @@ GRACE_SECONDS = 30.0
 RECOVERIES_WITHOUT_PROGRESS = 2
 SLOW_FLOPS_PER_SECOND = 5e9
 """What a processor does at the least, for refusing steps that would never end."""
-
-
-class LimitError(MessageError, ValueError):
-    """A run that is larger than this server allows."""
 
 
 class Engine:
@@ -103,10 +101,11 @@ class Engine:
         """Start a run. It stops by itself when `viewer` has been gone for a while.
 
         It pauses at the step `goal`, if there is one, and takes `speed` steps a second. Raises
-        `LimitError` for a run that this server does not allow, and what `Capabilities.require` raises
-        for one that its workers cannot do.
+        `LimitError` for a run that this server does not allow, or not now, and what
+        `Capabilities.require` raises for one that its workers cannot do.
         """
         self._check_limits(config)
+        admit(self.settings, self._all(), viewer)
         if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
         run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, viewer)
@@ -131,6 +130,7 @@ class Engine:
         `LimitError` for more memory than this server allows.
         """
         self._check_memory(memory_bytes)
+        admit(self.settings, self._all(), viewer)
         job = Job(f"job-{next(self._names)}", len(items), viewer)
         self._jobs[job.name] = job
         work = Work(job, function, list(items), self._gate, exclusive=exclusive)
@@ -164,6 +164,7 @@ class Engine:
         if current(run.config, edits, "steps") == run.step:
             return  # it is complete
         self._check_limits(replace(run.config, steps=current(run.config, edits, "steps")))
+        admit(self.settings, self._all(), run.viewer)
         run.edits = edits
         run.goal = None if more is None else run.step + more
         run.reopen()
@@ -200,6 +201,9 @@ class Engine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
+
+    def _all(self) -> list[Run | Job]:
+        return [*self.live.values(), *self._jobs.values()]
 
     def _check_memory(self, needed_bytes: int) -> None:
         limit, needed = self.settings.memory_mb, -(-needed_bytes // MB)
@@ -240,8 +244,7 @@ class Engine:
 
     def _forget(self, viewer: str) -> None:
         self._viewers.pop(viewer, None)
-        theirs: list[Run | Job] = [*self.live.values(), *self._jobs.values()]
-        for one in theirs:
+        for one in self._all():
             if one.viewer == viewer:
                 self.stop(one)
 
@@ -261,7 +264,7 @@ class Engine:
         """Forget a run or a job. It may have been cancelled before its coroutine began."""
         if self._tasks.get(one.name) is not task:
             return  # it was continued while this coroutine ended
-        if isinstance(one, Job) or one.live:
+        if is_live(one):
             one.end("stopped")
         if isinstance(one, Job):
             LOG.info("job", logs.of_job(one))

@@ -38,4 +38,12 @@ def limits(settings: Settings) -> list[Row]:
             Message.of("Computing time of a run"),
             Message.of("at most {seconds} s", seconds=settings.max_seconds),
         ),
+        (
+            Message.of("Runs at work or waiting"),
+            Message.of(
+                "at most {each} of one visitor, {together} together",
+                each=settings.live_per_visitor,
+                together=settings.live,
+            ),
+        ),
     ]

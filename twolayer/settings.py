@@ -57,6 +57,16 @@ SETTINGS: Mapping[str, Setting] = {
     "TWOLAYER_MAX_SECONDS": Setting(
         _positive, "600", "computing time that one run may take, in seconds; then it is stopped"
     ),
+    "TWOLAYER_LIVE_PER_VISITOR": Setting(
+        _positive,
+        "6",
+        "runs and other jobs that one visitor may have at work or waiting; one more is refused",
+    ),
+    "TWOLAYER_LIVE": Setting(
+        _positive,
+        "200",
+        "runs and other jobs that all visitors together may have at work or waiting; one more is refused",
+    ),
 }
 """Every environment variable of the program."""
 
@@ -69,6 +79,8 @@ class Settings:
     workers: int
     memory_mb: int
     max_seconds: int
+    live_per_visitor: int = 6
+    live: int = 200
 
     @property
     def worker_limit_bytes(self) -> int:
@@ -105,4 +117,6 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         workers=values.get("TWOLAYER_WORKERS", max(1, min(CPU_COUNT, room))),
         memory_mb=memory_mb,
         max_seconds=values.get("TWOLAYER_MAX_SECONDS", 600),
+        live_per_visitor=values.get("TWOLAYER_LIVE_PER_VISITOR", Settings.live_per_visitor),
+        live=values.get("TWOLAYER_LIVE", Settings.live),
     )

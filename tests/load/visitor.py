@@ -29,8 +29,8 @@ ENDS = ("finished", "failed", "stopped", "diverged")
 LEAVES_AFTER_A_RUN = 0.5
 PATIENCE_SECONDS = 60.0
 """After so long without an end a run counts as lost."""
-REFUSED = "Too many"
-"""How the sentence begins with which a busy server turns a run down."""
+REFUSED = "allows no more"
+"""What a server says that has as many runs as it may."""
 
 SHORT = tuple(
     Config(**fields)
