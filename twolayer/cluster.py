@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 DASK_CONFIG: Mapping[str, Any] = {
     # A run that kills its worker by itself is given up after this many deaths.
     "distributed.scheduler.allowed-failures": 2,
+    # A worker that has not been heard of for so long hangs: it is ended and replaced.
+    "distributed.scheduler.worker-ttl": "10s",
     # The scheduler's HTTP server has nobody to serve: no routes, no dashboard.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from distributed import Client, KilledWorker
-from distributed.client import FutureCancelledError, FuturesCancelledError
+from distributed.client import ClosedClientError, FutureCancelledError, FuturesCancelledError
 from distributed.comm import CommClosedError
 
 from twolayer import capabilities
@@ -20,9 +20,22 @@ from twolayer.messages import Message, MessageError
 from twolayer.settings import Settings
 
 PROBE_SECONDS = 0.5
+CONNECT_SECONDS = 5.0
 
-LOST = (KilledWorker, FutureCancelledError, FuturesCancelledError, CommClosedError, OSError, TimeoutError)
+LOST = (
+    KilledWorker,
+    FutureCancelledError,
+    FuturesCancelledError,
+    ClosedClientError,
+    CommClosedError,
+    OSError,
+    TimeoutError,
+)
 """What a task's owner sees when a part of the cluster is gone."""
+
+
+class UnreachableError(MessageError, ConnectionError):
+    """A cluster that does not answer: it may be on its way back."""
 
 
 class OtherVersionError(MessageError, RuntimeError):
@@ -58,7 +71,7 @@ class Connection:
                 raise
             except (OSError, TimeoutError) as error:
                 self.trouble = Message.of("The computing cluster cannot be reached.")
-                raise MessageError(self.trouble) from error
+                raise UnreachableError(self.trouble) from error
             return self._client
 
     async def warm(self) -> None:
@@ -93,7 +106,9 @@ class Connection:
                 self.settings.workers, self.settings.worker_limit_bytes
             )
             address, security = self.cluster.address, self.cluster.security
-        client = await Client(address, security=security, asynchronous=True, set_as_default=False, timeout=10)
+        client = await Client(
+            address, security=security, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS
+        )
         try:
             await client.wait_for_workers(1, timeout=20)
             await self._check_version(client)
@@ -142,6 +157,6 @@ def _warm_up_plugin() -> Any:
             from twolayer.kernels import load_all
 
             keep_freed_memory()
-            Thread(target=load_all, daemon=True).start()
+            Thread(target=lambda: capabilities.failures.update(load_all()), daemon=True).start()
 
     return WarmUp()

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from distributed import Client
@@ -24,7 +25,7 @@ from twolayer.admission import LimitError as LimitError
 from twolayer.admission import admit, is_live
 from twolayer.capabilities import Capabilities
 from twolayer.config import Config
-from twolayer.connection import LOST, Connection
+from twolayer.connection import LOST, Connection, UnreachableError
 from twolayer.course import Course
 from twolayer.edits import changes, current
 from twolayer.gate import Gate
@@ -42,6 +43,9 @@ KEPT_SHARE = 8
 """The part of the memory of all runs that the checkpoints of paused and ended ones may take."""
 GRACE_SECONDS = 30.0
 RECOVERIES_WITHOUT_PROGRESS = 2
+PATIENCE_SECONDS = 60.0
+RETRY_SECONDS = 1.0
+"""A run that had begun waits so long for a cluster that is gone to come back, and tries it so often."""
 SLOW_FLOPS_PER_SECOND = 5e9
 """What a processor does at the least, for refusing steps that would never end."""
 
@@ -133,7 +137,14 @@ class Engine:
         admit(self.settings, self._all(), viewer)
         job = Job(f"job-{next(self._names)}", len(items), viewer)
         self._jobs[job.name] = job
-        work = Work(job, function, list(items), self._gate, exclusive=exclusive)
+        work = Work(
+            job,
+            function,
+            list(items),
+            self._gate,
+            exclusive=exclusive,
+            task_seconds=self.settings.max_seconds,
+        )
         self._soon(self._begin, job, partial(self._work, work, memory_bytes))
         return job
 
@@ -299,11 +310,19 @@ class Engine:
         self, one: Run | Job, attempt: Callable[[Client], Coroutine[Any, Any, None]]
     ) -> None:
         """Make attempts, each going on where the last one was, over whatever is lost on the way."""
-        recoveries, done = 0, -1
+        recoveries, done, gone_since = 0, -1, 0.0
         while not one.over:
+            progress = one.step if isinstance(one, Run) else one.done
             try:
-                await attempt(await self._connection.client())
+                client = await self._connection.client()
+                gone_since = 0.0
+                await attempt(client)
                 return
+            except UnreachableError:
+                gone_since = gone_since or monotonic()
+                if not progress or monotonic() - gone_since > PATIENCE_SECONDS:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
             except LOST:
                 progress = one.step if isinstance(one, Run) else one.done
                 recoveries = recoveries + 1 if progress == done else 1

@@ -114,6 +114,11 @@ class Server:
         self._folder.cleanup()
 
     @property
+    def pid(self) -> int:
+        """The process of the web server."""
+        return self._process.pid
+
+    @property
     def _log_file(self) -> Path:
         return Path(self._folder.name) / "server.log"
 

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -62,6 +62,13 @@ def cluster_elsewhere(port: int = 0) -> Iterator[tuple[str, psutil.Process]]:
         yield process.stdout.readline().strip(), psutil.Process(process.pid)
         process.stdin.close()
         process.wait(timeout=30)
+
+
+def kill(process: psutil.Process) -> None:
+    """End a process and all that it started, at once."""
+    for one in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def tasks_on_scheduler(engine: Engine) -> int:
