@@ -7,8 +7,10 @@ messages that the server may later refer to by their hash. It fetches no files a
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -19,7 +21,10 @@ from websockets.typing import Origin, Subprotocol
 
 from tests.benchmarks.elements import key_of, strings, widget_of, widget_state
 
+A_MOMENT = 0.05
 DeltaPath = tuple[int, ...]
+Place = tuple[str, str]
+"""The hash of a page's script, and the query of its address."""
 
 
 @dataclass
@@ -49,10 +54,10 @@ class Page:
         self._widgets: dict[str, WidgetState] = {}
         self._drawn: set[str] = set()
         self._buttons: dict[str, str] = {}
-        self.links: dict[str, tuple[str, str]] = {}
-        """The links to pages by their label: the page's hash, and the query of its address."""
-        self.components: dict[str, bytes] = {}
-        """What components of the app's own were last given, by their key."""
+        self._missing: set[str] = set()
+        self._links: dict[str, Place] = {}
+        self.traces: dict[str, list[dict[str, Any]]] = {}
+        """The curves of each chart, by its key."""
         self._containers: set[DeltaPath] = set()
         self._texts: dict[DeltaPath, list[str]] = {}
         self._kept: dict[str, _Kept] = {}
@@ -89,6 +94,8 @@ class Page:
             payload = await self._socket.recv(decode=False)
             self.received_bytes += len(payload)
             self._take(ForwardMsg.FromString(payload))
+            if self._missing:
+                await self._ask_for_what_is_missing()
 
     @property
     def texts(self) -> list[str]:
@@ -99,6 +106,16 @@ class Page:
     def boxes(self) -> list[str]:
         """The texts of all boxes: errors, warnings, what is to be known."""
         return list(self._boxes.values())
+
+    @property
+    def place(self) -> Place:
+        """Where this page is."""
+        return self._script_hash, self._query
+
+    @property
+    def other_places(self) -> list[Place]:
+        """Where its links to other pages lead."""
+        return [place for place in self._links.values() if place[0] != self._script_hash]
 
     @property
     def ticking(self) -> bool:
@@ -112,32 +129,44 @@ class Page:
 
     # -- what a person does: each returns when the answer is complete ------------------------------
 
+    async def read(self, seconds: float) -> None:
+        """Look at the page for so long; whatever comes is taken in."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.until(lambda: False)
+
     async def press(self, key: str) -> None:
         """Press the button with this key."""
+        await self.answered()
         runs = self.full_runs
-        await self._rerun(pressed=self._buttons[key])
+        await self._rerun(triggers=[WidgetState(id=self._buttons[key], trigger_value=True)])
         await self.until(lambda: self.full_runs > runs)
 
-    async def follow(self, label: str) -> None:
-        """Follow the link to another page."""
-        self._script_hash, self._query = self.links[label]
+    async def follow(self, place: Place) -> None:
+        """Go to another page."""
+        await self.answered()
+        self._script_hash, self._query = place
         self._stop_timers()
         self._widgets.clear()
-        self.links.clear()
+        self._links.clear()
         runs = self.full_runs
         await self._rerun()
         await self.until(lambda: self.full_runs > runs)
 
+    async def answered(self) -> None:
+        """All that was asked for before has been answered: what comes next is the answer to what is next."""
+        await self.read(A_MOMENT)
+        await self.until(lambda: not self._script_is_running)
+
     # -- what is sent ---------------------------------------------------------------------------
 
-    async def _rerun(self, fragment: str = "", pressed: str = "") -> None:
+    async def _rerun(self, fragment: str = "", triggers: Sequence[WidgetState] = ()) -> None:
         message = BackMsg()
         state = message.rerun_script
         state.query_string = self._query
         state.widget_states.SetInParent()
         state.widget_states.widgets.extend(self._widgets.values())
-        if pressed:
-            state.widget_states.widgets.add(id=pressed, trigger_value=True)
+        state.widget_states.widgets.extend(triggers)
         state.page_script_hash = self._script_hash
         state.fragment_id = fragment
         state.is_auto_rerun = bool(fragment)
@@ -145,6 +174,8 @@ class Page:
         context = state.context_info
         context.timezone, context.timezone_offset, context.locale = "UTC", 0, "en-US"
         context.url, context.is_embedded, context.color_scheme = f"http://{self._address}/", False, "light"
+        # A tick may be answered together with others, or not at all; everything else is answered
+        self._script_is_running = self._script_is_running or not fragment
         await self._socket.send(message.SerializeToString())
 
     async def _tick(self, fragment: str, interval: float) -> None:
@@ -250,11 +281,36 @@ class Page:
                 self._buttons[key_of(element.button.id)] = element.button.id
             case "page_link":
                 link = element.page_link
-                self.links[link.label] = link.page_script_hash, link.query_string
+                self._links[link.label] = link.page_script_hash, link.query_string
             case "bidi_component":
-                self.components[key_of(element.bidi_component.id)] = element.bidi_component.bytes
+                self._draw_chart(element.bidi_component.id, element.bidi_component.bytes)
         state = widget_state(element)
         if state is not None:
             self._drawn.add(state.id)
             if state.id not in self._widgets or widget_of(element).set_value:
                 self._widgets[state.id] = state
+
+    def _draw_chart(self, identity: str, data: bytes) -> None:
+        """Take in what a chart is given: a curve that did not change is named, and not sent again. One
+        that is not here after all (its message was overtaken) is asked for, as the page's own script does."""
+        if not data:
+            return  # another component
+        name = key_of(identity)
+        before = {trace["uid"]: trace for trace in self.traces.get(name, []) if "uid" in trace}
+        traces = [
+            before.get(trace["uid"]) if trace.get("kept") else trace for trace in json.loads(data)["traces"]
+        ]
+        self.traces[name] = [trace for trace in traces if trace is not None]
+        if None in traces:
+            self._missing.add(identity)
+
+    async def _ask_for_what_is_missing(self) -> None:
+        triggers = [
+            WidgetState(
+                id=f"$$STREAMLIT_INTERNAL_KEY_{identity}__events",
+                json_trigger_value=json.dumps([{"event": "missing", "value": True}]),
+            )
+            for identity in self._missing
+        ]
+        self._missing.clear()
+        await self._rerun(triggers=triggers)

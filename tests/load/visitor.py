@@ -5,7 +5,6 @@ What a visitor does follows from the seed alone; when it comes, from the server'
 
 import asyncio
 import base64
-import json
 import random
 import re
 import time
@@ -24,7 +23,6 @@ from tests.benchmarks.websocket_client import Page
 from twolayer import Config
 
 CHART = "loss_chart_plot"
-HOME = "Train"
 ENDS = ("finished", "failed", "stopped", "diverged")
 LEAVES_AFTER_A_RUN = 0.5
 PATIENCE_SECONDS = 60.0
@@ -81,7 +79,7 @@ class Visitor:
     async def live(self) -> None:
         """Come with a tab, stay for some runs, go, come again."""
         while True:
-            await self._rest()
+            await asyncio.sleep(self._a_while)
             long = self.choose.random() < 0.3
             config = self.choose.choice(LONG if long else SHORT)
             try:
@@ -93,8 +91,9 @@ class Visitor:
             except (OSError, WebSocketException) as error:
                 self.tally.lost_by[f"connection: {type(error).__name__}"] += 1
 
-    async def _rest(self) -> None:
-        await asyncio.sleep(self.choose.expovariate(1 / self.pause) if self.pause else 0)
+    @property
+    def _a_while(self) -> float:
+        return self.choose.expovariate(1 / self.pause) if self.pause else 0.0
 
     @asynccontextmanager
     async def _tab(self, config: Config) -> AsyncIterator[Page]:
@@ -127,6 +126,8 @@ class Visitor:
                 if what == "stop" and self._state(page) not in ENDS:
                     await page.press("stop")
                 await page.until(lambda: self._state(page) in ENDS and page.at_rest)
+                await page.answered()  # the whole page is drawn once more at the end
+                await page.until(lambda: page.at_rest)
         except TimeoutError:
             self.tally.runs["lost"] += 1
             self.tally.lost_by[f"{config.to_query()}: {self._state(page)} {page.texts}"] += 1
@@ -138,20 +139,22 @@ class Visitor:
             self.tally.lost_by[f"{config.to_query()}: {state}, {page.boxes}"] += 1
             state = "lost"
         if not self._right(page, config, whole=state == "finished"):
+            shown = [len(unpacked(trace["x"])) for trace in self._shown(page)]
+            self.tally.lost_by[f"wrong: {config.to_query()}, {state}, points {shown}"] += 1
             state = "wrong"
         self.tally.runs[state] += 1
         return True
 
     async def _look_around(self, page: Page) -> None:
         """Read; change to another page and back, where there is one."""
-        await self._rest()
-        others = [label for label in page.links if label != HOME]
+        await page.read(self._a_while)
+        others = page.other_places
         if others and self.choose.random() < 0.5:
-            for label in (self.choose.choice(others), HOME):
+            for place in (self.choose.choice(others), page.place):
                 began = time.perf_counter()
-                await page.follow(label)
+                await page.follow(place)
                 self.tally.to_page.append(time.perf_counter() - began)
-                await self._rest()
+                await page.read(self._a_while)
 
     # -- what the page shows ----------------------------------------------------------------------
 
@@ -163,18 +166,20 @@ class Visitor:
     @staticmethod
     def _shown(page: Page) -> list[dict[str, Any]]:
         """The curves of the chart of the losses that have points."""
-        data = json.loads(page.components.get(CHART) or b"{}")
-        return [trace for trace in data.get("traces", []) if trace.get("x", {}).get("bdata")]
+        return [trace for trace in page.traces.get(CHART, []) if trace.get("x", {}).get("bdata")]
 
     def _right(self, page: Page, config: Config, *, whole: bool) -> bool:
         """Whether each loss in the chart is, to the bit, the one that `fit` computes for that step."""
         traces = self._shown(page)
         if not traces:
             return not whole
-        at, losses = (unpacked(traces[0][axis]) for axis in "xy")
-        self.tally.losses_checked += len(at)
-        expected = self.expected[config]
-        return bool((losses == expected[at]).all()) and (not whole or at[-1] == config.steps - 1)
+        for trace in traces:  # all runs of a tab have the same settings
+            at, losses = unpacked(trace["x"]).astype(int), unpacked(trace["y"])
+            self.tally.losses_checked += len(at)
+            # as numbers of the size in which a chart is sent
+            if not (losses == self.expected[config][at].astype(losses.dtype)).all():
+                return False
+        return not whole or int(unpacked(traces[-1]["x"])[-1]) == config.steps - 1
 
 
 def unpacked(array: dict[str, str]) -> NDArray[Any]:
