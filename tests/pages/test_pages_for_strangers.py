@@ -79,11 +79,10 @@ def test_any_address_is_answered(script) -> None:
 
 @pytest.mark.parametrize("script", PAGES, ids=lambda path: path.stem)
 def test_any_value_of_any_widget_is_answered(script) -> None:
-    page = opened(script, {})
-
     @strangers.a_share(10)
     @given(st.data())
     def check(data: st.DataObject) -> None:
+        page = opened(script, {})  # anew, so that the same widgets are there
         states = WidgetStates()
         for identity, field in widgets(page):
             if data.draw(st.integers(0, 3)) == 0:
