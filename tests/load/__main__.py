@@ -53,7 +53,10 @@ async def load(server: Server, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "visitors": len(visitors),
         "seconds": after.clock - before.clock,
-        **{end: tally.runs[end] for end in ("finished", "stopped", "left", "refused", "lost", "wrong")},
+        **{
+            end: tally.runs[end]
+            for end in ("finished", "stopped", "left", "refused", "lost", "wrong", "unseen")
+        },
         "losses_checked": tally.losses_checked,
         "lost_by": dict(tally.lost_by),
         "exceptions": dict(tally.exceptions),
@@ -72,7 +75,8 @@ def well(figures: dict[str, Any]) -> bool:
     """Whether all is as it must be."""
     return (
         not any(
-            figures[name] for name in ("lost", "wrong", "lost_by", "exceptions", "tracebacks", "left_behind")
+            figures[name]
+            for name in ("lost", "wrong", "unseen", "lost_by", "exceptions", "tracebacks", "left_behind")
         )
         and figures["finished"] > 0
         and figures["seconds_to_a_page"]["p95"] <= PAGE_BOUND_SECONDS

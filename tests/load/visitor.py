@@ -51,7 +51,8 @@ class Tally:
     """What all visitors saw."""
 
     runs: Counter[str] = field(default_factory=Counter)
-    """How runs ended: `finished`, `stopped` by hand, `left` in mid-run, `refused`, `lost`, `wrong`."""
+    """How runs ended: `finished`, `stopped` by hand, `left` in mid-run, `refused`, `lost`, `wrong`;
+    `unseen`: the page says that it has finished, and its curve has not come."""
     lost_by: Counter[str] = field(default_factory=Counter)
     exceptions: Counter[str] = field(default_factory=Counter)
     to_page: list[float] = field(default_factory=list)
@@ -138,7 +139,9 @@ class Visitor:
         elif state != "stopped" or what != "stop":
             self.tally.lost_by[f"{config.to_query()}: {state}, {page.boxes}"] += 1
             state = "lost"
-        if not self._right(page, config, whole=state == "finished"):
+        if state == "finished" and not self._shown(page):
+            state = "unseen"
+        elif not self._right(page, config, whole=state == "finished"):
             shown = [len(unpacked(trace["x"])) for trace in self._shown(page)]
             self.tally.lost_by[f"wrong: {config.to_query()}, {state}, points {shown}"] += 1
             state = "wrong"
