@@ -1,20 +1,27 @@
 """The command line: the same runs without a browser."""
 
-import csv
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from textwrap import shorten
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from twolayer.capabilities import probe
 from twolayer.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
+from twolayer.grid import MOST_SEEDS, MOST_VALUES, RATES, SEEDS, Axis, Grid, computed, parse_axes, scan_grid
 from twolayer.info import limits, machine
 from twolayer.kernels import UnavailableError
-from twolayer.race import CLOCK, ROUNDS, Race, race
+from twolayer.messages import MessageError
+from twolayer.race import crossover, verdict
+from twolayer.race.contenders import ContenderError, chosen, everyone
+from twolayer.race.file import to_csv, to_json
+from twolayer.race.machine import Machine
+from twolayer.race.plan import Plan, PlanError, parse_sweep, race
+from twolayer.race.result import Race
+from twolayer.race.timing import CLOCK, ROUNDS
 from twolayer.settings import SettingError, from_environment
 from twolayer.training import Result, fit
 
@@ -66,37 +73,90 @@ def train(as_json: bool, **texts: str | None) -> None:
 @main.command("race")
 @config_options
 @click.option("--rounds", type=click.IntRange(3, 1000), default=ROUNDS, show_default=True)
-@click.option("--sweep", metavar="FIELD=A,B,…", help="Race once for each of these values of a field.")
-@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON, for programs.")
+@click.option("--contenders", metavar="NAMES", help="Who races, as in numpy.gram,torch.fused  [default: all]")
+@click.option("--sweep", metavar="FIELD=A,B,…", help="Race once for each of these values of a dimension.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON, for the Race page.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
-def race_command(rounds: int, sweep: str | None, as_json: bool, as_csv: bool, **texts: str | None) -> None:
+def race_command(
+    rounds: int, contenders: str | None, sweep: str | None, as_json: bool, as_csv: bool, **texts: str | None
+) -> None:
     """Let every backend and method race on this machine, with PyTorch's autograd as a peer."""
-    configs = [config_from(texts)]
-    if sweep is not None:
-        field, _, values = sweep.partition("=")
-        configs = [config_from(texts | {field: value}) for value in values.split(",")]
-    races = []
-    for config in configs:
-        try:
-            with _bar(100, "racing") as bar:
-                races.append(
-                    race(config, count=rounds, on_progress=lambda share: bar.update(100 * share - bar.pos))
-                )
-        except (ConfigError, UnavailableError) as error:
-            raise click.UsageError(str(error)) from None
+    config = config_from(texts)
+    try:
+        here = everyone(probe(load_torch=True), config)
+        taking_part = here if contenders is None else chosen(contenders, here)
+        plan = Plan(config, tuple(taking_part), rounds, None if sweep is None else parse_sweep(sweep))
+        with _bar(100, "racing") as bar:
+            races = race(plan, on_progress=lambda share: bar.update(100 * share - bar.pos))
+    except (ConfigError, ContenderError, PlanError, UnavailableError) as error:
+        raise click.UsageError(str(error)) from None
     if as_json:
-        click.echo(json.dumps([one.to_json() for one in races]))
+        click.echo(to_json(races))
     elif as_csv:
-        fields = [
-            {k: v for k, v in asdict(one.config).items() if k not in ("backend", "device", "method")}
-            for one in races
-        ]
-        writer = csv.DictWriter(sys.stdout, [*fields[0], *races[0].rows()[0]], lineterminator="\n")
-        writer.writeheader()
-        for shared, one in zip(fields, races, strict=True):
-            writer.writerows(shared | row for row in one.rows())
+        click.echo(to_csv(races), nl=False)
     else:
-        click.echo("\n\n".join(map(_table, races)))
+        said = [*map(_table, races), *([] if plan.sweep is None else [_crossovers(plan.sweep.field, races)])]
+        click.echo("\n\n".join([_machine(races[0].machine), *said]))
+
+
+@main.command("scan")
+@config_options
+@click.option("--rates", type=click.IntRange(2, MOST_VALUES), default=RATES, show_default=True)
+@click.option("--from", "low", metavar="RATE", help="Lowest learning rate.  [default: by the sizes]")
+@click.option("--to", "high", metavar="RATE", help="Highest learning rate.  [default: by the sizes]")
+@click.option("--seeds", type=click.IntRange(1, MOST_SEEDS), default=SEEDS, show_default=True)
+@click.option(
+    "--grid",
+    "axes",
+    metavar="FIELD=VALUES;…",
+    help="Instead of rates and seeds: up to three fields, each with values as in H=50,100,200 or "
+    "learning_rate=1e-8:1e-5:25.",
+)
+@click.option(
+    "--csv", "csv_file", type=click.File("wb", lazy=False), help="Write a row for each training, as CSV."
+)
+@click.option("--parquet", "parquet_file", type=click.File("wb", lazy=False), help="The same as Parquet.")
+def scan_command(
+    rates: int,
+    low: str | None,
+    high: str | None,
+    seeds: int,
+    axes: str | None,
+    csv_file: BinaryIO | None,
+    parquet_file: BinaryIO | None,
+    **texts: str | None,
+) -> None:
+    """Train a whole grid: by default many learning rates with some seeds; and say which rate to take.
+
+    It runs on an embedded cluster, or on that of TWOLAYER_SCHEDULER. Ctrl+C stops it; what is done by
+    then is told and written all the same.
+    """
+    # Dask's cluster and Arrow are for this command alone
+    from twolayer import scan_report, scan_table
+    from twolayer.advice import scanned_rates
+    from twolayer.scan import Scan
+
+    config = computed(config_from(texts))
+    try:
+        ends = [
+            None if text is None else Axis.parse(f"learning_rate={text}").values[0] for text in (low, high)
+        ]
+        if axes is not None:
+            grid = Grid(config, parse_axes(axes))
+        else:
+            grid = scan_grid(config, scanned_rates(config, rates, *ends), seeds)
+        scan = Scan(grid)
+        with _bar(grid.size, "training") as bar:
+            start, complete = scan_report.compute(scan, lambda done: bar.update(done - bar.pos))
+    except MessageError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(scan_report.words(scan, start))
+    if csv_file is not None:
+        scan_table.write_csv(scan, csv_file)
+    if parquet_file is not None:
+        scan_table.write_parquet(scan, parquet_file)
+    if not complete:
+        raise click.Abort
 
 
 @main.command()
@@ -114,13 +174,22 @@ def _bar(length: int, label: str) -> Any:
     return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
-def _table(result: Race) -> str:
-    """A race as a table for the terminal."""
-    c, machine, roof = result.config, result.machine, result.ceiling
+def _machine(machine: Machine) -> str:
     versions = ", ".join(f"{library} {version}" for library, version in machine.versions)
+    gpus = "".join(f", {name}" for name in machine.gpus)
+    described = f"{machine.processor}, {machine.cores} cores{gpus}; {machine.blas}; {versions}"
+    return "\n".join([described, *map(str, machine.notes)])
+
+
+def _crossovers(field: str, races: list[Race]) -> str:
+    return "\n".join(map(str, crossover.sentences(field, races)))
+
+
+def _table(result: Race) -> str:
+    """A race as a table for the terminal, under its verdict."""
     lines = [
-        f"{c.N} × {c.D_in} → {c.H} → {c.D_out}, {c.dtype}, threads: {c.threads}, {c.steps} steps",
-        f"{machine.processor}, {machine.cores} cores; {machine.blas}; {versions}",
+        *map(str, verdict.sentences(result)),
+        *map(str, verdict.disturbances([result])),
         "",
         f"{'contender':<18}{'µs/step':>10}{'p95':>10}{'spread':>8}{'× NumPy':>9}{'GFLOP/s':>9}{'of peak':>9}"
         f"{'loss error':>12}{'last loss ×':>13}{'weight error':>14}",
@@ -130,13 +199,18 @@ def _table(result: Race) -> str:
         lines.append(
             f"{row['contender']:<18}{row['median_us']:10.1f}{row['p95_us']:10.1f}{row['spread']:8.0%}{faster}"
             f"{row['gflops']:9.1f}{row['share_of_ceiling']:9.0%}{row['loss_error']:12.1e}"
-            f"{row['last_ratio']:13.3g}{row['weight_error']:14.1e}"
+            f"{row['last_ratio']:13.3g}{row['weight_error']:14.1e}{'' if row['right'] else '  wrong'}"
         )
+    steps = result.standings[0].agreement
+    roof = result.ceiling
+    assert steps is not None, "a race that ran to its end has compared everyone"
+    assert roof is not None, "and measured the machine"
     lines += [
         "",
         f"ceilings: {roof.gflops_here:.0f} GFLOP/s for x·w1 here, {roof.gflops_large:.0f} for a large "
-        f"product (the peak above), {roof.gbytes:.0f} GB/s of memory",
-        "errors: against the formulas in float64; × NumPy: against the tutorial's NumPy loop",
+        f"product (the peak is the larger one), {roof.gbytes:.0f} GB/s of memory",
+        f"errors: against the formulas in float64 over {steps.steps} steps; "
+        "× NumPy: against the tutorial's NumPy loop",
         CLOCK,
     ]
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """Advice: a learning rate that works for some sizes, and how far one may go from it, out of a scan."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
@@ -7,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer import curvature
-from twolayer.config import FIELDS, Config, Real
-from twolayer.grid import Grid, computed, scan_grid
+from twolayer.config import FIELDS, Config, Real, Whole
+from twolayer.grid import Axis, Grid, computed, scan_grid
 from twolayer.messages import Message
 from twolayer.outcomes import CONVERGED, DEAD, DIVERGES, OUTCOMES
 from twolayer.scan import estimated_seconds, train
@@ -19,6 +20,10 @@ MARGIN = 1.6
 """How far below the highest safe rate the recommended one stays: other seeds bear a little less."""
 BELOW_THRESHOLD, ABOVE_THRESHOLD = 1000.0, 10.0
 """A scan goes from this part of 2/λmax, as the sizes let expect it, to so many times it."""
+
+BAND_FACTORS = (0.25, 0.5, 1, 2, 4)
+BAND_RATES = 24
+BAND_BELOW, BAND_ABOVE = 30, 5
 
 TRIAL_RATES, TRIAL_SEEDS, TRIAL_STEPS = 20, 3, 1000
 TRIAL_SECONDS = 2.0
@@ -53,6 +58,22 @@ def scanned_rates(
     return [min(max(float(rate), low), high) for rate in np.geomspace(low, high, count)]
 
 
+def band_grid(config: Config, fields: Sequence[str]) -> Grid:
+    """The grid that shows how the band moves with one or two sizes: each from a quarter to four times
+    that of `config`, and the learning rates from well below the lowest 2/λmax to above the highest."""
+    config, axes = computed(config), []
+    for field in dict.fromkeys(fields):
+        kind, size = FIELDS[field], getattr(config, field)
+        assert isinstance(kind, Whole)
+        values = [min(max(round(size * factor), kind.low), kind.high) for factor in BAND_FACTORS]
+        axes.append(Axis(field, tuple(values)))
+    sizes = Grid(config, tuple(axes))
+    thresholds = [2 / curvature.expected(sizes.config(index)) for index in range(sizes.size)]
+    low, high = _one_digit(min(thresholds) / BAND_BELOW), _one_digit(max(thresholds) * BAND_ABOVE)
+    rates = scanned_rates(config, BAND_RATES, low, high)
+    return Grid(config, (*axes, Axis("learning_rate", tuple(rates))))
+
+
 def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:
     """Advice from the rows of a grid over learning rates, or over learning rates and seeds.
 
@@ -79,6 +100,8 @@ def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:
             usual = np.sort(ratios[:, band], axis=0)[need - 1]  # of the seeds that are needed, the worst
             return _of_band(grid, rates[band], usual, need, len(ratios))
     nothing = Message.of("Each of these rates diverges, or loses hidden units for good: scan smaller ones.")
+    if len(rows) < grid.size:
+        nothing = Message.of("Too little of the scan is done to recommend a rate.")
     return Advice(None, None, None, False, nothing)
 
 
@@ -131,22 +154,26 @@ def _longest(good: NDArray[np.bool_]) -> slice | None:
     return slice(int(start), int(stop))
 
 
-def bands(grid: Grid, rows: NDArray[np.void]) -> list[tuple[tuple[int, ...], Advice]]:
-    """Advice for each combination of the axes but learning rate and seed: (places on these axes, advice).
+def bands(
+    grid: Grid, rows: NDArray[np.void], known: Mapping[tuple[int, ...], Advice] | None = None
+) -> dict[tuple[int, ...], Advice]:
+    """Advice for each combination of the axes but learning rate and seed, by its places on these axes.
 
-    Combinations of which a training is missing are left out.
+    `rows` are in the grid's order. Combinations of which a training is missing are left out; those of
+    `known` are not judged again.
     """
     outer = [n for n, axis in enumerate(grid.axes) if axis.field not in ("learning_rate", "seed")]
     shape = tuple(grid.shape[n] for n in outer)
     inner = tuple(axis for n, axis in enumerate(grid.axes) if n not in outer)
-    found = []
     size = grid.size // int(np.prod(shape))
-    for number, start in enumerate(range(0, grid.size, size)):
-        part = rows[(rows["index"] >= start) & (rows["index"] < start + size)].copy()
-        if len(part) == size:
-            part["index"] -= start
-            places = tuple(int(i) for i in np.unravel_index(number, shape)) if shape else ()
-            found.append((places, advise(Grid(grid.config(start), inner), part)))
+    edges = np.searchsorted(rows["index"], np.arange(0, grid.size + 1, size))
+    found = dict(known or {})
+    for number in np.flatnonzero(np.diff(edges) == size):
+        places = tuple(int(i) for i in np.unravel_index(number, shape)) if shape else ()
+        if places not in found:
+            part = rows[edges[number] : edges[number + 1]].copy()
+            part["index"] -= number * size
+            found[places] = advise(Grid(grid.config(int(number) * size), inner), part)
     return found
 
 

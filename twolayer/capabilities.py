@@ -116,6 +116,14 @@ def _torch_devices() -> tuple[str, ...]:
     return tuple(devices)
 
 
+def gpu_names() -> tuple[str, ...]:
+    """The names of the GPUs that PyTorch finds. Imports PyTorch."""
+    import torch
+
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return (*names, *(["Apple GPU"] if torch.backends.mps.is_available() else []))
+
+
 def _versions() -> list[tuple[str, str]]:
     found = []
     for library in LIBRARIES:

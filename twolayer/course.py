@@ -57,12 +57,18 @@ class Course:
 
     def __init__(self, run: Run, gate: Gate, checkpoint: Chunk | None, max_seconds: int) -> None:
         self.run, self.gate, self.checkpoint = run, gate, checkpoint
+        self._turn = run.turn
         self.max_seconds = max_seconds
         self.fetch_at_end = True
         """Whether the state that the run ends with is wanted as a checkpoint."""
         self._pace = Pace(run.config)
         self._paced = False
         self._next_beat = 0.0
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the run is live, and not by having been continued in another course meanwhile."""
+        return self.run.live and self.run.turn == self._turn
 
     @property
     def _reached(self) -> int:
@@ -76,7 +82,7 @@ class Course:
             with client.as_current():
                 await wait([problem])
             run.begin()
-        while run.live and self._reached < run.limit:
+        while self.is_wanted and self._reached < run.limit:
             self.checkpoint = await self._chain(client, problem)
 
     def _task(self, client: Client, name: str, function: Callable[..., Any], *values: Any) -> Any:
@@ -94,10 +100,11 @@ class Course:
         last: Any = self.checkpoint  # what the next chunk goes on from: a value, later a future
         planned = self._reached
         flight: deque[tuple[Any, Any]] = deque()
+        inside = 0
         due = monotonic() + self._checkpoint_interval(run.config)
         try:
             while True:
-                while len(flight) < (1 if run.speed else IN_FLIGHT) and monotonic() < due:
+                while len(flight) < (1 if run.speed else IN_FLIGHT) and monotonic() < due and self.is_wanted:
                     if flight and self.gate.closed:
                         break  # whoever wants to be alone waits for what is in flight
                     await self._beat(planned)
@@ -106,6 +113,7 @@ class Course:
                     if steps <= 0:
                         break
                     await self.gate.enter()
+                    inside += 1
                     last = self._watched(
                         client, "advance", self._deadline(steps), advance, config, problem, last, steps
                     )
@@ -119,6 +127,7 @@ class Course:
                 chunk: Chunk = await arriving
                 flight.popleft()
                 self.gate.leave()
+                inside -= 1
                 self._pace.saw(len(chunk.losses), chunk.seconds)
                 self._paced = True
                 more = run.receive(chunk)
@@ -129,7 +138,7 @@ class Course:
                     last = reached
                     break
         finally:
-            self.gate.leave(len(flight))
+            self.gate.leave(inside)
         if last is self.checkpoint or (run.over and not self.fetch_at_end):
             return self.checkpoint
         next_checkpoint: Chunk = await last

@@ -28,6 +28,11 @@ SMALL = 48
 """Up to so many weights the Hessian is formed, a column a product."""
 BASIS = 20
 """Vectors that Lanczos' method keeps."""
+PRODUCTS = 40
+FLOPS_PER_SECOND, PRODUCT_OVERHEAD = 20e9, 1e-4
+"""What a point takes, for estimates."""
+FEWEST_POINTS, MOST_POINTS = 3, 40
+FOLLOW_SECONDS, TASK_SECONDS = 60.0, 1.0
 
 ROW = np.dtype([("step", "i8"), ("loss", "f8"), ("value", "f8"), ("residual", "f8")])
 """λmax of a training after `step` updates, and the loss there."""
@@ -107,6 +112,23 @@ def along(config: Config, steps: Sequence[int]) -> NDArray[np.void]:
 def milestones(steps: int, count: int) -> list[int]:
     """At most `count` numbers of updates from 0 to `steps`, denser at the start, where λmax moves most."""
     return sorted({round(at) - 1 for at in np.geomspace(1, steps + 1, count)})
+
+
+def estimated_seconds(config: Config) -> float:
+    """Computing time of λmax at one point, roughly."""
+    N, H, D_out = config.N, config.H, config.D_out
+    of_product = 12 * N * H * (min(N, config.D_in) + D_out)
+    return PRODUCTS * (of_product / FLOPS_PER_SECOND + PRODUCT_OVERHEAD)
+
+
+def tasks(config: Config) -> list[tuple[Config, list[int]]]:
+    """Arguments of `along` that together follow the whole training of `config`: each some seconds at the
+    most, fewer points where one takes long. Each trains from the start again, which costs little."""
+    each = estimated_seconds(config)
+    count = int(min(MOST_POINTS, max(FEWEST_POINTS, FOLLOW_SECONDS / each)))
+    steps = milestones(config.steps, count)
+    together = max(1, int(min(len(steps) / 4, TASK_SECONDS / each)))
+    return [(config, steps[i : i + together]) for i in range(0, len(steps), together)]
 
 
 def expected(config: Config) -> float:

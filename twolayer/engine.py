@@ -27,7 +27,7 @@ from twolayer.capabilities import Capabilities
 from twolayer.config import Config
 from twolayer.connection import LOST, Connection, UnreachableError
 from twolayer.course import Course
-from twolayer.edits import changes, current
+from twolayer.edits import Edit, changes, current
 from twolayer.gate import Gate
 from twolayer.job import Job
 from twolayer.messages import Message, MessageError
@@ -99,6 +99,7 @@ class Engine:
         config: Config,
         viewer: str | None = None,
         *,
+        edits: tuple[Edit, ...] = (),
         goal: int | None = None,
         speed: float | None = None,
     ) -> Run:
@@ -113,7 +114,7 @@ class Engine:
         if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
         run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, viewer)
-        run.goal, run.speed = goal, speed
+        run.edits, run.goal, run.speed = edits, goal, speed
         self._start(run)
         return run
 
@@ -185,6 +186,10 @@ class Engine:
         """End a run or a job where it is; what has been received of it is kept."""
         run.end("stopped")
         self._soon(self._cancel, run.name)
+
+    def checkpoint(self, run: Run) -> Chunk | None:
+        """The state that a run would go on from, if it is still kept."""
+        return self._kept.get(run.name)
 
     def ahead(self, run: Run) -> int:
         """How many live runs were there before a live run: they share the workers, chunk by chunk."""
@@ -269,11 +274,12 @@ class Engine:
             self._viewers[one.viewer] = None
         before = self._tasks.get(one.name)
         task = self._tasks[one.name] = self._loop.create_task(self._live(one, work, before))
-        task.add_done_callback(partial(self._ended, one))
+        turn = one.turn if isinstance(one, Run) else 0
+        task.add_done_callback(partial(self._ended, one, turn))
 
-    def _ended(self, one: Run | Job, task: asyncio.Task[None]) -> None:
+    def _ended(self, one: Run | Job, turn: int, task: asyncio.Task[None]) -> None:
         """Forget a run or a job. It may have been cancelled before its coroutine began."""
-        if self._tasks.get(one.name) is not task:
+        if self._tasks.get(one.name) is not task or (isinstance(one, Run) and one.turn != turn):
             return  # it was continued while this coroutine ended
         if is_live(one):
             one.end("stopped")
@@ -347,10 +353,12 @@ class Engine:
                 await self._connection.require(run.config)
                 await course.go_on(client)
 
-            await self._over_losses(run, go_on)
-            if course.checkpoint is not None:
-                self._kept.put(run.name, course.checkpoint, run.config.state_bytes)
-        if run.live:
+            try:
+                await self._over_losses(run, go_on)
+            finally:
+                if course.checkpoint is not None:
+                    self._kept.put(run.name, course.checkpoint, run.config.state_bytes)
+        if course.is_wanted:
             run.pause()
 
     # -- on the loop: a job ------------------------------------------------------------------------

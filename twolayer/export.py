@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Any
@@ -12,14 +11,16 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from twolayer import training
 from twolayer.capabilities import Capabilities
 from twolayer.config import Config
-from twolayer.edits import Edit
 from twolayer.problem import Array
 from twolayer.run import Run
-from twolayer.training import fit
+from twolayer.training import Chunk
 
 VERSION = 1
+PIECE = 10_000
+_LOSSES = "the losses"
 
 
 def table(run: Run) -> pa.Table:
@@ -58,7 +59,7 @@ def as_json(run: Run, machine: Capabilities | None) -> bytes:
             "versions": dict(machine.versions),
         }
     losses = run.losses
-    return json.dumps(
+    text = json.dumps(
         {
             "version": VERSION,
             "config": asdict(run.config),
@@ -71,18 +72,22 @@ def as_json(run: Run, machine: Capabilities | None) -> bytes:
                 "diverged_at": run.diverged_at,
                 "seconds": run.seconds,
                 "median_step_seconds": run.step_seconds if run.step else None,
-                "losses": losses.tolist(),
+                "losses": _LOSSES,
                 "dead_units": [[int(step), int(count)] for step, count in run.dead],
             },
         },
         allow_nan=False,
-    ).encode()
+    )
+    before, after = text.split(json.dumps(_LOSSES))
+    # In pieces: other threads have their turn between them
+    pieces = (json.dumps(losses[i : i + PIECE].tolist())[1:-1] for i in range(0, len(losses), PIECE))
+    return f"{before}[{', '.join(pieces)}]{after}".encode()
 
 
-def weights(config: Config, edits: Sequence[Edit], steps: int) -> dict[str, Array]:
-    """w1 (D_in, H) and w2 (H, D_out) after so many steps of a run, computed again in the calling process."""
-    result = fit(config, (*edits, Edit(steps, "steps", steps)))
-    return {"w1": np.ascontiguousarray(result.w1), "w2": np.ascontiguousarray(result.w2)}
+def weights(config: Config, chunk: Chunk) -> dict[str, Array]:
+    """w1 (D_in, H) and w2 (H, D_out) of a run's state."""
+    w1, w2 = training.weights(config, training.prepare(config), chunk)
+    return {"w1": np.ascontiguousarray(w1), "w2": np.ascontiguousarray(w2)}
 
 
 def npz(arrays: dict[str, Array]) -> bytes:

@@ -20,6 +20,7 @@ class Gate:
         self._waiting = 0
         self._one = asyncio.Lock()
         self._changed = asyncio.Condition()
+        self._told: asyncio.Future[None] | None = None
 
     async def enter(self) -> None:
         """Go in as one of many. Whoever is inside already must ask `closed` before, and leave first."""
@@ -35,7 +36,7 @@ class Gate:
         """Come out; those who wait are told."""
         self._inside -= count
         if count and self.closed:
-            self._tell = asyncio.ensure_future(self._notify())
+            self._told = asyncio.ensure_future(self._notify())
 
     @contextlib.asynccontextmanager
     async def shared(self) -> AsyncIterator[None]:

@@ -13,13 +13,16 @@ from twolayer.messages import Message, shown
 
 GRID_FIELDS = tuple(field for field in FIELDS if field not in ("data", "device", "threads"))
 """The fields that a grid may vary."""
+RATES, SEEDS = 100, 3
+"""How many of each a scan has unless it is told otherwise."""
+MOST_SEEDS = 20
 MOST_AXES = 3
 MOST_VALUES = 1000
 MOST_TRAININGS = 20_000
 INNERMOST = ("seed", "learning_rate")
 """Trainings that differ in these alone are computed together, so they are neighbours in a grid."""
 
-_FORM = Message.of("values as in 32,64,128, or a range with its count as in 1e-8:1e-5:25")
+FORM = Message.of("values as in H=32,64,128, or a range with its count as in learning_rate=1e-8:1e-5:25")
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Axis:
         low, high, count = [*values.split(":"), "", ""][:3]
         numeric = isinstance(kind, Whole | Real)
         if values.count(":") != 2 or not numeric or not re.fullmatch(r"\d{1,4}", count.strip(), re.ASCII):
-            raise ConfigError(field, values, _FORM)
+            raise ConfigError(field, values, FORM)
         ends = (_parsed(field, low), _parsed(field, high))
         if not 1 <= int(count) <= MOST_VALUES:
             raise ConfigError(field, int(count), Message.of("1 to {most} values", most=MOST_VALUES))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
@@ -38,12 +39,14 @@ class Room:
 
 
 class Kept(Generic[T]):
-    """Values by name, within a number of bytes: the longest unused ones are let go."""
+    """Values by name, within a number of bytes: the longest unused ones are let go. Safe to use from any
+    thread."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._held = 0
         self._values: OrderedDict[str, tuple[T, int]] = OrderedDict()
+        self._lock = threading.RLock()
 
     def fits(self, size: int) -> bool:
         """Whether a value of this size would be kept."""
@@ -51,22 +54,25 @@ class Kept(Generic[T]):
 
     def put(self, name: str, value: T, size: int) -> None:
         """Keep `value`, in the place of an older one. One that is larger than all there is is not kept."""
-        self.drop(name)
-        if not self.fits(size):
-            return
-        self._values[name] = (value, size)
-        self._held += size
-        while self._held > self._size:
-            self.drop(next(iter(self._values)))
+        with self._lock:
+            self.drop(name)
+            if not self.fits(size):
+                return
+            self._values[name] = (value, size)
+            self._held += size
+            while self._held > self._size:
+                self.drop(next(iter(self._values)))
 
     def get(self, name: str) -> T | None:
         """The value, if it is still here."""
-        if name not in self._values:
-            return None
-        self._values.move_to_end(name)
-        return self._values[name][0]
+        with self._lock:
+            if name not in self._values:
+                return None
+            self._values.move_to_end(name)
+            return self._values[name][0]
 
     def drop(self, name: str) -> None:
         """Let a value go, if it is here."""
-        if name in self._values:
-            self._held -= self._values.pop(name)[1]
+        with self._lock:
+            if name in self._values:
+                self._held -= self._values.pop(name)[1]

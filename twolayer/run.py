@@ -62,7 +62,11 @@ class Run:
         self.zero_loss: float | None = None
         """Σy², the loss of a network that answers 0."""
         self.began: float | None = None
-        """When a worker took it up, by the monotonic clock."""
+        """When a worker took it up, or up again, by the monotonic clock."""
+        self.began_step = 0
+        """Steps that were done then."""
+        self.turn = 0
+        """How often it was continued: what computes for an earlier turn has no say in this one."""
         self._ended, self._moved = Event(), Event()
         self._losses = Series()
         self._laps = Series(2)
@@ -139,7 +143,7 @@ class Run:
     def begin(self) -> None:
         """A worker has taken the run up."""
         if self.state == "queued":
-            self.began = monotonic()
+            self.began, self.began_step = monotonic(), self.step
             self.state = "running"
 
     def receive(self, chunk: Chunk) -> bool:
@@ -176,6 +180,7 @@ class Run:
 
     def reopen(self) -> None:
         """It is to be continued."""
+        self.turn += 1
         self.message = None
         self.began = None
         self._ended.clear()

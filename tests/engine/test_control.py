@@ -5,7 +5,8 @@ import time
 import pytest
 from numpy.testing import assert_array_equal
 
-from tests.engine.conftest import TINY, tasks_on_scheduler
+import twolayer.course
+from tests.engine.conftest import TINY, cluster_of, tasks_on_scheduler
 from twolayer import Config, ConfigError, fit
 from twolayer.edits import Edit
 
@@ -130,3 +131,65 @@ def problem_of(config):
     from twolayer.problem import make_problem
 
     return make_problem(config)
+
+
+def test_going_on_right_after_a_pause_or_an_end_never_stops_or_stalls(engine, wait_until):
+    config = Config(**TINY, steps=200)
+    run = engine.submit(config, goal=1)
+    for step in range(2, 100):
+        assert run.wait(20)
+        assert (run.state, run.step) == ("paused", step - 1)
+        engine.resume(run, more=1)  # while the coroutine of the step before may still be ending
+    assert run.wait(20)
+    engine.resume(run)
+    wait_until(lambda: run.over)
+    assert_array_equal(run.losses, fit(config).losses)
+
+
+def test_a_finished_run_with_a_large_state_is_continued_at_once(engine, wait_until):
+    config = Config(N=2, D_in=20_000, H=20, D_out=1, steps=20, learning_rate=1e-9, dtype="float64")
+    run = engine.submit(config)
+    assert run.wait(30)
+    engine.resume(run, steps=40)  # while its last state is still on the way
+    wait_until(lambda: run.state == "running" or run.over, timeout=10)
+    wait_until(lambda: run.over)
+    assert (run.state, run.step) == ("finished", 40)
+    assert_array_equal(run.losses, fit(config, run.edits).losses)
+
+
+def test_a_stopped_run_goes_on_from_its_last_checkpoint(engine, wait_until, monkeypatch):
+    monkeypatch.setattr(twolayer.course, "CHECKPOINT_SECONDS", 0.2)
+    run = engine.submit(Config(**TINY, steps=5_000_000))
+    wait_until(lambda: run.step > 20_000)
+    engine.stop(run)
+    wait_until(lambda: run.name not in engine._tasks)
+    assert engine.checkpoint(run).step > 0
+    engine.forget(run)
+    wait_until(lambda: engine.checkpoint(run) is None)
+
+
+def test_a_lost_connection_leaves_nobody_inside_the_gate(new_engine, wait_until):
+    engine = new_engine()
+    slow = engine.submit(Config(**TINY, steps=30), speed=5.0)
+    wait_until(lambda: slow.step > 0)
+    cluster_of(engine).kill()
+    other = engine.submit(Config(**TINY, steps=100))
+    wait_until(lambda: other.over)
+    slow.speed = None
+    wait_until(lambda: slow.over)
+    assert (slow.state, other.state) == ("finished", "finished")
+    assert_array_equal(slow.losses, fit(slow.config).losses)
+    wait_until(lambda: engine._gate._inside == 0)
+    engine.close()
+
+
+def test_the_left_time_counts_from_where_a_run_went_on(engine, wait_until):
+    run = engine.submit(Config(**TINY, steps=300_000))
+    wait_until(lambda: run.step > 1000)
+    engine.pause(run)
+    wait_until(lambda: run.state == "paused")
+    step = run.step
+    engine.resume(run)
+    wait_until(lambda: run.state != "queued")
+    assert run.began_step == step
+    engine.stop(run)

@@ -78,13 +78,14 @@ def test_rates_that_all_diverge_give_none():
     found = advise(grid, train(grid, 0, grid.size))
     assert (found.rate, found.low, found.high) == (None, None, None)
     assert "smaller" in str(found.reason)
+    assert "Too little" in str(advise(grid, train(grid, 0, 2)).reason)
 
 
 def test_the_band_moves_down_as_the_sizes_grow():
     config = computed(Config(N=16, D_in=40, H=16, D_out=3, steps=200))
     grid = Grid(config, parse_axes("N=8,32; H=16,64; learning_rate=1e-6:1e-2:25"))
     rows = train(grid, 0, grid.size)
-    found = dict(bands(grid, rows))
+    found = bands(grid, rows)
     assert set(found) == {(0, 0), (0, 1), (1, 0), (1, 1)}
     assert found[0, 0].high > found[0, 1].high > found[1, 1].high
     assert found[0, 0].high > found[1, 0].high > found[1, 1].high

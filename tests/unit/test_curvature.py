@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from twolayer import Config, fit
-from twolayer.curvature import along, expected, hessian_product, largest_eigenvalue, milestones
+from twolayer.curvature import along, expected, hessian_product, largest_eigenvalue, milestones, tasks
 from twolayer.problem import make_problem
 from twolayer.reference import backward, forward
 
@@ -119,3 +119,12 @@ def test_milestones_rise_from_0_to_the_end(steps, count):
     assert at[-1] == steps
     assert at == sorted(set(at))
     assert len(at) <= count
+
+
+def test_the_tasks_of_a_training_follow_all_of_it_and_fewer_points_of_a_costly_one():
+    for config, fewest, most in ((Config(), 20, 40), (Config(N=2000, D_in=2000, H=2000), 2, 5)):
+        steps = [step for _, part in tasks(config) for step in part]
+        assert (steps[0], steps[-1]) == (0, config.steps)
+        assert steps == sorted(set(steps))
+        assert fewest <= len(steps) <= most
+    assert len(tasks(Config())) > 2

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load
 
-from twolayer import Config, export, fit
+from twolayer import Config, export, fit, training
 from twolayer.capabilities import probe
 from twolayer.edits import Edit
 from twolayer.run import Run
@@ -71,21 +71,15 @@ def test_json_holds_config_edits_environment_and_results():
     assert read["results"]["dead_units"][-1] == [20, 0]
 
 
-def test_weights_are_those_of_fit_as_far_as_the_run_went(kernel):
-    config = Config(**kernel, N=13, D_in=50, H=11, D_out=2, learning_rate=1e-4, steps=60)
-    edits = (Edit(20, "learning_rate", 1e-5),)
-    arrays = export.weights(config, edits, 40)
-    expected = fit(config, (*edits, Edit(40, "steps", 40)))
+def test_weights_of_a_state_are_those_of_fit(kernel):
+    config = Config(**kernel, N=13, D_in=50, H=11, D_out=2, learning_rate=1e-4, steps=40)
+    problem = training.prepare(config)
+    chunk = training.advance(config, problem, training.start(config, problem), 40)
+    arrays, expected = export.weights(config, chunk), fit(config)
     assert_array_equal(arrays["w1"], expected.w1)
-    assert len(expected.losses) == 40
     read = np.load(io.BytesIO(export.npz(arrays)), allow_pickle=False)
     assert sorted(read) == ["w1", "w2"]
     for name, array in arrays.items():
         assert_array_equal(read[name], array)
         assert read[name].dtype == "float32"
         assert_array_equal(load(export.safetensors(arrays))[name], array)
-
-
-def test_weights_before_the_first_step_are_the_initial_ones():
-    arrays = export.weights(Config(N=2, D_in=3, H=4, D_out=1), (), 0)
-    assert arrays["w1"].shape == (3, 4)

@@ -91,6 +91,8 @@ def test_the_dashboard_is_imported_by_nothing_in_the_library():
         ("import twolayer.engine", ["torch", "streamlit"]),
         ("import twolayer.__main__", ["torch", "streamlit", "distributed"]),
         ("import twolayer.cluster", ["torch", "streamlit"]),
+        ("import twolayer.gradient_check, twolayer.one_step", ["torch", "streamlit", "distributed"]),
+        ("import twolayer.dashboard.gradients_view, twolayer.dashboard.one_step_view", ["torch"]),
     ],
 )
 def test_an_import_loads_no_more_than_it_needs(python, statement, absent):

@@ -1,25 +1,40 @@
-"""The race: who takes part, what is measured, and who is found wrong."""
+"""The race: who takes part, what is measured, how it is cut into tasks and put together again."""
 
 import csv
 import io
 import json
+import pickle
+import random
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
+from tests.unit.races import GRAM, TUTORIAL, race_of
 from twolayer import Config
 from twolayer.capabilities import probe
-from twolayer.config import METHODS
+from twolayer.config import METHODS, ConfigError
 from twolayer.kernels.numpy import Tutorial
-from twolayer.race import Contender, ceiling, contenders, race
+from twolayer.phases import ALL
+from twolayer.race import timing
+from twolayer.race.contenders import BASELINE, Contender, ContenderError, chosen, contenders, everyone
+from twolayer.race.file import from_json
+from twolayer.race.plan import MOST_SIZES, Plan, PlanError, Sweep, logarithmic, parse_sweep, perform, race
+from twolayer.race.roofline import ceiling
+from twolayer.race.timing import Load, one_round
+from twolayer.race.verdict import judge
 
 SMALL = Config(N=7, D_in=30, H=5, D_out=3, learning_rate=1e-4, steps=60)
-NUMPY = Contender("numpy", "cpu", "tutorial")
+ALL_HERE = tuple(everyone(probe(load_torch=True), SMALL))
 
 
 @pytest.fixture(scope="module")
 def result():
-    return race(SMALL, count=3)
+    (one,) = race(Plan(SMALL, ALL_HERE, rounds=3))
+    return one
 
 
 def test_everyone_here_takes_part_and_autograd_as_a_peer(result):
@@ -28,91 +43,267 @@ def test_everyone_here_takes_part_and_autograd_as_a_peer(result):
     assert names == {*(f"{b} {m}" for b in ("numpy", "torch") for m in methods), "torch autograd"}
 
 
-def test_each_contender_has_a_time_for_each_round(result):
+def test_each_contender_has_a_time_for_each_round_and_each_phase(result):
     for standing in result.standings:
         assert len(standing.seconds) == 3
         assert 0 < standing.median <= standing.p95 < 1
         assert standing.gflops > 0
+        assert set(standing.phases) == set(ALL)
         assert standing.phases["forward"] > 0
 
 
-def test_right_contenders_are_near_the_reference(result):
+def test_everyone_is_compared_with_the_reference_and_right(result):
     for standing in result.standings:
-        assert standing.loss_error < 1e-3, standing.contender.name
-        assert standing.weight_error < 1e-3, standing.contender.name
+        assert standing.agreement.right, standing.contender.name
+        assert standing.agreement.steps == 60
 
 
-def test_a_contender_made_wrong_is_far_from_the_reference():
+def test_a_contender_made_wrong_is_flagged_and_does_not_win():
     class Wrong(Tutorial):
+        """Does hardly anything, and that at once."""
+
         def step(self) -> None:
-            Tutorial.step(self)
-            self.w2 += 0.01
+            # Forward pass
+            # Loss
+            self._keep(1.0)
+            # Backward pass
+            # Weight update
 
     class Cheat(Contender):
         def kernel(self) -> type:
             return Wrong
 
-    right, wrong = race(SMALL, [NUMPY, Cheat("numpy", "cpu", "tutorial")], 3).standings
-    assert right.loss_error < 1e-3
-    assert wrong.loss_error > 0.01
-    assert wrong.weight_error > 0.01
+    cheat = Cheat("numpy", "cpu", "gram")
+    (one,) = race(Plan(SMALL, (TUTORIAL, cheat), rounds=8))
+    assert one.ranked[0].contender == cheat
+    assert [s.contender for s in judge(one).wrong] == [cheat]
+    assert judge(one).winner is None
+    assert [row["right"] for row in one.rows()] == [False, True]
 
 
 def test_rows_are_sorted_and_relative_to_the_tutorials_loop(result):
     rows = result.rows()
     assert [row["median_us"] for row in rows] == sorted(row["median_us"] for row in rows)
-    assert next(row["speed_up"] for row in rows if row["contender"] == "numpy tutorial") == 1
-
-
-def test_json_is_plain_and_complete(result):
-    read = json.loads(json.dumps(result.to_json(), allow_nan=False))
-    assert read["config"]["D_in"] == 30
-    assert len(read["contenders"]) == len(result.standings)
-    assert read["ceiling"]["gbytes"] > 0
+    assert next(row["speed_up"] for row in rows if row["contender"] == BASELINE.name) == 1
+    assert "speed_up" in rows[0]
+    assert race_of({GRAM: [1e-5] * 3}).rows()[0]["speed_up"] is None
 
 
 def test_progress_reaches_the_end():
     shares = []
-    race(SMALL, [NUMPY], 4, shares.append)
-    assert shares == [0.25, 0.5, 0.75, 1]
+    race(Plan(SMALL, (TUTORIAL,), rounds=4), shares.append)
+    assert shares == pytest.approx(
+        [i / 8 for i in range(1, 9)]
+    )  # machine, ceiling, rounds, ceiling, agreement
 
 
 def test_a_config_that_diverges_is_raced_all_the_same():
-    config = Config(**{**vars(SMALL), "H": 20, "learning_rate": 10.0})
-    (standing,) = race(config, [NUMPY], 3).standings
-    assert np.isfinite(standing.median)
+    (one,) = race(Plan(replace(SMALL, H=20, learning_rate=10.0), (TUTORIAL, GRAM), rounds=3))
+    assert np.isfinite(one.standings[0].median)
+    assert one.standings[0].agreement.right
 
 
 def test_mps_takes_no_part_in_float64():
-    machine = probe(load_torch=True)
-    with_mps = type(machine)(**{**vars(machine), "devices": (("torch", ("cpu", "mps")),)})
-    assert {c.device for c in contenders(with_mps, Config(dtype="float64"))} == {"cpu"}
-    assert {c.device for c in contenders(with_mps, Config(dtype="float32"))} == {"cpu", "mps"}
+    devices = (("torch", ("cpu", "mps")),)
+    assert {c.device for c in contenders(devices, "float64")} == {"cpu"}
+    assert {c.device for c in contenders(devices, "float32")} == {"cpu", "mps"}
 
 
 def test_a_large_product_is_not_slower_than_a_tiny_one():
     roof = ceiling(Config(N=2, D_in=2, H=2))
     assert roof.gflops_large > roof.gflops_here > 0
+    assert roof.at(1e9) == roof.peak == roof.gflops_large
+    assert roof.at(roof.ridge / 2) == pytest.approx(roof.peak / 2)
+
+
+# -- rounds ---------------------------------------------------------------------------------------
+
+
+def test_a_round_is_in_the_order_of_the_contenders_whatever_order_they_ran_in():
+    slow, fast = replace(SMALL, N=64, D_in=1000, H=100), (BASELINE, GRAM)
+    for number in range(4):
+        one = one_round(slow, fast, number)
+        assert one.seconds[0] > one.seconds[1]
+
+
+def test_the_order_within_a_round_is_shuffled(monkeypatch):
+    seen = []
+    monkeypatch.setattr(timing.Entry, "block", lambda self: (seen.append(self.contender), (1e-3, 0.0))[1])
+    monkeypatch.setattr(timing.Entry, "phases", lambda _: {})
+    field = timing._Field(SMALL, ALL_HERE)
+    orders = set()
+    for number in range(6):
+        seen.clear()
+        timing._time(field, number, repeated=False)
+        orders.add(tuple(seen))
+        assert set(seen) == set(ALL_HERE)
+    assert len(orders) > 3
+
+
+def test_a_busy_round_is_repeated_once_and_the_quieter_counts(monkeypatch):
+    tried = []
+
+    def time_with(*loads):
+        waiting = list(loads)
+        tried.clear()
+
+        def once(_field, _number, *, repeated):
+            tried.append(repeated)
+            return timing.Round((float(len(tried)),), ({},), waiting.pop(0), repeated)
+
+        monkeypatch.setattr(timing, "_time", once)
+        return one_round(SMALL, (TUTORIAL,), 0)
+
+    quiet, busy, busier = Load(0, 0, 2), Load(0.1, 1, 2), Load(0.3, 1, 2)
+    one = time_with(quiet)
+    assert (one.seconds, one.repeated, tried) == ((1.0,), False, [False])
+    one = time_with(busy, quiet)
+    assert (one.seconds, one.repeated, one.load.busy, tried) == ((2.0,), True, False, [False, True])
+    one = time_with(busy, busier)
+    assert (one.seconds, one.repeated, one.load.busy, tried) == ((1.0,), True, True, [False, True])
+
+
+@pytest.mark.parametrize(
+    ("load", "busy"),
+    [
+        (Load(0.0, 0.0, 2), False),
+        (Load(0.06, 0.0, 2), True),
+        (Load(0.0, 0.6, 2), True),
+        (Load(0.0, 0.6, 16), False),
+    ],
+)
+def test_when_a_machine_counts_as_busy(load, busy):
+    assert load.busy is busy
+
+
+def test_the_work_of_others_is_seen(wait_until):
+    """Other processes that compute all the time make a round busy."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        wait_until(lambda: all(psutil.Process(other.pid).cpu_times().user > 0.05 for other in others))
+        one = one_round(replace(SMALL, N=64, D_in=1000, steps=500), ALL_HERE, 0)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    assert one.load.others > 0.5 or one.load.away > 0.05
+    assert one.repeated
+
+
+def test_a_race_that_is_too_large_is_not_kept_between_rounds():
+    large = Config(N=1000, D_in=1000, H=1000)
+    assert timing.is_small(Config(), ALL_HERE)
+    assert not timing.is_small(large, ALL_HERE)
+    assert not timing._Field(replace(large, steps=1), (GRAM,)).entries
+
+
+# -- plans ----------------------------------------------------------------------------------------
+
+
+def test_tasks_travel_and_their_results_come_together_in_any_order():
+    plan = pickle.loads(pickle.dumps(Plan(SMALL, (TUTORIAL, GRAM), 3, Sweep("H", (4, 8)))))
+    results = [(i, pickle.loads(pickle.dumps(perform(task)))) for i, task in enumerate(plan.tasks)]
+    random.Random(0).shuffle(results)
+    races = plan.collect(dict(results))
+    assert [one.config.H for one in races] == [4, 8]
+    for one in races:
+        assert one.rounds == 3
+        assert one.ceiling is not None
+        assert all(s.agreement is not None for s in one.standings)
+
+
+def test_what_has_arrived_is_a_race_already():
+    plan = Plan(SMALL, (TUTORIAL, GRAM), 3, Sweep("H", (4, 8)))
+    kinds = [task.kind for task in plan.tasks]
+    until = kinds.index("round") + 2
+    results = {i: perform(task) for i, task in enumerate(plan.tasks[:until])}
+    (one,) = plan.collect(results)
+    assert one.rounds == 2
+    assert one.standings[0].agreement is None
+    assert plan.collect({}) == []
+
+
+def test_the_estimate_grows_with_rounds_sizes_and_contenders():
+    plan = Plan(Config(), ALL_HERE)
+    assert 3 < plan.seconds < 20
+    for larger in (
+        replace(plan, rounds=60),
+        replace(plan, sweep=Sweep("H", (64, 128))),
+        replace(plan, config=Config(N=2000)),
+    ):
+        assert larger.seconds > plan.seconds
+    assert replace(plan, contenders=(TUTORIAL,)).seconds < plan.seconds
+
+
+def test_the_method_and_device_of_the_config_do_not_matter():
+    assert Plan(Config(backend="torch", method="gram"), (TUTORIAL,)) == Plan(Config(), (TUTORIAL,))
+
+
+def test_a_sweep_is_even_on_a_log_scale():
+    assert logarithmic("H", 10, 1000, 3) == Sweep("H", (10, 100, 1000))
+    assert logarithmic("H", 1, 4, 9).values == (1, 2, 3, 4)
+    assert parse_sweep("N=64,16,16") == Sweep("N", (16, 64))
+
+
+@pytest.mark.parametrize(("low", "high"), [(5, 5), (6, 5)])
+def test_a_sweep_that_does_not_grow_is_refused(low, high):
+    with pytest.raises(PlanError, match="above its start"):
+        logarithmic("H", low, high, 3)
+
+
+def test_a_plan_without_contenders_is_refused():
+    with pytest.raises(PlanError, match="Nobody"):
+        Plan(SMALL, ())
+
+
+def test_a_sweep_of_the_command_line_has_its_limits():
+    with pytest.raises(ConfigError, match="H"):
+        parse_sweep("H=0")
+    with pytest.raises(PlanError, match="at most"):
+        parse_sweep("H=" + ",".join(map(str, range(1, MOST_SIZES + 2))))
+
+
+def test_contenders_are_chosen_by_their_keys_in_the_order_of_those_here():
+    here = [TUTORIAL, GRAM, Contender("torch", "cuda:0", "gram")]
+    assert chosen("torch.gram.cuda:0,numpy.tutorial", here) == [here[0], here[2]]
+    with pytest.raises(ContenderError, match=r"'x'.*numpy\.gram"):
+        chosen("numpy.gram,x", here)
+
+
+# -- the command line -------------------------------------------------------------------------------
 
 
 def test_the_command_prints_a_table_csv_and_json(python):
     few = ["--N", "5", "--D_in", "9", "--H", "4", "--steps", "20", "--rounds", "3"]
-    table = python("-m", "twolayer", "race", *few)
+    table = python("-m", "twolayer", "race", *few, "--sweep", "H=4,6")
     assert table.returncode == 0, table.stderr
-    assert "numpy gram" in table.stdout
-    assert "The clock covers" in table.stdout
+    for words in ("numpy gram", "The clock covers", "3 rounds are too few", "torch gram"):
+        assert words in table.stdout
     rows = list(
         csv.DictReader(
             io.StringIO(python("-m", "twolayer", "race", *few, "--sweep", "H=4,6", "--csv").stdout)
         )
     )
     assert {row["H"] for row in rows} == {"4", "6"}
-    (one,) = json.loads(python("-m", "twolayer", "race", *few, "--json").stdout)
+    as_json = python(
+        "-m", "twolayer", "race", *few, "--contenders", "numpy.gram,numpy.fused", "--json"
+    ).stdout
+    (one,) = json.loads(as_json)
     assert one["config"]["steps"] == 20
+    (read,) = from_json(as_json.encode())
+    assert {s.contender.name for s in read.standings} == {"numpy gram", "numpy fused"}
 
 
 @pytest.mark.parametrize(
-    "bad", [["--sweep", "foo=3"], ["--sweep", "H=0"], ["--sweep", "H"], ["--rounds", "1"]]
+    "bad",
+    [
+        ["--sweep", "foo=3"],
+        ["--sweep", "H=0"],
+        ["--sweep", "H"],
+        ["--rounds", "1"],
+        ["--contenders", "numpy.foo"],
+        ["--threads", "200"],
+    ],
 )
 def test_a_bad_option_of_the_race_is_one_line_with_status_2(python, bad):
     done = python("-m", "twolayer", "race", *bad)

@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from twolayer.config import FIELDS, Config, ConfigError
-from twolayer.dashboard import about, browser, server
+from twolayer.dashboard import about, browser, parameters, server
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.translations import LANGUAGES, Translate, plain, preferred, say, translator
 from twolayer.messages import N_, Message
@@ -35,14 +35,36 @@ class Page:
     script: str
     label: str
     icon: str
+    parameters: tuple[str, ...] = ()
+    """Its own query parameters, of those in `parameters.PARAMETERS`."""
 
 
 PAGES: Mapping[str, Page] = {
     "train": Page("app.py", N_("Train"), ":material/play_arrow:"),
-    "race": Page("pages/race.py", N_("Race"), ":material/speed:"),
-    "gradients": Page("pages/gradients.py", N_("Gradients"), ":material/fact_check:"),
-    "one_step": Page("pages/one_step.py", N_("One step"), ":material/footprint:"),
-    "learning_rate": Page("pages/learning_rate.py", N_("Learning rate"), ":material/tune:"),
+    "race": Page(
+        "pages/race.py",
+        N_("Race"),
+        ":material/speed:",
+        ("contenders", "rounds", "sweep", "sweep_from", "sweep_to", "sweep_points"),
+    ),
+    "gradients": Page(
+        "pages/gradients.py",
+        N_("Gradients"),
+        ":material/fact_check:",
+        ("at", "fault", "guess", "difference_step", "check_dtype"),
+    ),
+    "one_step": Page(
+        "pages/one_step.py",
+        N_("One step"),
+        ":material/footprint:",
+        ("at", "fault", "show", "sample", "input", "unit", "output"),
+    ),
+    "learning_rate": Page(
+        "pages/learning_rate.py",
+        N_("Learning rate"),
+        ":material/tune:",
+        ("rates", "seeds", "rate_from", "rate_to", "grid_x", "grid_y", "grid"),
+    ),
 }
 """The pages in the order of their links. Those whose script is not there have no link."""
 
@@ -56,7 +78,7 @@ def begin(name: str) -> Translate:
     st.session_state.pop("whole_page", None)
     st.set_page_config(page_title="Two layers by hand", page_icon="📉", layout="wide")
     if st.session_state.get("page") != name or _went_back() or "preset" in st.query_params:
-        _take_over_address()
+        _take_over_address(PAGES[name])
         st.session_state["page"] = name
     if st.session_state.get("lang") not in LANGUAGES:
         st.session_state["lang"] = preferred(st.context.locale)
@@ -96,7 +118,9 @@ def links(_: Translate, config: Config | None) -> None:
     if len(there) > 1:
         with st.container(horizontal=True, key="links"):
             for page in there:
-                st.page_link(page.script, label=_(page.label), icon=page.icon, query_params=query)
+                own = parameters.query(page.parameters)
+                st.page_link(page.script, label=_(page.label), icon=page.icon, query_params=query | own)
+    query |= parameters.query(PAGES[st.session_state["page"]].parameters)
     if "run" in st.query_params:
         query["run"] = st.query_params["run"]
     if st.query_params.to_dict() != query:
@@ -109,10 +133,12 @@ def _went_back() -> bool:
     return context is not None and context.is_history_navigation
 
 
-def _take_over_address() -> None:
+def _take_over_address(page: Page) -> None:
     """Give the widgets the values of the address, and remember what was wrong in it."""
     raw = dict(islice(st.query_params.items(), MOST_PARAMETERS))
-    config, errors = _read(raw)
+    of_config = {name: text for name, text in raw.items() if name not in parameters.PARAMETERS}
+    config, errors = _read(of_config)
+    errors += parameters.take_over(page.parameters, raw)
     devices = _devices(config.backend)
     if config.device not in devices:
         here = Message.of("a device that is here: {devices}", devices=", ".join(devices))

@@ -99,6 +99,7 @@ def packed(array: NDArray[Any]) -> dict[str, str]:
     return {
         "dtype": f"{array.dtype.kind}{array.dtype.itemsize}",
         "bdata": base64.b64encode(array.tobytes()).decode(),
+        **({"shape": ", ".join(map(str, array.shape))} if array.ndim > 1 else {}),
     }
 
 

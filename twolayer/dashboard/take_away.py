@@ -10,6 +10,7 @@ from twolayer.dashboard import server
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate, plain
 from twolayer.engine import Engine
+from twolayer.job import Job
 from twolayer.run import Run
 
 WEIGHTS_SECONDS = 120.0
@@ -65,14 +66,24 @@ def _download(
 
 
 def _weights(engine: Engine, run: Run, viewer: str) -> dict[str, object]:
-    """The weights of a run, from a worker. Called by a download, outside of any script."""
-    job = engine.map(
-        export.weights, [(run.config, run.edits, run.step)], viewer, memory_bytes=run.config.run_bytes
-    )
-    if not job.wait(WEIGHTS_SECONDS) or job.state != "finished":
-        raise RuntimeError(str(job.message or "the weights could not be computed in time"))
+    """The weights of a run: of its checkpoint, or of a run that computes it again, chunk by chunk beside
+    all others. Called by a download, outside of any script."""
+    step, chunk = run.step, engine.checkpoint(run)
+    if chunk is None or chunk.step != step:
+        again = engine.submit(run.config, viewer, edits=run.edits, goal=step)
+        _wait(engine, again)
+        chunk = engine.checkpoint(again)
+        engine.forget(again)
+    job = engine.map(export.weights, [(run.config, chunk)], viewer, memory_bytes=run.config.run_bytes)
+    _wait(engine, job)
     weights: dict[str, object] = job.results()[0][1]
     return weights
+
+
+def _wait(engine: Engine, one: Run | Job) -> None:
+    if not one.wait(WEIGHTS_SECONDS) or one.state in ("failed", "stopped"):
+        engine.stop(one)
+        raise RuntimeError(str(one.message or "the weights could not be computed in time"))
 
 
 def _file(write: Callable[..., bytes], weights: Callable[[], dict[str, object]]) -> bytes:

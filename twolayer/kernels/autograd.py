@@ -32,3 +32,23 @@ class Autograd(Tutorial):
 
     def state(self) -> State:
         return {"w1": self.w1.detach().cpu().numpy(), "w2": self.w2.detach().cpu().numpy()}
+
+
+def backward(inputs: State) -> tuple[State, State]:
+    """A forward pass, and PyTorch's own backward pass from it, on the CPU.
+
+    `inputs` are x, y, w1, w2. Returns h, h_relu, y_pred, and the gradients of the loss with respect to
+    w1, w2 and the values between, by the names of `listing.GRADIENTS`; all in the dtype of the inputs.
+    """
+    x, y, w1, w2 = (torch.tensor(inputs[name]) for name in ("x", "y", "w1", "w2"))
+    h = x.mm(w1.requires_grad_())
+    h_relu = h.clamp(min=0)  # lets the gradient through where h is 0, as the tutorial's mask does
+    y_pred = h_relu.mm(w2.requires_grad_())
+    loss = (y_pred - y).pow(2).sum()
+    wanted = {"grad_y_pred": y_pred, "grad_w2": w2, "grad_h_relu": h_relu, "grad_h": h, "grad_w1": w1}
+    found = torch.autograd.grad(loss, list(wanted.values()))
+    forward = {"h": h, "h_relu": h_relu, "y_pred": y_pred}
+    return (
+        {name: value.detach().numpy() for name, value in forward.items()},
+        {name: gradient.numpy() for name, gradient in zip(wanted, found, strict=True)},
+    )

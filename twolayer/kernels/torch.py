@@ -84,7 +84,8 @@ class Tutorial:
         h_relu = h.clamp(min=0)
         y_pred = h_relu.mm(w2)
         # Loss; it stays on the device, for .item() would wait for it
-        self._losses[self._done] = (y_pred - y).pow(2).sum()
+        loss = (y_pred - y).pow(2).sum()
+        self._losses[self._done] = loss
         self._done += 1
         # Backward pass: the gradients of the loss with respect to w1 and w2
         grad_y_pred = 2.0 * (y_pred - y)

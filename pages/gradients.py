@@ -1,0 +1,73 @@
+"""The Gradients page: is the backward pass right? Checked two ways, with mistakes to plant and to find."""
+
+import streamlit as st
+
+from twolayer import gradient_check, snapshot
+from twolayer.dashboard import asking, controls, frame, gradients_view, guessing, iteration, parameters
+from twolayer.dashboard.translations import say
+
+_ = frame.begin("gradients")
+with st.sidebar:
+    config = controls.draw(_, leave_out=controls.COMPUTE)
+frame.links(_, config)
+st.markdown(
+    _(
+        "Is the backward pass that was written by hand **right**? Its gradients are compared with PyTorch's "
+        "autograd and with what the loss does when a weight moves a little. Plant a mistake, and see what "
+        "gives it away."
+    )
+)
+frame.address_errors(_)
+if config is None:
+    st.stop()
+
+with st.container(border=True):
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        guess = guessing.switch(_)
+        planted = None
+        if guess:
+            guessing.answers(_, config, guess)
+        else:
+            planted = iteration.fault_switches(_, config)
+    with right:
+        at = iteration.at_slider(_, config)
+        st.select_slider(
+            _("Step of the differences"),
+            [parameters.shown_step(step) for step in gradient_check.STEPS],
+            key="difference_step",
+        )
+        st.segmented_control(
+            _("Number type of the check"),
+            ["float64", "float32"],
+            default="float64",
+            required=True,
+            key="check_dtype",
+        )
+
+item = (config, at, planted, guess or None, float(st.session_state["difference_step"]))
+question = asking.ask(
+    "gradients",
+    gradient_check.check,
+    (*item, st.session_state["check_dtype"]),
+    snapshot.memory_bytes(config),
+)
+
+
+@st.fragment(run_every=asking.REDRAW_SECONDS if question.waiting else None)
+def result(waited: bool) -> None:
+    """What is known by now; once the answer has come, the whole page."""
+    if waited and not question.waiting:
+        st.rerun()
+    with st.container(key="state"):
+        summary = frame.summary(_, config)
+        st.caption(_("Checking …") if question.waiting else _("Checked: {summary}").format(summary=summary))
+    if question.failure is not None:
+        st.error(say(_, question.failure))
+    elif question.answer is not None:
+        if guess:
+            guessing.response(_, question.answer, guess)
+        gradients_view.show(_, question.answer, hidden=guessing.hides(question.answer, guess))
+
+
+result(question.waiting)

@@ -1,0 +1,54 @@
+"""The One step page: one iteration, line by line, with its real numbers."""
+
+import streamlit as st
+
+from twolayer import one_step, snapshot
+from twolayer.dashboard import asking, controls, frame, iteration, one_step_view, playing
+from twolayer.dashboard.translations import say
+
+_ = frame.begin("one_step")
+with st.sidebar:
+    config = controls.draw(_, leave_out=controls.COMPUTE)
+frame.links(_, config)
+st.markdown(
+    _(
+        "One iteration of the training, **line by line**: the formula, the program, the numbers that this "
+        "run really has there, and what they are made from. Go through it with the arrow keys."
+    )
+)
+frame.address_errors(_)
+if config is None:
+    st.stop()
+
+with st.container(border=True):
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        playing.buttons(_)
+        playing.steps(_)
+    with right:
+        at = iteration.at_slider(_, config)
+        with st.popover(_("Break it"), icon=":material/bug_report:", width="stretch"):
+            planted = iteration.fault_switches(_, config)
+    one_step_view.indices(_, config)
+
+chosen = one_step_view.chosen()
+question = asking.ask(
+    "one_step", one_step.observe, (config, at, planted, chosen), snapshot.memory_bytes(config)
+)
+
+
+@st.fragment(run_every=asking.REDRAW_SECONDS if question.waiting else None)
+def result(waited: bool) -> None:
+    """What is known by now. The whole page once more when the answer has come, or a cell was clicked."""
+    if one_step_view.chosen() != chosen or (waited and not question.waiting):
+        st.rerun()
+    if question.failure is not None:
+        st.error(say(_, question.failure))
+    elif question.answer is not None:
+        one_step_view.show(_, question.answer, st.session_state["show"])
+    else:
+        st.caption(_("Computing …"))
+
+
+result(question.waiting)
+playing.go_on()

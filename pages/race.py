@@ -1,0 +1,63 @@
+"""The Race page: who computes the same training fastest on this machine, and is it right."""
+
+import streamlit as st
+
+from twolayer.dashboard import controls, frame, race_files, race_settings, race_view, race_work, server
+from twolayer.dashboard.translations import say
+
+REDRAW_SECONDS = 1.0
+"""Rarely: what draws the charts takes part in the race for the processor."""
+
+_ = frame.begin("race")
+with st.sidebar:
+    config = controls.draw(_, leave_out=("backend", "device", "method"))
+frame.links(_, config)
+st.markdown(
+    _(
+        "How much faster is it, **here**? Every way to compute the same training step races on the machine "
+        "of this server: the tutorial’s loops, our own, and PyTorch’s autograd, with the same data, warmed "
+        "up, in random order, and each compared with float64."
+    )
+)
+frame.address_errors(_)
+if config is None:
+    st.stop()
+with st.container(border=True):
+    plan = race_settings.draw(_, config)
+if st.session_state.pop("start_at_once", False) and plan is not None:
+    race_work.start(plan)
+heat = race_work.current()
+is_live = heat is not None and not heat.job.over
+with st.container(horizontal=True):
+    st.button(
+        _("Race"),
+        key="race",
+        type="primary",
+        icon=":material/speed:",
+        on_click=race_work.start,
+        args=(plan,),
+        disabled=plan is None,
+    )
+    st.button(
+        _("Stop"), key="stop_race", icon=":material/stop:", on_click=race_work.stop, disabled=not is_live
+    )
+refusal = race_work.refusal()
+if refusal is not None:
+    st.error(say(_, refusal))
+
+
+@st.fragment(run_every=max(REDRAW_SECONDS, server.redraw_seconds()) if is_live else None)
+def watch(was_live: bool) -> None:
+    """The race as it is now; once it is over, the whole page, which shows all that was found."""
+    now = race_work.current()
+    if was_live and (now is None or now.job.over):
+        st.rerun()
+    race_view.live(_, now)
+
+
+watch(is_live)
+races = heat.races if heat is not None else []
+if heat is not None and races and not is_live:
+    race_view.results(_, heat)
+    race_files.export(_, heat)
+race_files.other_machine(_, config, [] if is_live else races)

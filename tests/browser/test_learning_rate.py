@@ -1,0 +1,95 @@
+"""What a person does on the Learning-rate page, in Chromium."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import settled, state_is
+
+Visit = Callable[..., Page]
+SMALL = "N=8&D_in=30&H=10&D_out=2&steps=60&rates=12&seeds=2"
+POINTS = (
+    "document.querySelector('.st-key-scan_chart .js-plotly-plot')"
+    "?.data?.reduce((count, trace) => count + trace.customdata.length, 0)"
+)
+
+
+def scanned(page: Page, trainings: int) -> None:
+    """Wait until all trainings of a scan are on the chart and the advice is there."""
+    page.wait_for_function(f"{POINTS} === {trainings}", timeout=60_000)
+    page.wait_for_selector(".st-key-take_recommended button", timeout=60_000)
+    page.wait_for_selector(".st-key-take_focus button", timeout=60_000)
+    page.wait_for_function("document.querySelector('.st-key-stop_scan button').disabled")
+    settled(page)
+
+
+def test_a_scan_a_click_and_on_to_the_train_page(visit: Visit) -> None:
+    page = visit(f"/learning_rate?{SMALL}&backend=torch")
+    page.click(".st-key-scan button")
+    scanned(page, 24)
+    before = page.inner_text(".st-key-take_focus button")
+    point = page.locator(".st-key-scan_chart .scatterlayer .trace .point").first
+    point.scroll_into_view_if_needed()
+    point.click(force=True)
+    page.wait_for_function(
+        "before => !document.querySelector('.st-key-take_focus button')?.innerText.includes(before)",
+        arg=before.split()[-1],
+    )
+    for chart in ("focus_loss_chart", "curvature_chart"):
+        page.wait_for_function(
+            f"document.querySelector('.st-key-{chart} .js-plotly-plot')?.calcdata?.[0]?.length > 5"
+        )
+    settled(page)
+    rate = page.inner_text(".st-key-take_recommended button").split()[-1]
+    page.click(".st-key-take_recommended button")
+    page.wait_for_selector(".st-key-train button")
+    settled(page)
+    assert "backend=torch" in page.url
+    assert "N=8" in page.url
+    assert "rates" not in page.url
+    assert float(page.input_value(".st-key-learning_rate input")) == float(rate)
+    page.click(".st-key-train button")
+    state_is(page, "finished")
+
+
+def test_the_address_starts_a_scan_and_brings_its_settings_back(visit: Visit) -> None:
+    page = visit(f"/learning_rate?{SMALL}&rate_from=1e-5&rate_to=1e-3&run=1")
+    scanned(page, 24)
+    expect(page.locator(".st-key-rates input")).to_have_value("12")
+    expect(page.locator(".st-key-rate_from input")).to_have_value("1e-5")
+    # calcdata follows the data a moment later
+    page.wait_for_function(
+        "(() => { const x = document.querySelector('.st-key-scan_chart .js-plotly-plot').calcdata.flat()"
+        ".map(point => point.x).filter(x => x > 0), near = (a, b) => Math.abs(a / b - 1) < 1e-6;"
+        "return near(Math.min(...x), 1e-5) && near(Math.max(...x), 1e-3); })()"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit, scheme: str) -> None:
+    page = visit(f"/learning_rate?{SMALL}&run=1&lang=ko", width=390, scheme=scheme)
+    scanned(page, 24)
+    page.click(".st-key-start_grid button")
+    page.wait_for_selector(".st-key-grid_chart .js-plotly-plot", timeout=60_000)
+    page.wait_for_function("document.querySelector('.st-key-stop_grid button').disabled", timeout=60_000)
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for key in ("scan_chart", "focus_loss_chart", "curvature_chart", "grid_chart", "scan", "grid"):
+        box = page.locator(f".st-key-{key}").first.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+
+
+def test_a_grid_as_a_file(visit: Visit) -> None:
+    page = visit("/learning_rate?grid=N=4,5;H=3,4;seed=0,1&D_in=6&steps=20")
+    page.click(".st-key-start_grid button")
+    page.wait_for_selector(".st-key-grid_csv button:not([disabled])", timeout=60_000)
+    page.wait_for_function("document.querySelector('.st-key-stop_grid button').disabled", timeout=60_000)
+    settled(page)
+    with page.expect_download() as download:
+        page.click(".st-key-grid_csv button")
+    lines = download.value.path().read_text().splitlines()
+    assert len(lines) == 1 + 8
+    assert "final_loss" in lines[0]

@@ -1,0 +1,205 @@
+"""The Gradients page without a browser."""
+
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from twolayer import Config
+from twolayer.faults import FAULTS, impossible
+from twolayer.gradient_check import check
+
+TINY = {"N": "5", "D_in": "4", "H": "3", "D_out": "2"}
+
+
+def opened(page_file: str = "pages/gradients.py", **query: str) -> AppTest:
+    """The page as somebody opens it with this query string, its first answer there."""
+    page = AppTest.from_file("../../app.py", default_timeout=30).switch_page(page_file)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    return answered(page)
+
+
+def answered(page: AppTest) -> AppTest:
+    """Draw the page until the answer to its question is there."""
+    end = time.monotonic() + 60
+    while True:
+        assert not page.exception
+        question = next(
+            (
+                page.session_state[f"question_{n}"]
+                for n in ("gradients", "one_step")
+                if f"question_{n}" in page.session_state
+            ),
+            None,
+        )
+        if question is None or not question.waiting:
+            return page.run()
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def shown(page: AppTest) -> str:
+    """Every text that the page shows in a box, or as text."""
+    kinds = (page.error, page.warning, page.info, page.success, page.markdown, page.caption)
+    return "\n".join(box.value for boxes in kinds for box in boxes)
+
+
+def figures(page: AppTest) -> list[dict]:
+    """The rows of the table of figures."""
+    return page.dataframe[0].value.to_dict("records")
+
+
+def test_the_tutorials_backward_pass_is_right() -> None:
+    page = opened()
+    assert "The backward pass is right" in page.success[0].value
+    assert not page.error
+    rows = figures(page)
+    assert [(row["Gradient"], row["Against"]) for row in rows] == [
+        ("grad_w1", "PyTorch autograd"),
+        ("grad_w2", "PyTorch autograd"),
+        ("grad_w1", "Central differences"),
+        ("grad_w2", "Central differences"),
+    ]
+    assert [row["Wrong"] for row in rows] == [0, 0, 0, 0]
+    assert float(rows[0]["Largest error"]) < 1e-10
+    assert float(rows[2]["Largest error"]) < 1e-6
+    assert rows[0]["Compared"] == "100,000 / 100,000"
+    assert rows[2]["Compared"] == "500 / 100,000"
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_mistake_that_is_switched_on_is_found_and_its_formula_named(name: str) -> None:
+    page = opened(**TINY | {"D_out": "3", "seed": "4", "learning_rate": "1e-3"})
+    page.toggle(key=f"fault_{name}").set_value(True).run()
+    answered(page)
+    fault = FAULTS[name]
+    assert page.query_params["fault"] == name
+    for tensor in ("w1", "w2"):
+        assert (f"**{tensor}**" in page.error[0].value) == (tensor in fault.tensors)
+    assert f"**{fault.formula}**" in page.error[0].value
+    assert fault.line in [code.value for code in page.code]
+    other = next(other for other in FAULTS if other != name)
+    page.toggle(key=f"fault_{other}").set_value(True).run()
+    answered(page)
+    assert not page.toggle(key=f"fault_{name}").value
+    assert f"**{FAULTS[other].formula}**" in page.error[0].value
+    page.toggle(key=f"fault_{other}").set_value(False).run()
+    assert "fault" not in page.query_params
+    assert answered(page).success
+
+
+def test_a_mistake_that_cannot_show_is_grey_with_the_reason() -> None:
+    page = opened(**TINY | {"N": "1"}, fault="off_by_one")
+    config = Config(N=1, D_in=4, H=3, D_out=2)
+    for name in FAULTS:
+        reason = impossible(name, config)
+        assert page.toggle(key=f"fault_{name}").disabled == (reason is not None)
+        if reason is not None:
+            assert str(reason) in shown(page).replace("\\", "")
+    assert "The backward pass is right" in page.success[0].value
+
+
+def test_guess_first_hides_the_mistake_until_the_answer() -> None:
+    page = opened(**TINY, seed="4")
+    page.toggle(key="guessing").set_value(True).run()
+    planted = []
+    for round in range(1, 7):
+        answered(page)
+        assert page.query_params["guess"] == str(round)
+        truth = check(Config(N=5, D_in=4, H=3, D_out=2, seed=4), 0, guess=round, sample=10)
+        planted.append(truth.planted)
+        said = shown(page)
+        assert "Look at the formula" not in said
+        assert not any(fault.line == code.value for fault in FAULTS.values() for code in page.code)
+        assert bool(page.error) == (truth.planted is not None)
+        right = truth.planted or "none"
+        page.radio(key="answer").set_value(
+            right if round % 2 else "no_mask" if right != "no_mask" else "none"
+        )
+        page.run()
+        page.button(key="give_answer").click().run()
+        said = shown(page)
+        assert ("Right: " in said) == bool(round % 2)
+        assert ("Not quite." in said) != bool(round % 2)
+        assert ("Look at the formula" in said) == (truth.planted is not None)
+        page.button(key="another").click().run()
+        assert page.radio(key="answer").value is None
+    assert len(set(planted)) > 1
+
+
+def test_float32_is_refused_for_differences_on_the_page() -> None:
+    page = opened(check_dtype="float32")
+    assert "Differences need float64" in page.info[0].value
+    assert {row["Against"] for row in figures(page)} == {"PyTorch autograd"}
+
+
+def test_any_point_of_the_run_and_another_step() -> None:
+    page = opened(**TINY)
+    page.slider(key="at").set_value(40).run()
+    page.select_slider(key="difference_step").set_value("1e-05").run()
+    answered(page)
+    assert (page.query_params["at"], page.query_params["difference_step"]) == ("40", "1e-05")
+    item = page.session_state["question_gradients"].item
+    assert item[1] == 40
+    assert item[4] == 1e-5
+    assert "The backward pass is right" in page.success[0].value
+
+
+def test_a_run_that_diverges_is_looked_at_while_it_is_finite() -> None:
+    page = opened(learning_rate="1e-5", at="400")
+    assert "the last iteration with a finite loss is 3" in page.warning[0].value
+    assert page.success
+
+
+def test_what_is_wrong_in_the_address_is_said_and_the_rest_is_used() -> None:
+    page = opened(
+        **TINY, at="-1", fault="<b>x</b>", difference_step="7", guess="x", check_dtype="int8", nothing="1"
+    )
+    said = page.warning[0].value.replace("\\", "")
+    for name in ("at", "fault", "difference_step", "guess", "check_dtype", "nothing"):
+        assert f"{name}: got" in said
+    assert "<b>x" not in page.warning[0].value
+    assert page.session_state["N"] == 5
+    assert page.success
+
+
+def test_a_run_that_is_too_large_is_refused() -> None:
+    page = opened(N="60000", D_in="60000")
+    assert "this server allows" in page.error[0].value
+
+
+def test_in_korean() -> None:
+    page = opened(**TINY, lang="ko", fault="no_mask", seed="4")
+    assert "틀렸습니다" in page.error[0].value
+    assert "grad_h" in page.error[0].value
+
+
+def a_page_without_pytorch(dtype: str) -> None:
+    """A script that shows a check of a machine that has no PyTorch."""
+    from dataclasses import replace
+
+    from twolayer import Config
+    from twolayer.dashboard.gradients_view import show
+    from twolayer.gradient_check import check
+    from twolayer.kernels import why_missing
+
+    found = check(Config(N=5, D_in=4, H=3, D_out=2), 0, "no_factor", dtype=dtype)
+    left = tuple(c for c in found.comparisons if c.against != "autograd")
+    missing = why_missing("no_such_library")
+    show(str, replace(found, comparisons=left, no_autograd=missing), hidden=False)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_without_pytorch_the_page_says_so_and_does_the_rest(dtype: str) -> None:
+    page = AppTest.from_function(a_page_without_pytorch, args=(dtype,)).run(timeout=30)
+    assert not page.exception
+    assert "is not installed" in page.info[0].value
+    assert not page.success
+    if dtype == "float64":
+        assert {row["Against"] for row in figures(page)} == {"Central differences"}
+        assert "**grad_y_pred**" in page.error[0].value
+    else:
+        assert "Differences need float64" in page.info[1].value
+        assert not page.error

@@ -1,0 +1,175 @@
+"""The Learning-rate page without a browser: a scan, the training that is looked at, a grid."""
+
+import io
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from pyarrow import csv, parquet
+from streamlit.testing.v1 import AppTest
+
+from twolayer import Config, fit, scan_table
+from twolayer.advice import advise
+from twolayer.dashboard import plot, rates_charts
+from twolayer.grid import computed, scan_grid
+from twolayer.scan import Scan, train
+
+SMALL = {"N": "8", "D_in": "30", "H": "10", "D_out": "2", "steps": "60", "rates": "12", "seeds": "2"}
+BASE = computed(Config(N=8, D_in=30, H=10, D_out=2, steps=60))
+
+
+def opened(**query: str) -> AppTest:
+    """The page as somebody opens it with this query string."""
+    page = AppTest.from_file("../../app.py", default_timeout=30).switch_page("pages/learning_rate.py")
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    return page
+
+
+def until(page: AppTest, condition: Callable[[], bool]) -> None:
+    """Wait for a condition, and draw the page again."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    page.run()
+    assert not page.exception
+
+
+def over(page: AppTest, name: str) -> bool:
+    return bool(page.session_state[name].over)
+
+
+def scanned(page: AppTest) -> Scan:
+    """The scan of the page, when it and the training that is looked at are over."""
+    until(page, lambda: page.session_state["search_scan"].job.over and over(page, "focus"))
+    scan: Scan = page.session_state["search_scan"].scan
+    return scan
+
+
+def shown(page: AppTest) -> str:
+    """Every text that the page shows in a box."""
+    return "\n".join(
+        box.value for boxes in (page.error, page.warning, page.info, page.success) for box in boxes
+    )
+
+
+def test_a_scan_trains_every_rate_with_every_seed_and_recommends_one() -> None:
+    page = opened(**SMALL | {"steps": "2000", "rates": "60", "seeds": "5"})  # of several tasks
+    assert "Press Scan" in shown(page)
+    page.button(key="scan").click().run()
+    scan = scanned(page)
+    assert scan.done == scan.grid.size == 300
+    expected = train(scan.grid, 0, 300)
+    assert_array_equal(scan.rows["outcome"], expected["outcome"])
+    np.testing.assert_allclose(scan.rows["first"], expected["first"], rtol=1e-6)
+    found = advise(scan.grid, scan.there)
+    assert found.rate is not None
+    assert f"Recommended: **{found.rate:.2g}**" in shown(page)
+    assert "300 of 300 trainings" in "".join(bar.text for bar in page.get("progress"))
+    assert page.button(key="take_recommended").label == f"Train with {found.rate:.2g}"
+    assert page.button(key="stop_scan").disabled
+
+
+def test_the_rate_of_the_address_is_looked_at_and_explained_with_its_numbers() -> None:
+    page = opened(rates="2", seeds="1", run="1")
+    scanned(page)
+    focus = page.session_state["focus"]
+    assert focus.config == computed(Config())
+    assert focus.run.losses[-1] == fit(focus.config).losses[-1]
+    for words in ("η = 1e-06, seed 0", "2\\.36e\\+06", "8\\.48e\\-07", "1\\.18 times", "no quadratic"):
+        assert words in shown(page)
+    assert any("residual" in caption.value for caption in page.caption)
+
+
+def test_only_a_click_on_a_point_of_the_scan_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan, clicks, drawn = Scan(scan_grid(BASE, [1e-4, 1e-3], 2)), [], {}
+    monkeypatch.setattr(plot, "draw", lambda _traces, _layout, **options: drawn.update(options))
+    rates_charts.scan_chart(str, scan, None, 1e-6, 1e-5, None, clicks.append)
+    for data in (None, [], ["x"], [-1, 0], [4, 0], [True], 3, [0.5], [3, 1], {"a": 1}):
+        drawn["on_click"]({"customdata": data})
+    drawn["on_click"]({})
+    assert clicks == [3]
+
+
+def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:
+    page = opened(**SMALL, grid="H=5,10; N=6,8; learning_rate=1e-5:1e-1:10")
+    page.button(key="start_grid").click().run()
+    until(page, lambda: page.session_state["search_grid"].job.over)
+    scan: Scan = page.session_state["search_grid"].scan
+    assert scan.done == 40
+    assert page.segmented_control(key="view").value == "band"
+    page.segmented_control(key="view").set_value("loss").run()
+    assert not page.exception
+    page.selectbox(key="layer").set_value(1).run()
+    assert not page.exception
+    for table in (
+        csv.read_csv(io.BytesIO(scan_table.as_csv(scan))),
+        parquet.read_table(io.BytesIO(scan_table.as_parquet(scan))),
+    ):
+        assert table.num_rows == 40
+        assert table["final_loss"].null_count == np.isnan(scan.rows["final"]).sum()
+
+
+def test_stop_keeps_what_is_there() -> None:
+    page = opened(grid="seed=0:999:500; steps=20000,30000")
+    page.button(key="start_grid").click().run()
+    until(page, lambda: page.session_state["search_grid"].job.done > 0)
+    page.button(key="stop_grid").click().run()
+    search = page.session_state["search_grid"]
+    assert search.job.state == "stopped"
+    assert 0 < search.scan.done < 1000
+    assert page.button(key="stop_grid").disabled
+
+
+def test_what_the_address_gets_wrong_is_said_and_the_rest_used() -> None:
+    page = opened(rates="1", seeds="x", rate_from="nan", grid="foo=1", grid_x="steps", grid_y="D_out", N="32")
+    text = page.warning[0].value
+    for name in ("rates:", "seeds:", "rate\\_from:", "grid:", "grid\\_x:"):
+        assert name in text
+    assert "grid\\_y" not in text
+    assert page.session_state["grid_y"] == "D_out"
+    assert page.session_state["N"] == 32
+    assert page.session_state["rates"] == 100
+
+
+def test_settings_go_to_the_address() -> None:
+    page = opened(rates="50", grid_x="D_in")
+    page.number_input(key="seeds").set_value(5).run()
+    page.text_input(key="grid").set_value("H=1,2").run()
+    assert page.query_params["rates"] == "50"
+    assert page.query_params["seeds"] == "5"
+    assert page.query_params["grid_x"] == "D_in"
+    assert page.query_params["grid"] == "H=1,2"
+    assert "rate_from" not in page.query_params
+
+
+@pytest.mark.parametrize(
+    ("grid", "words"),
+    [
+        ("foo=1", "foo"),
+        ("H=0", "H: got"),
+        ("**b**=1", "\\*\\*b\\*\\*"),
+        ("N=1:9:9;H=1:9999:999;D_in=1:99:9", "at most 20000 trainings"),
+        ("steps=5000000;seed=0:999:1000", "would compute for about"),
+        ("N=100000;H=100000", "this server allows"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_said(grid: str, words: str) -> None:
+    page = opened()
+    page.text_input(key="grid").set_value(grid).run()
+    page.button(key="start_grid").click().run()
+    assert not page.exception
+    assert words in page.error[0].value
+    assert "search_grid" not in page.session_state
+
+
+def test_korean() -> None:
+    page = opened(**SMALL, run="1", lang="ko")
+    scanned(page)
+    assert "추천: **" in shown(page)
+    assert "이차 함수" in shown(page)

@@ -1,0 +1,121 @@
+"""The One step page without a browser."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.test_gradients_page import TINY, answered, shown
+from tests.pages.test_gradients_page import opened as opened_page
+from twolayer import Config, fit
+from twolayer.dashboard import formulas, playing
+from twolayer.dashboard.questions import MEANINGS, QUESTIONS
+from twolayer.dashboard.translations import translator
+from twolayer.faults import FAULTS
+from twolayer.listing import STEPS, numpy_places, torch_places
+
+
+def opened(**query: str) -> AppTest:
+    return opened_page("pages/one_step.py", **query)
+
+
+def html(page: AppTest) -> str:
+    return "\n".join(element.proto.body for element in page.get("html"))
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_step_has_its_formula_its_meaning_its_lines_and_its_figures(language: str) -> None:
+    page = opened(**TINY, lang=language)
+    _ = translator(language)
+    for name in STEPS:
+        page.button(key=f"step_{name}").click().run()
+        assert not page.exception
+        assert page.session_state["show"] == name
+        config = page.session_state["config"]
+        assert page.latex[0].value.strip().strip("$").strip() == formulas.formula(name, config)
+        assert _(MEANINGS[name]) in shown(page)
+        for places in (numpy_places(), torch_places()):
+            for line in places[name].text.splitlines():
+                assert f">{line.replace('<', '&lt;').replace('>', '&gt;')}</mark>" in html(page)
+        assert len(page.metric) == 3
+        assert [expander.label for expander in page.expander] == [_(q.asked) for q in QUESTIONS.get(name, ())]
+
+
+def test_next_and_previous_stop_at_the_ends() -> None:
+    page = opened(**TINY)
+    assert page.button(key="previous").disabled
+    page.button(key="next").click().run()
+    assert page.session_state["show"] == "h_relu"
+    page.button(key="previous").click().run()
+    assert page.session_state["show"] == "h"
+    page.button(key=f"step_{STEPS[-1]}").click().run()
+    assert page.button(key="next").disabled
+
+
+def test_play_begins_again_at_the_end_and_a_press_stops_it() -> None:
+    page = opened(**TINY, show=STEPS[-1])
+    page.button(key="play").click().run()
+    assert page.session_state["show"] == STEPS[0]
+    assert page.button(key="play").label == "Pause"
+    page.session_state["shown_since"] -= playing.SECONDS
+    page.run()
+    assert page.session_state["show"] == STEPS[1]
+    assert page.button(key="play").label == "Pause"
+    page.button(key="next").click().run()
+    assert page.button(key="play").label == "Play"
+
+
+def test_the_loss_is_the_one_of_the_run() -> None:
+    page = opened(show="loss", at="7")
+    loss = fit(Config()).losses[7]
+    assert [metric.value for metric in page.metric][:2] == [f"{loss:.4g}", f"{loss:.4g}"]
+    assert page.code[0].value.startswith("loss = Σ_n Σ_o (y_pred[n,o] - y[n,o])² = ")
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_mistake_is_shown_in_its_line_and_in_what_comes_after(name: str) -> None:
+    fault = FAULTS[name]
+    query = TINY | {"D_out": "3", "seed": "4", "learning_rate": "1e-3", "fault": name}
+    page = opened(**query, show=fault.formula)
+    assert "The planted mistake is in this line" in page.error[0].value
+    assert page.code[0].value == fault.line
+    wrong = page.session_state["question_one_step"].answer.wrong
+    assert wrong[0] == fault.formula
+    assert {gradient for gradient in wrong if gradient in ("grad_w1", "grad_w2")} == {
+        f"grad_{tensor}" for tensor in fault.tensors
+    }
+    for after in wrong[1:]:
+        page.button(key=f"step_{after}").click().run()
+        assert "the mistake is further up" in page.warning[0].value
+        assert not page.error
+    page.button(key="step_h").click().run()
+    assert not page.error
+    assert not page.warning
+
+
+def test_the_cell_that_is_chosen_travels_in_the_address_and_is_kept_within_the_sizes() -> None:
+    page = opened(**TINY, show="grad_w1", input="3", unit="99")
+    assert page.number_input(key="unit").value == 2
+    assert page.code[0].value.startswith("grad_w1[3,2] = Σ_n x[n,3]·grad_h[n,2] = ")
+    page.number_input(key="input").set_value(1).run()
+    answered(page)
+    assert page.query_params["input"] == "1"
+    assert page.code[0].value.startswith("grad_w1[1,2] = ")
+
+
+def test_the_questions_are_answered_with_the_numbers_of_the_run() -> None:
+    page = opened(show="loss")
+    said = shown(page)
+    assert "would have to be 640 times as large: 0.00064 in place of 1e-06" in said
+
+
+def test_what_is_wrong_in_the_address_is_said() -> None:
+    page = opened(**TINY, show="nothing", sample="x")
+    said = page.warning[0].value.replace("\\", "")
+    assert "show: got 'nothing'" in said
+    assert "sample: got 'x'" in said
+    assert page.session_state["show"] == STEPS[0]
+
+
+def test_a_run_that_diverges_is_shown_while_it_is_finite() -> None:
+    page = opened(learning_rate="1e-5", at="400", show="loss")
+    assert "the last iteration with a finite loss is 3" in page.warning[0].value
+    assert page.metric[0].value == f"{fit(Config(learning_rate=1e-5)).losses[3]:.4g}"

@@ -1,0 +1,281 @@
+"""The Race page without a browser: settings, a race on a real engine, verdict, files."""
+
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.unit.races import GRAM, TORCH_GRAM, TUTORIAL, race_of
+from twolayer import Config
+from twolayer.dashboard.race_work import Heat
+from twolayer.race.file import LARGEST_BYTES, from_json, to_json
+
+SMALL = {"N": "7", "D_in": "30", "H": "5", "D_out": "3", "learning_rate": "1e-4", "steps": "60"}
+FEW = {**SMALL, "rounds": "8", "contenders": "numpy.tutorial,numpy.gram"}
+
+
+def opened(**query: str) -> AppTest:
+    """The page as somebody opens it with this query string."""
+    page = AppTest.from_file("../../app.py", default_timeout=60).switch_page("pages/race.py")
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    return page
+
+
+def raced(**query: str) -> AppTest:
+    """The page after a race that has run to its end."""
+    page = opened(run="1", **query)
+    end = time.monotonic() + 120
+    while not page.session_state["heat"].job.over:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    page.run()
+    assert not page.exception
+    assert page.session_state["heat"].job.state == "finished", page.session_state["heat"].job.message
+    return page
+
+
+def shown(page: AppTest) -> str:
+    """Every text that the page shows in a box."""
+    return "\n".join(
+        box.value for boxes in (page.error, page.warning, page.info, page.success) for box in boxes
+    )
+
+
+@pytest.fixture(scope="module")
+def finished() -> AppTest:
+    return raced(**FEW)
+
+
+def test_everyone_takes_part_until_somebody_is_taken_out() -> None:
+    page = opened(**SMALL)
+    pills = page.pills(key="contender_pills")
+    assert len(pills.options) == 7
+    assert len(pills.value) == 7
+    assert "contenders: 7" in "".join(caption.value for caption in page.caption)
+    pills.unselect("torch.autograd").run()
+    assert page.query_params["contenders"].count(",") == 5
+    assert "torch.autograd" not in page.query_params["contenders"]
+    pills.set_value([]).run()
+    assert "contenders" not in page.query_params
+    assert len(page.pills(key="contender_pills").value) == 7
+
+
+def test_a_race_ends_with_a_verdict_charts_and_tables(finished: AppTest) -> None:
+    heat: Heat = finished.session_state["heat"]
+    (race,) = heat.races
+    assert race.rounds == 8
+    assert {s.contender for s in race.standings} == {TUTORIAL, GRAM}
+    assert race.config == Config(N=7, D_in=30, H=5, D_out=3, learning_rate=1e-4, steps=60)
+    assert "On this machine, at 7 × 30 → 5 → 3 in float32" in shown(finished)
+    assert all(s.agreement.right for s in race.standings)
+    figures, agreement = (table.value for table in finished.dataframe)
+    assert (
+        list(figures["Contender"]) == list(agreement["Contender"]) == [s.contender.name for s in race.ranked]
+    )
+    assert list(agreement["Verdict"]) == ["right", "right"]
+    assert list(figures["Median (µs)"]) == [1e6 * s.median for s in race.ranked]
+    text = "\n".join(caption.value for caption in finished.caption)
+    assert "The clock covers the steps alone" in text
+    assert "over 60 of 60 steps" in text
+    assert any("numpy" in markdown.value and "Versions" in markdown.value for markdown in finished.markdown)
+
+
+def test_what_is_exported_is_what_is_shown(finished: AppTest) -> None:
+    races = finished.session_state["heat"].races
+    assert finished.download_button(key="export_json") is not None
+    (read,) = from_json(to_json(races).encode())
+    assert read.rows() == races[0].rows()
+
+
+def test_the_address_is_the_race() -> None:
+    page = opened(**FEW, sweep="H", sweep_from="4", sweep_to="9", sweep_points="3")
+    assert page.number_input(key="rounds").value == 8
+    assert page.selectbox(key="sweep").value == "H"
+    assert [page.number_input(key=f"sweep_{end}").value for end in ("from", "to", "points")] == [4, 9, 3]
+    assert len(page.pills(key="contender_pills").value) == 2
+    for name in ("rounds", "contenders", "sweep", "sweep_from", "sweep_to", "sweep_points", "N"):
+        assert name in page.query_params, name
+    page.number_input(key="rounds").set_value(20).run()
+    assert "20" in page.query_params["rounds"]
+
+
+def test_what_the_address_got_wrong_is_said_by_name() -> None:
+    page = opened(rounds="2", sweep="depth", sweep_from="x", contenders="<b>", N="0")
+    for name in ("rounds", "sweep", "sweep\\_from", "contenders", "N"):
+        assert f"{name}: got" in shown(page), name
+    assert "<b>" not in shown(page)
+    assert page.number_input(key="rounds").value == 15
+
+
+def test_a_contender_that_is_not_here_is_said_and_the_others_race() -> None:
+    page = opened(contenders="numpy.gram,torch.gram.cuda:7")
+    assert "cuda" in shown(page)
+    assert page.pills(key="contender_pills").value == ["numpy.gram"]
+
+
+def test_a_sweep_names_the_fastest_and_shows_each_size() -> None:
+    page = raced(**FEW, sweep="H", sweep_from="4", sweep_to="9", sweep_points="2")
+    assert [race.config.H for race in page.session_state["heat"].races] == [4, 9]
+    assert "H = " in shown(page)
+    page.select_slider(key="race_size").set_value(9).run()
+    assert any("at 7 × 30 → 9 → 3" in markdown.value for markdown in page.markdown)
+
+
+def test_a_sweep_that_does_not_grow_is_refused() -> None:
+    page = opened(sweep="H", sweep_from="9", sweep_to="4")
+    assert "above its start" in shown(page)
+    assert page.button(key="race").disabled
+
+
+def test_stop_keeps_what_was_measured_and_nobody_unchecked_wins() -> None:
+    page = opened(run="1", **{**SMALL, "rounds": "100"})
+    end = time.monotonic() + 60
+    while not page.session_state["heat"].races:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    page.button(key="stop_race").click().run()
+    assert not page.exception
+    heat: Heat = page.session_state["heat"]
+    assert heat.job.state == "stopped"
+    assert 0 < heat.races[0].rounds < 100
+    assert "no winner yet" in shown(page)
+    assert "has not been compared" in shown(page)
+    assert len(page.dataframe) == 1
+
+
+def test_a_race_that_is_too_long_is_refused_with_the_limit() -> None:
+    page = opened(run="1", N="20000", D_in="3000", H="3000", rounds="100")
+    assert "this server allows" in shown(page)
+    assert "heat" not in page.session_state
+
+
+def test_more_threads_than_cores_are_refused() -> None:
+    page = opened(run="1", **SMALL, threads="200")
+    assert "threads: got 200" in shown(page)
+    assert "heat" not in page.session_state
+
+
+def their_file(**fields: object) -> bytes:
+    times = {GRAM: [1e-6] * 9, TUTORIAL: [1e-5] * 9, TORCH_GRAM: [2e-6] * 9}
+    return to_json([race_of(times, N=7, D_in=30, H=5, D_out=3, **fields)]).encode()
+
+
+def test_a_race_of_another_machine_stands_beside_this_one(finished: AppTest) -> None:
+    finished.file_uploader(key="race_file").set_value(("race.json", their_file(), "application/json")).run()
+    assert not finished.exception
+    table = finished.dataframe[-1].value
+    assert set(table["Contender"]) == {"numpy gram", "numpy tutorial", "torch gram"}
+    by_name = dict(zip(table["Contender"], table["in the file"], strict=True))
+    assert by_name["numpy gram"] == "1.00 µs"
+    here = dict(zip(table["Contender"], table["here"], strict=True))
+    assert here["torch gram"] == "–"
+    assert any("A processor" in markdown.value for markdown in finished.markdown)
+
+
+def test_a_race_of_other_sizes_is_said_to_be_one() -> None:
+    page = opened(**SMALL)
+    page.file_uploader(key="race_file").set_value(("race.json", their_file(dtype="float64"), "")).run()
+    assert "The file is of 7 × 30 → 5 → 3, float64" in shown(page).replace("\\", "")
+
+
+def hostile(data: bytes) -> bytes:
+    value = json.loads(data)
+    value[0]["machine"]["processor"] = "<script>x</script> [a](http://b) **c**"
+    return json.dumps(value).encode()
+
+
+def test_text_of_a_file_has_no_effect() -> None:
+    page = opened(**SMALL)
+    page.file_uploader(key="race_file").set_value(("race.json", hostile(their_file()), "")).run()
+    text = "\n".join(markdown.value for markdown in page.markdown)
+    assert "<script>" not in text
+    assert "\\*\\*c\\*\\*" in text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda data: data[:-50], "not complete"),
+        (lambda data: data.replace(b'"version": 2', b'"version": 99'), "version 99"),
+        (lambda data: data.replace(b'"gbytes": 40.0', b'"gbytes": NaN'), "NaN"),
+        (lambda data: data + b" " * LARGEST_BYTES, "at most 2 MB"),
+        (lambda _data: b"\x00\x01", "not JSON"),
+    ],
+    ids=["truncated", "another version", "NaN", "too large", "not JSON"],
+)
+def test_a_file_that_is_no_race_is_said_and_the_page_stays(
+    finished: AppTest, spoil: Callable[[bytes], bytes], words: str
+) -> None:
+    before = (len(finished.session_state["heat"].races), finished.dataframe[0].value)
+    finished.file_uploader(key="race_file").set_value(("race.json", spoil(their_file()), "")).run()
+    assert not finished.exception
+    (error,) = finished.error
+    assert words in error.value.replace("\\", "")
+    assert finished.dataframe[0].value.equals(before[1])
+    assert len(finished.session_state["heat"].races) == before[0]
+    assert "On this machine" in shown(finished)
+
+
+def test_korean_by_address() -> None:
+    page = raced(lang="ko", **FEW)
+    assert "이 컴퓨터의 7 × 30 → 5 → 3" in shown(page)
+    assert page.button(key="race").label == "속도 비교"
+
+
+def a_page_with_a_wrong_contender() -> None:
+    """A script that shows a race in which the fastest is wrong; run by the test runner."""
+    from types import SimpleNamespace
+
+    import streamlit as st
+
+    from tests.unit.races import GRAM, RIGHT, TUTORIAL, WRONG, race_of
+    from twolayer.dashboard import race_view
+
+    st.session_state["lang"] = "en"
+    race = race_of({GRAM: [1e-6] * 15, TUTORIAL: [1e-5] * 15}, {GRAM: WRONG, TUTORIAL: RIGHT})
+    heat = SimpleNamespace(
+        races=[race],
+        plan=SimpleNamespace(sweep=None),
+        job=SimpleNamespace(state="finished", over=True, done=1, total=1, began=0.0),
+    )
+    race_view.live(str, heat)
+    race_view.results(str, heat)
+
+
+def test_a_contender_made_wrong_is_flagged_in_the_table_and_does_not_win() -> None:
+    page = AppTest.from_function(a_page_with_a_wrong_contender, default_timeout=30).run()
+    assert not page.exception
+    table = page.dataframe[-1].value
+    assert dict(zip(table["Contender"], table["Verdict"], strict=True)) == {
+        "numpy gram": "WRONG",
+        "numpy tutorial": "right",
+    }
+    assert "Out of the verdict" in shown(page)
+    assert "numpy gram is the fastest" not in shown(page)
+
+
+def test_the_pages_medians_agree_with_those_of_the_command_line(python: Callable) -> None:
+    """As ratios to the tutorial's loop, which the load of the machine hardly changes; where they do not
+    agree at once, the median of three tries counts."""
+    names = "numpy.tutorial,numpy.gram,torch.tutorial,torch.gram"
+    tries: list[list[float]] = []
+    for _ in range(3):
+        there = python("-m", "twolayer", "race", "--contenders", names, "--json")
+        (by_command,) = from_json(there.stdout.encode())
+        (by_page,) = raced(contenders=names).session_state["heat"].races
+        tries.append(
+            [
+                by_page.speed_up(s) / by_command.speed_up(by_command.find(s.contender))
+                for s in by_page.standings
+            ]
+        )
+        ratios = np.median(tries, axis=0)
+        if ratios == pytest.approx(1, rel=0.15):
+            break
+    assert ratios == pytest.approx(1, rel=0.15)

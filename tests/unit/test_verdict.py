@@ -1,0 +1,176 @@
+"""The verdict's statistics, on timings that were really measured, and its words.
+
+`recorded_timings.json` holds the rounds of six processes on a machine with two cores, in each of which
+each of four contenders ran twice under two names: pairs of times of the same code, 15 of each. In some
+processes the machine was busy with something else in every round, in some in none.
+"""
+
+import json
+from dataclasses import replace
+from math import comb
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.unit.races import GRAM, RIGHT, TORCH_GRAM, TUTORIAL, WRONG, race_of
+from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
+from twolayer.race.timing import ROUNDS, Load
+from twolayer.race.verdict import CHANCE, disturbances, judge, of_sweep, rounds_needed, sentences
+
+RECORDED = json.loads(Path(__file__).with_name("recorded_timings.json").read_text())
+TIMES = 1000
+
+
+def resampled(g: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A race of two identical contenders: rounds drawn from one recording."""
+    pairs = np.array(RECORDED[g.integers(len(RECORDED))]["microseconds"]) * 1e-6
+    one, other = pairs[g.integers(len(pairs), size=ROUNDS)].T
+    return (one, other) if g.integers(2) else (other, one)
+
+
+def test_the_recordings_are_of_quiet_and_of_busy_rounds():
+    busy = [recording["busy_rounds"] for recording in RECORDED]
+    assert min(busy) == 0
+    assert max(busy) == ROUNDS
+    assert {len(recording["microseconds"]) for recording in RECORDED} == {ROUNDS}
+
+
+def test_of_two_identical_contenders_one_wins_in_at_most_one_percent():
+    g = np.random.default_rng(0)
+    wins = 0
+    for _ in range(TIMES):
+        one, other = resampled(g)
+        wins += judge(race_of({GRAM: one, TUTORIAL: other})).winner is not None
+    assert wins <= 0.01 * TIMES
+
+
+def test_a_true_difference_of_ten_percent_is_found_in_at_least_ninety():
+    g = np.random.default_rng(1)
+    found = 0
+    for _ in range(TIMES):
+        one, other = resampled(g)
+        winner = judge(race_of({GRAM: one, TUTORIAL: 1.1 * other})).winner
+        found += winner is not None and winner.contender == GRAM
+    assert found >= 0.9 * TIMES
+
+
+def test_many_identical_contenders_make_a_false_winner_no_more_frequent():
+    """Seven contenders, each a resampling of the rounds of one recording of one piece of code."""
+    g = np.random.default_rng(2)
+    names = [
+        Contender("torch", f"cuda:{i}", method)
+        for i, method in enumerate([*METHODS_IN_A_RACE, *METHODS_IN_A_RACE[:3]])
+    ]
+    wins = 0
+    for _ in range(TIMES):
+        columns = np.array(RECORDED[g.integers(len(RECORDED))]["microseconds"]).ravel() * 1e-6
+        wins += judge(race_of({name: g.choice(columns, ROUNDS) for name in names})).winner is not None
+    assert wins <= 0.01 * TIMES
+
+
+@pytest.mark.parametrize("rounds", [3, 7, 8, 15, 40, 100])
+def test_the_rounds_needed_are_the_fewest_that_chance_gives_too_rarely(rounds):
+    needed = rounds_needed(rounds)
+
+    def chance(wins):
+        return sum(comb(rounds, k) for k in range(wins, rounds + 1)) / 2**rounds
+
+    assert chance(needed) <= CHANCE < chance(needed - 1)
+
+
+def test_a_contender_that_is_wrong_is_never_the_winner_and_is_named():
+    fast, slow = np.full(ROUNDS, 1e-5), np.full(ROUNDS, 1e-4)
+    race = race_of(
+        {GRAM: fast, TUTORIAL: slow, TORCH_GRAM: 2 * slow}, {GRAM: WRONG, TUTORIAL: RIGHT, TORCH_GRAM: RIGHT}
+    )
+    verdict = judge(race)
+    assert verdict.winner.contender == TUTORIAL
+    assert [s.contender for s in verdict.wrong] == [GRAM]
+    said = [str(message) for message in sentences(race)]
+    assert "numpy tutorial is the fastest" in said[0]
+    assert "something else than the formulas: numpy gram" in said[1]
+
+
+def test_who_has_not_been_compared_yet_cannot_win():
+    fast, slow = np.full(ROUNDS, 1e-5), np.full(ROUNDS, 1e-4)
+    race = race_of({GRAM: fast, TUTORIAL: slow}, {})
+    assert judge(race).winner is None
+    assert "no winner yet" in str(sentences(race)[0])
+    assert "has not been compared" in str(sentences(race)[1])
+
+
+@pytest.mark.parametrize("axis", ["loss", "weight"])
+def test_losses_and_weights_can_each_make_a_contender_wrong(axis):
+    off = replace(RIGHT, drift=replace(RIGHT.drift, **{axis: RIGHT.allowed(1e-7) * 1.01}))
+    inside = replace(RIGHT, drift=replace(RIGHT.drift, **{axis: RIGHT.allowed(1e-7) * 0.99}))
+    assert not off.right
+    assert inside.right
+
+
+def test_a_winner_is_told_with_its_lead_and_its_speed_up():
+    race = race_of(
+        {GRAM: np.full(ROUNDS, 2e-5), TORCH_GRAM: np.full(ROUNDS, 5e-5), TUTORIAL: np.full(ROUNDS, 3.5e-4)}
+    )
+    (said,) = map(str, sentences(race))
+    assert said == (
+        "On this machine, at 64 × 1000 → 100 → 10 in float32 (threads: 1), numpy gram is the fastest: "
+        "20.0 µs a step, 2.50 times as fast as torch gram and 17.5 times as fast as the tutorial’s NumPy "
+        "loop."
+    )
+
+
+def test_a_winner_over_the_tutorial_is_not_compared_with_it_twice():
+    race = race_of({GRAM: np.full(ROUNDS, 2e-5), TUTORIAL: np.full(ROUNDS, 3.5e-4)})
+    (said,) = map(str, sentences(race))
+    assert said.endswith("20.0 µs a step, 17.5 times as fast as numpy tutorial.")
+
+
+def test_a_difference_within_the_margin_is_too_close_to_call():
+    race = race_of({GRAM: np.full(ROUNDS, 1.00e-4), TUTORIAL: np.full(ROUNDS, 1.02e-4)})
+    assert "too close to call between numpy gram, numpy tutorial" in str(sentences(race)[0])
+
+
+def test_two_that_are_level_are_told_together_and_not_the_third():
+    race = race_of(
+        {
+            GRAM: np.full(ROUNDS, 1.00e-4),
+            TORCH_GRAM: np.full(ROUNDS, 1.01e-4),
+            TUTORIAL: np.full(ROUNDS, 2e-4),
+        }
+    )
+    assert "between numpy gram, torch gram: about" in str(sentences(race)[0])
+
+
+def test_too_few_rounds_give_no_verdict():
+    race = race_of({GRAM: np.full(7, 1e-5), TUTORIAL: np.full(7, 1e-4)})
+    assert judge(race).winner is None
+    assert "7 rounds are too few to name a winner: it takes 8" in str(sentences(race)[0])
+
+
+def test_a_contender_alone_has_no_one_to_beat():
+    race = race_of({GRAM: np.full(ROUNDS, 1e-5)})
+    assert judge(race).winner is None
+    assert "nobody else" in str(sentences(race)[0])
+
+
+def test_busy_rounds_are_told():
+    times = {GRAM: np.full(3, 1e-5), TUTORIAL: np.full(3, 1e-4)}
+    busy, quiet = Load(0.2, 1.5, 2), Load(0.0, 0.1, 2)
+    assert disturbances([race_of(times, loads=[quiet] * 3)]) == []
+    races = [race_of(times, loads=[quiet, busy, quiet]), race_of(times, loads=[quiet] * 3)]
+    (said,) = map(str, disturbances(races))
+    assert "in 1 of 6 rounds, which were repeated, and was still busy then in 1" in said
+
+
+def test_a_sweep_names_the_fastest_of_each_size():
+    fast, slow = np.full(ROUNDS, 1e-5), np.full(ROUNDS, 1e-4)
+    races = [
+        race_of({GRAM: fast, TUTORIAL: slow}, H=8),
+        race_of({GRAM: fast, TUTORIAL: slow}, H=2000),
+        race_of({GRAM: fast, TUTORIAL: fast}, H=64),
+    ]
+    assert [str(message) for message in of_sweep("H", races)] == [
+        "The fastest at H = 8, 2,000: numpy gram.",
+        "No winner at H = 64.",
+    ]

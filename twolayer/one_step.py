@@ -1,0 +1,204 @@
+"""One iteration of a run, value by value: what each step of it made, and how.
+
+Large matrices are sent as a picture of block means and as a window of a few cells with their numbers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twolayer import faults, gradient_check, snapshot
+from twolayer.config import Config
+from twolayer.kernels.numpy import Tutorial
+from twolayer.listing import STEPS
+from twolayer.pooling import means
+from twolayer.spelled import Speller
+
+WINDOW = 8
+"""Rows and columns of a window."""
+PICTURE = (64, 64)
+MOST_ROWS = 100
+"""Samples, or outputs, that the chain rule is spelled out for."""
+
+AXES: Mapping[str, tuple[str, ...]] = {
+    "h": ("n", "j"),
+    "h_relu": ("n", "j"),
+    "y_pred": ("n", "o"),
+    "loss": (),
+    "grad_y_pred": ("n", "o"),
+    "grad_w2": ("j", "o"),
+    "grad_h_relu": ("n", "j"),
+    "grad_h": ("n", "j"),
+    "grad_w1": ("i", "j"),
+    "w1": ("i", "j"),
+    "w2": ("j", "o"),
+}
+"""What the rows and the columns of each value are."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The cell that the windows are about: a sample, an input, a hidden unit, an output."""
+
+    n: int = 0
+    i: int = 0
+    j: int = 0
+    o: int = 0
+
+    def within(self, config: Config) -> "Chosen":
+        """The nearest one that is there."""
+        return Chosen(
+            min(self.n, config.N - 1),
+            min(self.i, config.D_in - 1),
+            min(self.j, config.H - 1),
+            min(self.o, config.D_out - 1),
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """One value, as far as it is shown."""
+
+    shape: tuple[int, ...]
+    minimum: float
+    maximum: float
+    zeros: float
+    """The share of entries that are exactly 0."""
+    picture: NDArray[np.float32]
+    """The mean of each block."""
+    block: tuple[int, int]
+    window: NDArray[np.float64]
+    """Some cells with all their digits."""
+    first: tuple[int, int]
+    """Row and column of the window's first cell."""
+    chosen: tuple[int, int]
+    """Row and column of the chosen cell, which is in the window."""
+    sums: tuple[tuple[str, ...], ...]
+    """For each cell of the window how it was made."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the window is all there is."""
+        return self.window.size == max(1, int(np.prod(self.shape)))
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The chain rule for one entry w1[i, j]: its gradient is the sum over the samples n of
+    x[n, i] · (1 where h[n, j] ≥ 0) · Σ_o grad_y_pred[n, o] · w2[j, o]."""
+
+    samples: NDArray[np.float64]
+    """Rows of n, x[n, i], h[n, j], grad_h_relu[n, j], grad_h[n, j], x[n, i] · grad_h[n, j], of the samples
+    that weigh most."""
+    other_samples: int
+    other_sum: float
+    """What the samples that are left out add up to."""
+    total: float
+    """grad_w1[i, j], as the iteration has it."""
+    outputs: NDArray[np.float64]
+    """For the chosen sample n, rows of o, y_pred[n, o], y[n, o], grad_y_pred[n, o], w2[j, o], and the product
+    of these two."""
+    other_outputs: int
+    before: float
+    """w1[i, j]."""
+    after: float
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One iteration."""
+
+    config: Config
+    at: int
+    diverged_at: int | None
+    chosen: Chosen
+    planted: str | None
+    changed: bool
+    """Whether the mistake changes anything at these weights."""
+    loss: float
+    views: dict[str, View]
+    chain: Chain
+    wrong: tuple[str, ...]
+    """The gradients that the check finds wrong."""
+
+
+def observe(config: Config, at: int, planted: str | None = None, chosen: Chosen | None = None) -> Observation:
+    """Run the iteration of `config` after `at` steps by the lines of the reference, in the run's dtype.
+
+    With a mistake of `faults.FAULTS` planted, the values are those of the wrong program. Raises what
+    `snapshot.take` raises. To be run by a worker.
+    """
+    with Tutorial.threads(config.threads):
+        taken = snapshot.take(config, at)
+        inputs = taken.inputs
+        values = faults.run(faults.program(planted), inputs, config.learning_rate)
+        found = gradient_check.examine(config, taken, planted, valley=False)
+    spell = Speller(inputs, values, config.learning_rate, planted)
+    chosen = (chosen or Chosen()).within(config)
+    return Observation(
+        config=config,
+        at=taken.at,
+        diverged_at=taken.diverged_at,
+        chosen=chosen,
+        planted=planted,
+        changed=found.changed,
+        loss=float(values["loss"]),
+        views={name: view(name, spell, chosen) for name in STEPS},
+        chain=chain(spell, chosen),
+        wrong=found.wrong,
+    )
+
+
+def view(name: str, spell: Speller, chosen: Chosen) -> View:
+    """One value of the iteration as it is shown, its window around the chosen cell."""
+    value = spell.values[name]
+    matrix = value.reshape(1, 1) if value.ndim == 0 else value
+    at = [getattr(chosen, axis) for axis in AXES[name]] or [0, 0]
+    first_row, first_column = (
+        min(index // WINDOW * WINDOW, max(0, size - WINDOW))
+        for index, size in zip(at, matrix.shape, strict=True)
+    )
+    window = matrix[first_row : first_row + WINDOW, first_column : first_column + WINDOW]
+    picture, block = means(matrix, PICTURE)
+    return View(
+        shape=value.shape,
+        minimum=float(matrix.min()),
+        maximum=float(matrix.max()),
+        zeros=float(np.mean(matrix == 0)),
+        picture=picture,
+        block=block,
+        window=window.astype(np.float64),
+        first=(first_row, first_column),
+        chosen=(at[0], at[1]),
+        sums=tuple(
+            tuple(
+                spell.cell(name, first_row + row, first_column + column) for column in range(window.shape[1])
+            )
+            for row in range(window.shape[0])
+        ),
+    )
+
+
+def chain(spell: Speller, chosen: Chosen) -> Chain:
+    """The chain rule for the chosen entry of w1, in the numbers of the iteration."""
+    n, i, j = chosen.n, chosen.i, chosen.j
+    inputs, values = spell.inputs, spell.values
+    hidden = [values[name][:, j] for name in ("h", "grad_h_relu", "grad_h")]
+    samples = np.column_stack([np.arange(len(inputs["x"])), inputs["x"][:, i], *hidden]).astype(np.float64)
+    samples = np.column_stack([samples, samples[:, 1] * samples[:, 4]])
+    order = np.argsort(-np.abs(samples[:, 5]), kind="stable")
+    back = [values["y_pred"][n], inputs["y"][n], values["grad_y_pred"][n], spell.weights_back(j)]
+    outputs = np.column_stack([np.arange(len(back[0])), *back]).astype(np.float64)
+    outputs = np.column_stack([outputs, outputs[:, 3] * outputs[:, 4]])
+    return Chain(
+        samples=samples[np.sort(order[:MOST_ROWS])],
+        other_samples=len(order[MOST_ROWS:]),
+        other_sum=float(samples[order[MOST_ROWS:], 5].sum()),
+        total=float(values["grad_w1"][i, j]),
+        outputs=outputs[:MOST_ROWS],
+        other_outputs=len(outputs[MOST_ROWS:]),
+        before=float(inputs["w1"][i, j]),
+        after=float(values["w1"][i, j]),
+    )

@@ -1,0 +1,42 @@
+"""Large matrices made small enough to be looked at."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def block_of(shape: tuple[int, ...], most: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the blocks that divide a matrix into at most `most` by `most`."""
+    return -(-shape[0] // most[0]), -(-shape[1] // most[1])
+
+
+def largest(matrix: NDArray[Any], most: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """A picture of a matrix: the largest value of each block, and the block's size."""
+    rows, columns = block = block_of(matrix.shape, most)
+    down = np.maximum.reduceat(matrix, np.arange(0, matrix.shape[0], rows), axis=0)
+    return np.maximum.reduceat(down, np.arange(0, matrix.shape[1], columns), axis=1).astype(np.float32), block
+
+
+def largest_of(
+    shape: tuple[int, ...], entries: NDArray[np.intp], values: NDArray[Any], most: tuple[int, int]
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """The same of some entries, rows of indices: NaN where a block has none. The values are not negative."""
+    rows, columns = block = block_of(shape, most)
+    picture = np.full((-(-shape[0] // rows), -(-shape[1] // columns)), -1.0, np.float32)
+    np.maximum.at(picture, (entries[:, 0] // rows, entries[:, 1] // columns), values.astype(np.float32))
+    picture[picture < 0] = np.nan
+    return picture, block
+
+
+def means(matrix: NDArray[Any], most: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """A picture of a matrix: the mean of each block, and the block's size."""
+    block = block_of(matrix.shape, most)
+    first_rows, first_columns = (
+        np.arange(0, size, step) for size, step in zip(matrix.shape, block, strict=True)
+    )
+    down = np.add.reduceat(matrix, first_rows, axis=0, dtype=np.float64)
+    sums = np.add.reduceat(down, first_columns, axis=1)
+    high = np.diff(first_rows, append=matrix.shape[0])
+    wide = np.diff(first_columns, append=matrix.shape[1])
+    return (sums / np.outer(high, wide)).astype(np.float32), block

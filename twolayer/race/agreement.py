@@ -1,0 +1,200 @@
+"""Whether a contender is right: its losses and weights against the formulas in float64.
+
+What is right to rounding? The formulas are computed twice in float64: as they are, and once more with
+each weight pushed up or down, after each step, by the share that one rounding of the race's dtype can
+change it. How far apart these two end is how much this run amplifies rounding. A contender may be so
+many times further away, for it rounds each product and each sum as well.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twolayer import training
+from twolayer.config import Config
+from twolayer.kernels import load
+from twolayer.messages import Message
+from twolayer.problem import Array, make_problem
+from twolayer.race.contenders import BASELINE, Contender
+from twolayer.reference import iteration
+
+SEEN = {"float32": 1e-4, "float64": 1e-12}
+"""Losses are compared while they are above this share of the first: below it they are made of rounding."""
+MOST_STEPS = 1000
+LEAST_STEPS = 10
+MOST_FLOPS = 30e9
+PUSH = 32
+"""The push in roundings: large enough to meet, as float32 does, hidden units that are nearly 0 and switch."""
+DIRECTIONS = 4
+"""Random directions of pushes, taken in turn, so that they do not add up to a drift."""
+ROUNDINGS = 100
+"""How many times the effect of one rounding a step may be off. Of 280 right contenders on 40 random
+shapes all stayed below 0.65 of what this allows, half of them below 0.005."""
+NOTABLE_RATIO = 1.5
+BLOWN_UP = 1e6
+"""A loss that has grown by this factor: the run diverges, and what follows is not compared."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far a run is from the float64 reference; errors are largest relative differences."""
+
+    loss: float
+    """Of the losses above the share of the first in `SEEN`."""
+    last_ratio: float
+    """The last loss over the reference's: at the rounding floor float32 ends higher, and that is no error."""
+    weight: float
+    """Of w1 and w2, relative to the largest weight of each."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A contender's drift, and how much of it rounding can explain."""
+
+    drift: Drift
+    one_rounding: Drift
+    """The drift of the reference itself, with its weights one rounding off after each step."""
+    floor: float
+    """What rounding can do within one step, before anything is amplified."""
+    fallen: float
+    """The reference's last loss over its first."""
+    steps: int
+    """Steps that were compared."""
+
+    def allowed(self, one_rounding: float) -> float:
+        """The largest difference that passes as rounding."""
+        return self.floor + ROUNDINGS * one_rounding
+
+    @property
+    def right(self) -> bool:
+        """Whether it computes the same as the formulas, to rounding."""
+        return self.drift.loss <= self.allowed(self.one_rounding.loss) and self.drift.weight <= self.allowed(
+            self.one_rounding.weight
+        )
+
+
+def steps_compared(config: Config) -> int:
+    """The steps of the run that are compared: all up to a thousand, fewer where a step takes long."""
+    affordable = max(LEAST_STEPS, int(MOST_FLOPS / BASELINE.config(config).flops_per_step))
+    return min(config.steps, MOST_STEPS, affordable)
+
+
+def agreement(config: Config, contender: Contender) -> Agreement:
+    """Let a contender take the steps that are compared, from the initial weights."""
+    reference = _reference(config)
+    steps = len(reference.losses)
+    its_config, kernel_type = contender.config(config), contender.kernel()
+    with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
+        problem = training.prepare(its_config, kernel_type=kernel_type)
+        kernel = kernel_type(its_config, problem, kernel_type.start(problem), steps)
+        for _ in range(steps):
+            kernel.step()
+        weights = kernel_type.weights(problem, kernel.state())
+        drift = reference.drift(kernel.losses(), weights)
+    return Agreement(drift, reference.one_rounding, _floor(config), reference.fallen, steps)
+
+
+class _Reference:
+    """The losses and weights by the formulas in float64, as far as the run does not blow up."""
+
+    def __init__(self, config: Config) -> None:
+        self.dtype = config.dtype
+        self.losses, self.weights = _by_formulas(config, steps_compared(config), pushed=0)
+        losses, weights = _by_formulas(config, len(self.losses), pushed=PUSH)
+        pushed = self.drift(losses, weights)
+        self.one_rounding = Drift(pushed.loss / PUSH, pushed.last_ratio, pushed.weight / PUSH)
+
+    @property
+    def fallen(self) -> float:
+        """The last loss over the first."""
+        return float(self.losses[-1] / self.losses[0]) if len(self.losses) and self.losses[0] else 1.0
+
+    def drift(self, losses: NDArray[np.float64], weights: tuple[Array, Array]) -> Drift:
+        """How far these are. What is not a number is infinitely far."""
+        if not len(self.losses) or len(losses) < len(self.losses):
+            return Drift(float("inf"), float("inf"), float("inf"))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            seen = self.losses >= SEEN[self.dtype] * self.losses[0]
+            of_losses = np.max(np.abs(losses - self.losses)[seen] / self.losses[seen])
+            last = losses[-1] / self.losses[-1]
+            of_weights = [
+                np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs))
+                for ours, theirs in zip(weights, self.weights, strict=True)
+            ]
+        found = np.nan_to_num([of_losses, last, np.max(of_weights)], nan=np.inf, posinf=np.inf)
+        return Drift(*map(float, found))
+
+
+_reference = lru_cache(maxsize=1)(_Reference)
+
+
+def _by_formulas(
+    config: Config, steps: int, *, pushed: int
+) -> tuple[NDArray[np.float64], tuple[Array, Array]]:
+    """The losses of at most `steps` steps, and the weights after them."""
+    problem = make_problem(config)
+    x, y, w1, w2 = (a.astype(np.float64) for a in (problem.x, problem.y, problem.w1, problem.w2))
+    rounding = np.finfo(config.dtype).eps / 2
+    g = np.random.default_rng(0)
+    pushes = [
+        [1 + pushed * rounding * g.choice([-1, 1], w.shape) for w in (w1, w2)] for _ in range(DIRECTIONS)
+    ]
+    losses: list[float] = []
+    with load("numpy", "tutorial").threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
+        for step in range(steps):
+            loss, new_w1, new_w2 = iteration(x, y, w1, w2, config.learning_rate)
+            if not (np.isfinite(loss) and loss <= BLOWN_UP * (losses[0] if losses else loss)):
+                break
+            losses.append(float(loss))
+            w1, w2 = new_w1, new_w2
+            if pushed:
+                push1, push2 = pushes[step % DIRECTIONS]
+                w1, w2 = w1 * push1, w2 * push2
+    return np.array(losses), (w1, w2)
+
+
+def _floor(config: Config) -> float:
+    """The bound of the rounding error of sums as long as those of a step: n terms, n roundings."""
+    return float(np.finfo(config.dtype).eps / 2 * (config.N * config.D_out + config.D_in + config.H))
+
+
+def sentences(config: Config, agreements: Sequence[Agreement]) -> list[Message]:
+    """What the differences mean, with this run's own figures."""
+    if not agreements:
+        return []
+    one = agreements[0]
+    said = [
+        Message.of(
+            "Largest relative differences from the same formulas in float64, over {compared} of {steps} "
+            "steps.",
+            compared=one.steps,
+            steps=config.steps,
+        ),
+        Message.of(
+            "If each weight is off by one rounding of {dtype} after each step, the losses move by {loss:.1e} "
+            "and the weights by {weight:.1e}. A contender rounds every product and sum too: it counts as "
+            "right up to {roundings} times that, plus {floor:.1e} for the sums within one step.",
+            dtype=config.dtype,
+            loss=one.one_rounding.loss,
+            weight=one.one_rounding.weight,
+            roundings=ROUNDINGS,
+            floor=one.floor,
+        ),
+    ]
+    ratios = [a.drift.last_ratio for a in agreements if a.right]
+    if ratios and max(ratios) > NOTABLE_RATIO:
+        said.append(
+            Message.of(
+                "The last loss of {dtype} stands up to {ratio:.3g} times above that of float64, and that is "
+                "no error: the loss has fallen to {fallen:.1e} of its start, and below {seen:.0e} of it "
+                "there is little left in {dtype} but rounding.",
+                dtype=config.dtype,
+                ratio=max(ratios),
+                fallen=one.fallen,
+                seen=SEEN[config.dtype],
+            )
+        )
+    return said

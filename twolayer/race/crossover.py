@@ -1,0 +1,89 @@
+"""Where in a sweep one contender overtakes another.
+
+On log–log axes the time of a step is nearly a straight line between two sizes, and so is the ratio of
+two: where that line passes 1, the two are level.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from math import exp, log
+
+from twolayer.messages import Message
+from twolayer.race.contenders import Contender
+from twolayer.race.result import Race
+from twolayer.race.verdict import beats
+
+
+@dataclass(frozen=True)
+class Crossover:
+    """`overtaker` is the slower one below `at` and the faster one above."""
+
+    overtaker: Contender
+    overtaken: Contender
+    at: float
+
+
+def crossovers(field: str, races: Sequence[Race], one: Contender, other: Contender) -> list[Crossover]:
+    """Where in the sweep over `field` these two change places: only between sizes at which one of them
+    beats the other, so that a tie that flickers is no crossover."""
+    decided: list[tuple[float, float]] = []  # log of the size, log of how many times as fast `one` is
+    for race in races:
+        if _ahead(race, one, other):
+            size, medians = getattr(race.config, field), {s.contender: s.median for s in race.standings}
+            decided.append((log(size), log(medians[other] / medians[one])))
+    found = []
+    for (low, before), (high, after) in pairwise(decided):
+        if (before > 0) != (after > 0):
+            at = exp(low + (high - low) * before / (before - after))
+            found.append(Crossover(one, other, at) if after > 0 else Crossover(other, one, at))
+    return found
+
+
+def _ahead(race: Race, one: Contender, other: Contender) -> int:
+    """1 if `one` beats `other` in a race, -1 if `other` beats `one`, 0 if it is too close to call."""
+    mine, theirs = race.find(one), race.find(other)
+    if mine is None or theirs is None:
+        return 0
+    return beats(mine.seconds, theirs.seconds) - beats(theirs.seconds, mine.seconds)
+
+
+def sentences(field: str, races: Sequence[Race]) -> list[Message]:
+    """All crossovers of a sweep in words, in the order of their sizes; and of the same method on two
+    backends or devices also that there is none. Contenders that are wrong are left out."""
+    wrong = {s.contender for race in races for s in race.standings if s.wrong}
+    taking_part = [s.contender for s in races[0].standings if s.contender not in wrong]
+    said: list[tuple[float, Message]] = []
+    for one, other in combinations(taking_part, 2):
+        found = crossovers(field, races, one, other)
+        said += [(crossover.at, _overtakes(field, crossover)) for crossover in found]
+        if not found and one.method == other.method:
+            said.append((float("inf"), _not_here(field, races, one, other)))
+    return [message for _, message in sorted(said, key=lambda pair: pair[0])]
+
+
+def _overtakes(field: str, crossover: Crossover) -> Message:
+    return Message.of(
+        "{overtaker} overtakes {overtaken} at {field} ≈ {at}.",
+        overtaker=crossover.overtaker.name,
+        overtaken=crossover.overtaken.name,
+        field=field,
+        at=f"{float(f'{crossover.at:.2g}'):,.4g}",
+    )
+
+
+def _not_here(field: str, races: Sequence[Race], one: Contender, other: Contender) -> Message:
+    """Neither overtakes the other: who is ahead, if anybody is."""
+    ahead = [_ahead(race, one, other) for race in races]
+    sizes = [getattr(race.config, field) for race in races]
+    low, high = min(sizes), max(sizes)
+    if not any(ahead):
+        return Message.of(
+            "{one} and {other} are too close to call from {field} = {low} to {high}.",
+            **{"one": one.name, "other": other.name, "field": field, "low": low, "high": high},
+        )
+    fast, slow = (one, other) if sum(ahead) > 0 else (other, one)
+    return Message.of(
+        "{slow} overtakes {fast} nowhere from {field} = {low} to {high}: not in this range.",
+        **{"slow": slow.name, "fast": fast.name, "field": field, "low": low, "high": high},
+    )

@@ -1,0 +1,226 @@
+"""The plan of a race: its sizes, contenders and rounds, cut into tasks that any process can compute.
+
+The page gives the tasks to the engine, one at a time and alone on the cluster; the command line
+computes them one after the other by itself. Both put the same results together.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from twolayer.allocator import keep_freed_memory
+from twolayer.capabilities import probe
+from twolayer.config import FIELDS, Config, ConfigError
+from twolayer.messages import Message, MessageError, shown
+from twolayer.race.agreement import Agreement, agreement, steps_compared
+from twolayer.race.contenders import BASELINE, Contender
+from twolayer.race.machine import Machine, this_machine
+from twolayer.race.result import Race, race_from
+from twolayer.race.roofline import COPY_BYTES, TRY_SECONDS, Ceiling, ceiling
+from twolayer.race.timing import (
+    BLOCK_SECONDS,
+    KEPT_BYTES,
+    ROUNDS,
+    Round,
+    is_small,
+    one_round,
+)
+from twolayer.training import ASSUMED_FLOPS_PER_SECOND
+
+Kind = Literal["machine", "ceiling", "round", "agreement"]
+
+ASSUMED_STEP_SECONDS = 100e-6
+"""What a step takes beside its products, on the average of all contenders."""
+DRAWN_PER_SECOND = 1e8
+"""Normal numbers that the seeded generator draws in a second."""
+FLOAT64_SLOWER = 4
+"""How many times longer the reference takes for a step: float64, and arrays that are never reused."""
+MOST_SIZES = 32
+
+
+SIZES = ("N", "D_in", "H", "D_out")
+"""The dimensions that a sweep may be over."""
+
+
+class PlanError(MessageError, ValueError):
+    """A race that cannot be."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One dimension that takes several values, from small to large."""
+
+    field: str
+    values: tuple[int, ...]
+
+
+def logarithmic(field: str, low: int, high: int, points: int) -> Sweep:
+    """A sweep over whole numbers that are even on a log scale. Raises `PlanError` if `low` is not below
+    `high`."""
+    if not low < high:
+        raise PlanError(
+            Message.of(
+                "The sweep has to end above its start; it goes from {low} to {high}.", low=low, high=high
+            )
+        )
+    return Sweep(field, tuple(sorted({round(value) for value in np.geomspace(low, high, points)})))
+
+
+def parse_sweep(text: str) -> Sweep:
+    """A sweep written as `H=64,128,256`. Raises `PlanError`, or `ConfigError` for a value."""
+    field, _, values = text.partition("=")
+    if field not in SIZES or not values:
+        raise PlanError(
+            Message.of(
+                "sweep: got {got}; takes one of {options} and its values, as in H=64,128,256",
+                got=shown(text),
+                options=", ".join(SIZES),
+            )
+        )
+    kind = FIELDS[field]
+    found = set()
+    for value in values.split(","):
+        try:
+            found.add(kind.parse(value))
+        except ValueError:
+            raise ConfigError(field, value, kind.takes) from None
+    if len(found) > MOST_SIZES:
+        raise PlanError(Message.of("A sweep has at most {most} values.", most=MOST_SIZES))
+    return Sweep(field, tuple(sorted(found)))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A part of a race that is computed at one time in one process."""
+
+    kind: Kind
+    config: Config
+    contenders: tuple[Contender, ...]
+    number: int = 0
+    """Which round, or whose agreement."""
+
+
+def perform(task: Task) -> Any:
+    """Compute a task in the calling process, whatever was computed there before: a `Machine`, a
+    `Ceiling`, a `Round` or an `Agreement`. Raises what `Capabilities.require` raises."""
+    if task.kind == "machine":
+        return this_machine()
+    if task.kind == "ceiling":
+        probe(load_torch=True).require(task.config)
+        return ceiling(task.config)
+    if task.kind == "round":
+        return one_round(task.config, task.contenders, task.number)
+    return agreement(task.config, task.contenders[task.number])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who races, on what, and how often. The backend, device and method of `config` say nothing."""
+
+    config: Config
+    contenders: tuple[Contender, ...]
+    rounds: int = ROUNDS
+    sweep: Sweep | None = None
+
+    def __post_init__(self) -> None:
+        if not self.contenders:
+            raise PlanError(Message.of("Nobody takes part. Choose at least one contender."))
+        object.__setattr__(self, "config", BASELINE.config(self.config))
+        _ = self.configs
+
+    @cached_property
+    def configs(self) -> tuple[Config, ...]:
+        """The config of each size."""
+        if self.sweep is None:
+            return (self.config,)
+        sizes: list[dict[str, Any]] = [{self.sweep.field: value} for value in self.sweep.values]
+        return tuple(replace(self.config, **size) for size in sizes)
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """All tasks in their order: size by size the ceilings, the rounds, the ceilings again (a machine
+        that was busy the first time has a second chance), and who is right."""
+        tasks = [Task("machine", self.config, self.contenders)]
+        for config in self.configs:
+            tasks.append(Task("ceiling", config, self.contenders))
+            tasks += [Task("round", config, self.contenders, i) for i in range(self.rounds)]
+            tasks.append(Task("ceiling", config, self.contenders))
+            tasks += [Task("agreement", config, self.contenders, i) for i in range(len(self.contenders))]
+        return tuple(tasks)
+
+    @property
+    def run_bytes(self) -> int:
+        """Estimated peak of the memory that the tasks take in bytes; one runs at a time."""
+        runs = [
+            contender.config(config).run_bytes for config in self.configs for contender in self.contenders
+        ]
+        references = [2 * replace(config, dtype="float64").run_bytes for config in self.configs]
+        return KEPT_BYTES + max(2 * COPY_BYTES, *runs, *references)
+
+    @property
+    def seconds(self) -> float:
+        """Roughly how long it takes on a quiet machine that is not slow."""
+        return sum(map(self._seconds, self.configs))
+
+    def _seconds(self, config: Config) -> float:
+        """The seconds of one size."""
+        steps = [
+            contender.config(config).flops_per_step / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_SECONDS
+            for contender in self.contenders
+        ]
+        blocks = sum(max(BLOCK_SECONDS, step) for step in steps)
+        drawn = (config.N + config.H) * (config.D_in + config.D_out)
+        constants = 2 * config.N * config.D_in * (config.N + config.H)
+        data = drawn / DRAWN_PER_SECOND + sum(
+            constants / ASSUMED_FLOPS_PER_SECOND for c in self.contenders if c.method == "gram"
+        )
+        preparing = data + 3 * blocks
+        times = 1 if is_small(config, self.contenders) else self.rounds
+        compared = steps_compared(config)
+        reference = 2 * FLOAT64_SLOWER * compared * (config.flops_per_step / ASSUMED_FLOPS_PER_SECOND)
+        return (
+            3 * TRY_SECONDS + times * preparing + self.rounds * 2 * blocks + reference + compared * sum(steps)
+        )
+
+    def collect(self, results: Mapping[int, Any]) -> list[Race]:
+        """The races of all sizes that have a round, from the results of some tasks by their index."""
+        machine: Machine | None = None
+        ceilings: dict[Config, Ceiling] = {}
+        rounds: dict[Config, list[Round]] = {config: [] for config in self.configs}
+        agreements: dict[Config, dict[Contender, Agreement]] = {config: {} for config in self.configs}
+        for index, result in sorted(results.items()):
+            task = self.tasks[index]
+            if task.kind == "machine":
+                machine = result
+            elif task.kind == "ceiling":
+                ceilings[task.config] = result.higher(ceilings.get(task.config, result))
+            elif task.kind == "round":
+                rounds[task.config].append(result)
+            else:
+                agreements[task.config][task.contenders[task.number]] = result
+        if machine is None:
+            return []
+        found = [
+            race_from(
+                config, self.contenders, machine, ceilings.get(config), rounds[config], agreements[config]
+            )
+            for config in self.configs
+        ]
+        return [race for race in found if race is not None]
+
+
+def race(plan: Plan, on_progress: Callable[[float], None] | None = None) -> list[Race]:
+    """Race in the calling process, a result for each size.
+
+    `on_progress` is given the share that is done. Raises what `Capabilities.require` raises.
+    """
+    keep_freed_memory()
+    results = {}
+    for index, task in enumerate(plan.tasks):
+        results[index] = perform(task)
+        if on_progress is not None:
+            on_progress((index + 1) / len(plan.tasks))
+    return plan.collect(results)

@@ -1,0 +1,166 @@
+"""What a race has found so far: the figures of each contender, as tables and files show them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from twolayer.config import Config
+from twolayer.phases import ALL as ALL_PHASES
+from twolayer.race.agreement import Agreement
+from twolayer.race.contenders import BASELINE, Contender
+from twolayer.race.machine import Machine
+from twolayer.race.roofline import Ceiling, bytes_per_step
+from twolayer.race.timing import Load, Round
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A contender's figures at one size."""
+
+    contender: Contender
+    seconds: tuple[float, ...]
+    """Seconds per step of each round."""
+    phases: Mapping[str, float]
+    """Seconds per step of each phase. In each round they are shares of the step that was timed beside
+    them; what is here is the median share of the median step. Nothing makes them add up to it."""
+    flops: int
+    """Operations of a step."""
+    moved: int
+    """Bytes that a step has to move."""
+    agreement: Agreement | None
+    """None while it has not been compared."""
+
+    @cached_property
+    def median(self) -> float:
+        """Seconds per step."""
+        return float(np.median(self.seconds))
+
+    @cached_property
+    def p95(self) -> float:
+        """Seconds per step that 95 % of the rounds stay under."""
+        return float(np.quantile(self.seconds, 0.95))
+
+    @property
+    def spread(self) -> float:
+        """Interquartile range over the median."""
+        low, high = np.quantile(self.seconds, [0.25, 0.75])
+        return float((high - low) / self.median)
+
+    @property
+    def gflops(self) -> float:
+        """Its own operations per second, in 10⁹."""
+        return self.flops / self.median / 1e9
+
+    @property
+    def intensity(self) -> float:
+        """Operations per byte."""
+        return self.flops / self.moved
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it has been compared and computes something else."""
+        return self.agreement is not None and not self.agreement.right
+
+
+@dataclass(frozen=True)
+class Race:
+    """A race on one config, as far as it has come."""
+
+    config: Config
+    machine: Machine
+    ceiling: Ceiling | None
+    standings: tuple[Standing, ...]
+    """In the order in which the contenders were given."""
+    loads: tuple[Load, ...]
+    """What else the machine did in each round."""
+    repeated: int
+    """Rounds that were repeated because the machine was busy."""
+
+    @property
+    def rounds(self) -> int:
+        """Rounds that count."""
+        return len(self.loads)
+
+    @property
+    def busy(self) -> int:
+        """Rounds in which the machine was busy, the second time too."""
+        return sum(load.busy for load in self.loads)
+
+    @property
+    def ranked(self) -> list[Standing]:
+        """Fastest first."""
+        return sorted(self.standings, key=lambda s: s.median)
+
+    def find(self, contender: Contender) -> Standing | None:
+        """A contender's figures, if it takes part."""
+        return next((s for s in self.standings if s.contender == contender), None)
+
+    def speed_up(self, standing: Standing) -> float | None:
+        """How many times as fast as the tutorial's NumPy loop, if that takes part."""
+        baseline = self.find(BASELINE)
+        return baseline.median / standing.median if baseline else None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a contender, fastest first, for tables and files. Times in microseconds."""
+        return [self._row(standing) for standing in self.ranked]
+
+    def _row(self, s: Standing) -> dict[str, Any]:
+        a = s.agreement
+        return {
+            "contender": s.contender.name,
+            "median_us": s.median * 1e6,
+            "p95_us": s.p95 * 1e6,
+            "spread": s.spread,
+            "speed_up": self.speed_up(s),
+            "gflops": s.gflops,
+            "share_of_ceiling": s.gflops / self.ceiling.peak if self.ceiling else None,
+            "loss_error": a.drift.loss if a else None,
+            "loss_error_allowed": a.allowed(a.one_rounding.loss) if a else None,
+            "last_ratio": a.drift.last_ratio if a else None,
+            "weight_error": a.drift.weight if a else None,
+            "weight_error_allowed": a.allowed(a.one_rounding.weight) if a else None,
+            "right": a.right if a else None,
+            **{f"{phase}_us": s.phases[phase] * 1e6 for phase in ALL_PHASES},
+        }
+
+
+def race_from(
+    config: Config,
+    contenders: Sequence[Contender],
+    machine: Machine,
+    ceiling: Ceiling | None,
+    rounds: Sequence[Round],
+    agreements: Mapping[Contender, Agreement],
+) -> Race | None:
+    """Put the results of a race together, however many there are. None before the first round."""
+    if not rounds:
+        return None
+    standings = []
+    for i, contender in enumerate(contenders):
+        its_config = contender.config(config)
+        seconds = [one.seconds[i] for one in rounds]
+        step = float(np.median(seconds))
+        standings.append(
+            Standing(
+                contender=contender,
+                seconds=tuple(seconds),
+                phases={
+                    phase: step * float(np.median([one.phases[i][phase] / one.seconds[i] for one in rounds]))
+                    for phase in ALL_PHASES
+                },
+                flops=its_config.flops_per_step,
+                moved=bytes_per_step(its_config),
+                agreement=agreements.get(contender),
+            )
+        )
+    return Race(
+        config=config,
+        machine=machine,
+        ceiling=ceiling,
+        standings=tuple(standings),
+        loads=tuple(one.load for one in rounds),
+        repeated=sum(one.repeated for one in rounds),
+    )

@@ -1,0 +1,95 @@
+"""The two ceilings of a machine, and where a contender stands under them.
+
+The roofline model (Williams, Waterman and Patterson, 2009): a program that does so many operations for
+each byte it moves can be no faster than the processor's best, nor than the memory's bandwidth times
+that number.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from twolayer.config import Config
+from twolayer.kernels import load
+
+LARGE = 1024
+COPY_BYTES = 1 << 25
+TRY_SECONDS = 0.15
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What the machine does at its best, measured: the roofs over every contender on the processor."""
+
+    gflops_here: float
+    """x·w1 at the sizes of the run."""
+    gflops_large: float
+    """A product of 1024 × 1024 matrices."""
+    gbytes: float
+    """Memory bandwidth in GB/s: a large copy, reads and writes counted."""
+
+    def higher(self, other: "Ceiling") -> "Ceiling":
+        """The best of both measurements."""
+        return Ceiling(
+            max(self.gflops_here, other.gflops_here),
+            max(self.gflops_large, other.gflops_large),
+            max(self.gbytes, other.gbytes),
+        )
+
+    @property
+    def peak(self) -> float:
+        """The most operations per second that have been seen, in GFLOP/s."""
+        return max(self.gflops_here, self.gflops_large)
+
+    def at(self, intensity: float) -> float:
+        """The roof in GFLOP/s over a program of so many operations per byte."""
+        return min(self.peak, self.gbytes * intensity)
+
+    @property
+    def ridge(self) -> float:
+        """Operations per byte from which on the processor is the limit, not the memory."""
+        return self.peak / self.gbytes
+
+
+def ceiling(config: Config) -> Ceiling:
+    """Measure what this machine does at its best, in the config's dtype and with its threads."""
+    g = np.random.default_rng(0)
+
+    def gflops(n: int, k: int, m: int) -> float:
+        a, b = (g.standard_normal(shape).astype(config.dtype) for shape in ((n, k), (k, m)))
+        out = np.empty((n, m), config.dtype)
+        return 2 * n * k * m / _best(lambda: np.dot(a, b, out=out)) / 1e9
+
+    with load("numpy", "tutorial").threads(config.threads):
+        source = np.ones(COPY_BYTES // 8)
+        target = np.empty_like(source)
+        return Ceiling(
+            gflops_here=gflops(config.N, config.D_in, config.H),
+            gflops_large=gflops(LARGE, LARGE, LARGE),
+            gbytes=2 * COPY_BYTES / _best(lambda: np.copyto(target, source)) / 1e9,
+        )
+
+
+def _best(work: Callable[[], object]) -> float:
+    """The least time that `work` takes, tried for a while."""
+    work()
+    best, end = float("inf"), perf_counter() + TRY_SECONDS
+    while perf_counter() < end:
+        begin = perf_counter()
+        work()
+        best = min(best, perf_counter() - begin)
+    return best
+
+
+def bytes_per_step(config: Config) -> int:
+    """The bytes that a step cannot do without: each array that outlives it is read once, and written
+    once where it changes. What a step makes for itself may stay in the caches, and is not counted."""
+    item = 4 if config.dtype == "float32" else 8
+    w2 = config.H * config.D_out
+    if config.method_used == "gram":
+        read, changed = config.N * (config.N + config.H), config.N * config.H + w2
+    else:
+        read, changed = config.N * config.D_in, config.D_in * config.H + w2
+    return (read + config.N * config.D_out + 2 * changed) * item

@@ -1,0 +1,165 @@
+"""The rounds of a race, and whether the machine was busy with something else meanwhile.
+
+In a round each contender takes a block of steps, in a new random order, so that a machine that slows
+down slows all of them. A block starts from the initial weights; the clock runs around the steps alone,
+with the device synchronised on both sides. Beside it, before or after, is a block of the same steps with a
+clock inside, for their phases.
+
+A round is a pure function of its arguments as far as timings can be: whatever process it is called
+in prepares and warms up what it has not kept from the round before.
+"""
+
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from time import perf_counter, process_time, thread_time
+
+import numpy as np
+import psutil
+
+from twolayer import phases, training
+from twolayer.config import Config
+from twolayer.messages import N_
+from twolayer.problem import Problem, make_problem
+from twolayer.race.contenders import Contender
+
+ROUNDS = 15
+BLOCK_SECONDS = 0.02
+KEPT_BYTES = 32 << 20
+"""What one worker keeps of a race between its rounds; a larger one is prepared anew in each round."""
+CLOCK = N_(
+    "The clock covers the steps alone, synchronised with the device: not the data, the set-up, the losses' "
+    "way to the host, or the forming of weights."
+)
+
+AWAY_SHARE = 0.05
+OTHERS_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Load:
+    """What else the machine did during a round."""
+
+    away: float
+    """Share of a block's time in which its thread did not run: taken by others, or by a limit on the
+    processor time of a container. 0 for blocks that may wait for other threads or for a device."""
+    others: float
+    """Cores that other processes, or other machines on the same host, kept busy."""
+    cores: int
+
+    @property
+    def busy(self) -> bool:
+        """Whether the timings are worth repeating: a twentieth was lost, or a quarter of the cores
+        (which share caches, memory and clock rate with ours) was at other work."""
+        return self.away > AWAY_SHARE or self.others > OTHERS_SHARE * self.cores
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round: what each contender took, in the order in which the contenders were given."""
+
+    seconds: tuple[float, ...]
+    """Seconds per step."""
+    phases: tuple[dict[str, float], ...]
+    """Seconds per step of each phase, by a clock inside the steps."""
+    load: Load
+    repeated: bool
+    """Whether this is the second try, since the machine was busy in the first."""
+
+
+class Entry:
+    """A contender, warmed up, with a block of steps that takes long enough to be timed."""
+
+    def __init__(self, contender: Contender, config: Config, problem: Problem) -> None:
+        self.contender, self.config = contender, contender.config(config)
+        self.kernel_type = contender.kernel()
+        self.problem = training.prepare(self.config, problem=problem, kernel_type=self.kernel_type)
+        self.start = self.kernel_type.start(self.problem)
+        self.steps = 2
+        seconds = self.block()[0] * self.steps
+        while seconds < BLOCK_SECONDS / 4 and self.steps < config.steps:
+            self.steps = min(2 * self.steps, config.steps)
+            seconds = self.block()[0] * self.steps
+        self.steps = max(1, min(config.steps, round(self.steps * BLOCK_SECONDS / seconds)))
+        self.block()
+
+    def block(self) -> tuple[float, float]:
+        """Take the steps once: seconds per step, and the share of them in which the thread was away."""
+        with self.kernel_type.threads(self.config.threads), np.errstate(over="ignore", invalid="ignore"):
+            kernel = self.kernel_type(self.config, self.problem, self.start, self.steps)
+            kernel.synchronize()
+            ran, begin = thread_time(), perf_counter()
+            for _ in range(self.steps):
+                kernel.step()
+            kernel.synchronize()
+            seconds = perf_counter() - begin
+            ran = thread_time() - ran
+        alone = self.config.threads == 1 and self.config.device == "cpu"
+        return seconds / self.steps, max(0.0, 1 - ran / seconds) if alone else 0.0
+
+    def phases(self) -> dict[str, float]:
+        """Seconds per step of each phase, from a block of the same steps with the clock inside."""
+        with self.kernel_type.threads(self.config.threads), np.errstate(over="ignore", invalid="ignore"):
+            return phases.profile(self.kernel_type, self.config, self.problem, self.start, self.steps)
+
+
+class _Field:
+    """The entries of a race, made when they are asked for, and kept if they are small."""
+
+    def __init__(self, config: Config, contenders: tuple[Contender, ...]) -> None:
+        self.config, self.contenders = config, contenders
+        self.problem = make_problem(config)
+        self.keeps = is_small(config, contenders)
+        self.entries: dict[int, Entry] = {}
+        if self.keeps:
+            self.entries = {i: self.entry(i) for i in range(len(contenders))}
+
+    def entry(self, i: int) -> Entry:
+        return self.entries.get(i) or Entry(self.contenders[i], self.config, self.problem)
+
+
+_kept_field = lru_cache(maxsize=1)(_Field)
+
+
+def is_small(config: Config, contenders: tuple[Contender, ...]) -> bool:
+    """Whether a worker keeps the contenders of a race from one round to the next."""
+    return sum(contender.config(config).run_bytes for contender in contenders) <= KEPT_BYTES
+
+
+def one_round(config: Config, contenders: tuple[Contender, ...], number: int) -> Round:
+    """Time each contender once, and once more if the machine was busy: the quieter of the two counts."""
+    field = (_kept_field if is_small(config, contenders) else _Field)(config, contenders)
+    first = _time(field, number, repeated=False)
+    if not first.load.busy:
+        return first
+    second = _time(field, number, repeated=True)
+    quieter = min(first, second, key=lambda r: (r.load.busy, r.load.away, r.load.others))
+    return Round(quieter.seconds, quieter.phases, quieter.load, repeated=True)
+
+
+def _time(field: _Field, number: int, *, repeated: bool) -> Round:
+    order = list(range(len(field.contenders)))
+    random.Random(number).shuffle(order)
+    seconds, spent, away = {}, {}, 0.0
+    machine, own, begin = _busy_seconds(), process_time(), perf_counter()
+    for i in order:
+        entry = field.entry(i)
+        # In turn, for who comes second finds its data in the caches
+        if number % 2:
+            spent[i] = entry.phases()
+        seconds[i], away_in_block = entry.block()
+        if not number % 2:
+            spent[i] = entry.phases()
+        away = max(away, away_in_block)
+    wall, own = perf_counter() - begin, process_time() - own
+    others = max(0.0, _busy_seconds() - machine - own) / wall
+    load = Load(away, others, psutil.cpu_count() or 1)
+    return Round(
+        tuple(seconds[i] for i in sorted(order)), tuple(spent[i] for i in sorted(order)), load, repeated
+    )
+
+
+def _busy_seconds() -> float:
+    """Processor time that the whole machine has spent; what its host took from it counts too."""
+    times = psutil.cpu_times()
+    return float(sum(times[:8]) - times.idle - getattr(times, "iowait", 0.0))

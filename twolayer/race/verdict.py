@@ -1,0 +1,215 @@
+"""Who is the fastest, if anyone: the verdict of a race in words.
+
+The rounds are pairs: in each of them all contenders ran one after the other on the same machine. A
+contender beats another if it was faster by more than `MARGIN` in so many rounds that it would happen
+by chance, were it faster by just the margin, in one of two hundred races (the sign test: exact, and
+deaf to how far off a disturbed round is). It wins if it beats every other contender that computes the
+right thing; so that more contenders make a false winner rarer, not more frequent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import comb, log
+
+import numpy as np
+
+from twolayer.messages import Message
+from twolayer.race.contenders import BASELINE
+from twolayer.race.result import Race, Standing
+
+MARGIN = 1.03
+"""The same code differs by up to 3 % from itself, by where in memory its arrays happen to lie."""
+CHANCE = 1 / 200
+
+
+@cache
+def rounds_needed(rounds: int) -> int:
+    """In how many of so many rounds the faster has to be faster: more than there are, if they are too
+    few for any verdict."""
+    tail = 0
+    for wins in range(rounds, -1, -1):
+        tail += comb(rounds, wins)
+        if tail > CHANCE * 2**rounds:
+            return wins + 1
+    return 0
+
+
+def beats(faster: Sequence[float], slower: Sequence[float]) -> bool:
+    """Whether the first of two contenders was faster, beyond the margin and beyond chance. Takes the
+    times of both in the same rounds."""
+    ahead = np.log(slower) - np.log(faster) > log(MARGIN)
+    return int(np.count_nonzero(ahead)) >= rounds_needed(len(faster))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of a race."""
+
+    winner: Standing | None
+    first: tuple[Standing, ...]
+    """The winner; or the fastest and all whom it does not beat, fastest first. Empty if nobody is right."""
+    runner_up: Standing | None
+    """The fastest of all the others that are right."""
+    wrong: tuple[Standing, ...]
+    unchecked: tuple[Standing, ...]
+    """Those that have not been compared with the reference yet: they cannot win."""
+    enough: bool
+    """Whether the rounds are enough for any verdict."""
+
+
+def judge(race: Race) -> Verdict:
+    """Find the winner among those that are right."""
+    right = [s for s in race.ranked if s.agreement is not None and s.agreement.right]
+    tied = [s for s in right[1:] if not beats(right[0].seconds, s.seconds)]
+    first = (*right[:1], *tied)
+    return Verdict(
+        winner=right[0] if len(right) > 1 and not tied else None,
+        first=first,
+        runner_up=next((s for s in right if s not in first), None),
+        wrong=tuple(s for s in race.ranked if s.wrong),
+        unchecked=tuple(s for s in race.ranked if s.agreement is None),
+        enough=rounds_needed(race.rounds) <= race.rounds,
+    )
+
+
+def sentences(race: Race) -> list[Message]:
+    """The verdict in words."""
+    verdict = judge(race)
+    said = [_opening(race, verdict)]
+    if verdict.wrong:
+        said.append(
+            Message.of(
+                "Out of the verdict, for it computes something else than the formulas: {names}.",
+                names=_names(verdict.wrong),
+            )
+        )
+    if verdict.unchecked:
+        said.append(
+            Message.of(
+                "Not in the verdict, for it has not been compared with the reference: {names}.",
+                names=_names(verdict.unchecked),
+            )
+        )
+    return said
+
+
+def of_sweep(field: str, races: Sequence[Race]) -> list[Message]:
+    """The fastest of each size in a sweep, those of the same name in one sentence."""
+    sizes: dict[str | None, list[str]] = {}
+    for race in races:
+        winner = judge(race).winner
+        name = winner.contender.name if winner else None
+        sizes.setdefault(name, []).append(f"{getattr(race.config, field):,}")
+    said = []
+    for name, of_name in sizes.items():
+        listed = ", ".join(of_name)
+        if name is None:
+            said.append(Message.of("No winner at {field} = {sizes}.", field=field, sizes=listed))
+        else:
+            said.append(
+                Message.of("The fastest at {field} = {sizes}: {name}.", field=field, sizes=listed, name=name)
+            )
+    return said
+
+
+def disturbances(races: Sequence[Race]) -> list[Message]:
+    """How many rounds ran while the machine was busy, if any did."""
+    rounds, repeated, busy = (
+        sum(values) for values in zip(*((r.rounds, r.repeated, r.busy) for r in races), strict=True)
+    )
+    if busy:
+        return [
+            Message.of(
+                "The machine was busy with something else in {repeated} of {rounds} rounds, which were "
+                "repeated, and was still busy then in {busy}: take these times with care.",
+                repeated=repeated,
+                rounds=rounds,
+                busy=busy,
+            )
+        ]
+    if repeated:
+        return [
+            Message.of(
+                "The machine was busy with something else in {repeated} of {rounds} rounds; "
+                "they were repeated.",
+                repeated=repeated,
+                rounds=rounds,
+            )
+        ]
+    return []
+
+
+def _opening(race: Race, verdict: Verdict) -> Message:
+    where = Message.of(
+        "On this machine, at {N} × {D_in} → {H} → {D_out} in {dtype} (threads: {threads})",
+        N=race.config.N,
+        D_in=race.config.D_in,
+        H=race.config.H,
+        D_out=race.config.D_out,
+        dtype=race.config.dtype,
+        threads=race.config.threads,
+    )
+    if not verdict.first:
+        return Message.of("{where}, there is no winner yet.", where=where)
+    fastest = verdict.first[0]
+    time = microseconds(fastest.median)
+    if len(verdict.first) == 1 and verdict.winner is None:
+        return Message.of(
+            "{where}, {name} takes {time} a step; nobody else ran with it to whom it could be compared.",
+            where=where,
+            name=fastest.contender.name,
+            time=time,
+        )
+    if not verdict.enough:
+        return Message.of(
+            "{where}, {rounds} rounds are too few to name a winner: it takes {least}.",
+            where=where,
+            rounds=race.rounds,
+            least=next(n for n in range(1, 100) if rounds_needed(n) <= n),
+        )
+    if verdict.winner is None:
+        return Message.of(
+            "{where}, it is too close to call between {names}: about {time} a step.",
+            where=where,
+            names=_names(verdict.first),
+            time=time,
+        )
+    assert verdict.runner_up is not None
+    ahead = ratio(verdict.runner_up.median / fastest.median)
+    speed_up = race.speed_up(fastest)
+    if speed_up is None or BASELINE in (fastest.contender, verdict.runner_up.contender):
+        return Message.of(
+            "{where}, {name} is the fastest: {time} a step, {ahead} times as fast as {next}.",
+            where=where,
+            name=fastest.contender.name,
+            time=time,
+            ahead=ahead,
+            next=verdict.runner_up.contender.name,
+        )
+    return Message.of(
+        "{where}, {name} is the fastest: {time} a step, {ahead} times as fast as {next} and {speed_up} times "
+        "as fast as the tutorial’s NumPy loop.",
+        where=where,
+        name=fastest.contender.name,
+        time=time,
+        ahead=ahead,
+        next=verdict.runner_up.contender.name,
+        speed_up=ratio(speed_up),
+    )
+
+
+def _names(standings: Sequence[Standing]) -> str:
+    return ", ".join(s.contender.name for s in standings)
+
+
+def microseconds(seconds: float) -> str:
+    """A time of a step with three digits: 19.8 µs, 345 µs, 54,900 µs."""
+    value = seconds * 1e6
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f} µs"
+
+
+def ratio(value: float) -> str:
+    """A ratio with three digits: 1.08, 17.4, 350."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

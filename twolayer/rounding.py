@@ -1,0 +1,44 @@
+"""How far rounding alone can move the gradients of one backward pass: bounds, entry by entry.
+
+A sum of n products in floating point, in any order, is off by at most n·u times the sum of their
+absolute values (u is half the spacing of numbers at 1; Higham, "Accuracy and Stability of Numerical
+Algorithms", section 3.1). The bounds below carry that through the formulas. Two right computations
+differ by no more than the sum of their bounds; whatever differs by more is wrong.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = Mapping[str, NDArray[Any]]
+
+
+def of_sum(terms: int, dtype: Any) -> float:
+    """The relative error that two sums of `terms` products can have between them.
+
+    Two terms more than there are, for what is done to the sum afterwards.
+    """
+    return (terms + 2) * float(np.finfo(dtype).eps)
+
+
+def bounds(inputs: Values, values: Values) -> dict[str, NDArray[Any]]:
+    """By how much two right backward passes from the same forward values can differ.
+
+    `values` are those of a right iteration from `inputs`. The bounds have the gradients' names and shapes.
+    """
+    x, w2, h_relu = np.abs(inputs["x"]), np.abs(inputs["w2"]), values["h_relu"]
+    grad_y_pred, grad_h = np.abs(values["grad_y_pred"]), np.abs(values["grad_h"])
+    (N, D_out), dtype = grad_y_pred.shape, grad_h.dtype
+
+    of_grad_y_pred = of_sum(1, dtype) * grad_y_pred
+    of_grad_h_relu = of_grad_y_pred @ w2.T + of_sum(D_out, dtype) * (grad_y_pred @ w2.T)
+    of_grad_h = np.where(values["h"] < 0, 0, of_grad_h_relu)
+    return {
+        "grad_y_pred": of_grad_y_pred,
+        "grad_w2": h_relu.T @ of_grad_y_pred + of_sum(N, dtype) * (h_relu.T @ grad_y_pred),
+        "grad_h_relu": of_grad_h_relu,
+        "grad_h": of_grad_h,
+        "grad_w1": x.T @ of_grad_h + of_sum(N, dtype) * (x.T @ grad_h),
+    }

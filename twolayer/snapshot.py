@@ -1,0 +1,64 @@
+"""A run at one of its iterations: its data, and its weights before that step."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from twolayer import capabilities, training
+from twolayer.config import Config
+from twolayer.differences import BLOCK_NUMBERS
+from twolayer.messages import Message, MessageError
+from twolayer.training import Pace
+
+LONGEST_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What one iteration of a run begins with, in the run's dtype."""
+
+    at: int
+    """How many steps were taken before it."""
+    inputs: dict[str, NDArray[Any]]
+    """x (N, D_in), y (N, D_out), w1 (D_in, H), w2 (H, D_out). Read-only."""
+    diverged_at: int | None
+    """The step whose loss is not finite, if the run got there: then `at` is the step before it."""
+
+
+def last_step(config: Config) -> int:
+    """The last iteration of a run that is looked at: its end, or what some seconds of computing reach."""
+    return min(config.steps, max(1, int(LONGEST_SECONDS / Pace(config).seconds_per_step)))
+
+
+def memory_bytes(config: Config) -> int:
+    """What a look at one iteration takes at its peak: the run; then its arrays in float64, with the gradients
+    by several hands, the bounds of their rounding and the residuals on both sides of a difference."""
+    data, outputs = config.N * config.D_in, config.N * config.D_out
+    hidden, weights = config.N * config.H, config.H * (config.D_in + config.D_out)
+    arrays = 4 * data + 24 * outputs + 20 * hidden + 16 * weights + 12 * BLOCK_NUMBERS
+    return config.run_bytes + 8 * arrays
+
+
+def take(config: Config, at: int) -> Snapshot:
+    """Compute the run of `config` as it says, up to the weights after `at` steps.
+
+    Of a run that diverges on the way, the last iteration with a finite loss. Raises `ConfigError` or
+    `UnavailableError` if this machine lacks what the config asks for, `MessageError` where no loss is finite.
+    """
+    capabilities.require(config)
+    problem = training.prepare(config)
+    first = training.start(config, problem)
+    chunk = training.advance(config, problem, first, at)
+    # One step further, so that the loss of the iteration itself is known to be finite.
+    diverged_at = training.advance(config, problem, chunk, 1).diverged_at
+    if diverged_at == 0:
+        raise MessageError(Message.of("The loss of the initial weights is not a finite number."))
+    if diverged_at is not None:
+        at = diverged_at - 1
+        chunk = training.advance(config, problem, first, at)
+    w1, w2 = training.weights(config, problem, chunk)
+    inputs = {"x": problem.x, "y": problem.y, "w1": w1, "w2": w2}
+    for array in inputs.values():
+        array.setflags(write=False)
+    return Snapshot(at, inputs, diverged_at)
