@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from textwrap import shorten
 from typing import Any, BinaryIO
 
 import click
@@ -11,6 +12,7 @@ import click
 from twolayer.capabilities import probe
 from twolayer.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
 from twolayer.grid import MOST_SEEDS, MOST_VALUES, RATES, SEEDS, Axis, Grid, computed, parse_axes, scan_grid
+from twolayer.info import limits, machine
 from twolayer.kernels import UnavailableError
 from twolayer.messages import MessageError
 from twolayer.race import crossover, verdict
@@ -20,7 +22,10 @@ from twolayer.race.machine import Machine
 from twolayer.race.plan import Plan, PlanError, parse_sweep, race
 from twolayer.race.result import Race
 from twolayer.race.timing import CLOCK, ROUNDS
+from twolayer.settings import SettingError, from_environment
 from twolayer.training import Result, fit
+
+LONGEST_MESSAGE = 4000
 
 
 def config_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -154,6 +159,16 @@ def scan_command(
         raise click.Abort
 
 
+@main.command()
+def info() -> None:
+    """Print what this machine has, what is missing and how to get it, and what a server here would allow."""
+    try:
+        rows = [*machine(probe(load_torch=True)), *limits(from_environment())]
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo("\n".join(f"{f'{name}:':<30}{value}" for name, value in rows))
+
+
 def _bar(length: int, label: str) -> Any:
     """A progress bar on standard error, if that is a terminal."""
     return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
@@ -237,7 +252,9 @@ def run() -> int:
     try:
         main(prog_name="python -m twolayer", standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"twolayer: {error.format_message()}", file=sys.stderr)
+        # click repeats what it was given, with its line breaks and at its length
+        line = shorten(error.format_message(), LONGEST_MESSAGE, placeholder=" …")
+        click.echo(f"twolayer: {line}", file=sys.stderr)
         return error.exit_code
     except click.Abort:
         return 130

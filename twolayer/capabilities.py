@@ -15,6 +15,8 @@ from twolayer.messages import Message
 PACKAGE = Path(__file__).parent
 LIBRARIES = ("numpy", "torch", "distributed")
 ALWAYS_FITS = 1 << 28
+failures: dict[str, Message] = {}
+"""Backends that this process tried to load in vain, and why: told by whoever tried."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def probe(*, load_torch: bool = False) -> Capabilities:
     devices: dict[str, tuple[str, ...]] = {"numpy": ("cpu",)}
     missing: dict[str, Message] = {}
     complete = True
-    why = why_missing("torch")
+    why = why_missing("torch") or failures.get("torch")
     if why is None and (load_torch or _torch_loaded()):
         try:
             devices["torch"] = _torch_devices()

@@ -20,6 +20,7 @@ from twolayer.messages import Message, MessageError
 from twolayer.settings import Settings
 
 PROBE_SECONDS = 0.5
+CONNECT_SECONDS = 5.0
 
 LOST = (
     KilledWorker,
@@ -31,6 +32,10 @@ LOST = (
     TimeoutError,
 )
 """What a task's owner sees when a part of the cluster is gone."""
+
+
+class UnreachableError(MessageError, ConnectionError):
+    """A cluster that does not answer: it may be on its way back."""
 
 
 class OtherVersionError(MessageError, RuntimeError):
@@ -66,7 +71,7 @@ class Connection:
                 raise
             except (OSError, TimeoutError) as error:
                 self.trouble = Message.of("The computing cluster cannot be reached.")
-                raise MessageError(self.trouble) from error
+                raise UnreachableError(self.trouble) from error
             return self._client
 
     async def warm(self) -> None:
@@ -93,15 +98,17 @@ class Connection:
             with contextlib.suppress(*LOST):
                 await self._client.close()
             self._client = None
-        address = self.settings.scheduler
+        address, security = self.settings.scheduler, None
         if address is None:
             if self.cluster is not None:
                 await self.cluster.stop()
             self.cluster = await EmbeddedCluster.start(
                 self.settings.workers, self.settings.worker_limit_bytes
             )
-            address = self.cluster.address
-        client = await Client(address, asynchronous=True, set_as_default=False, timeout=10)
+            address, security = self.cluster.address, self.cluster.security
+        client = await Client(
+            address, security=security, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS
+        )
         try:
             await client.wait_for_workers(1, timeout=20)
             await self._check_version(client)
@@ -150,6 +157,6 @@ def _warm_up_plugin() -> Any:
             from twolayer.kernels import load_all
 
             keep_freed_memory()
-            Thread(target=load_all, daemon=True).start()
+            Thread(target=lambda: capabilities.failures.update(load_all()), daemon=True).start()
 
     return WarmUp()

@@ -15,7 +15,7 @@ from typing import Any
 
 from distributed import Client, wait
 
-from twolayer import training
+from twolayer import training, watchdog
 from twolayer.config import Config
 from twolayer.edits import segment
 from twolayer.gate import Gate
@@ -31,6 +31,9 @@ CHECKPOINT_SHARE = 0.02
 SMALL_STATE_BYTES = 1 << 16
 BEAT_SECONDS = 0.1
 """Length of a chunk in slow motion, where the steps of a second are set."""
+DEADLINE_SECONDS = 20.0
+DEADLINE_FACTOR = 50
+"""A chunk may take so long, and so many times as long as those before let expect."""
 PRIORITY = 10
 """A worker takes the chunks of runs first: a job of thousands of tasks must not hold them up."""
 
@@ -59,6 +62,7 @@ class Course:
         self.fetch_at_end = True
         """Whether the state that the run ends with is wanted as a checkpoint."""
         self._pace = Pace(run.config)
+        self._paced = False
         self._next_beat = 0.0
 
     @property
@@ -73,7 +77,7 @@ class Course:
     async def go_on(self, client: Client) -> None:
         """Compute until the run ends, or has come to where it pauses. Raises what is in `LOST`."""
         run = self.run
-        problem = self._task(client, "problem", training.prepare, run.config)
+        problem = self._watched(client, "problem", self.max_seconds, training.prepare, run.config)
         if run.state == "queued":
             with client.as_current():
                 await wait([problem])
@@ -84,6 +88,11 @@ class Course:
     def _task(self, client: Client, name: str, function: Callable[..., Any], *values: Any) -> Any:
         key = f"{name}-{self.run.name}-{next(_numbers)}"
         return client.submit(function, *values, key=key, pure=False, priority=PRIORITY)
+
+    def _watched(
+        self, client: Client, name: str, seconds: float, function: Callable[..., Any], *values: Any
+    ) -> Any:
+        return self._task(client, name, watchdog.within, seconds, function, *values)
 
     async def _chain(self, client: Client, problem: Any) -> Chunk | None:
         """One chain of tasks from the checkpoint; returns the next checkpoint."""
@@ -105,7 +114,9 @@ class Course:
                         break
                     await self.gate.enter()
                     inside += 1
-                    last = self._task(client, "advance", advance, config, problem, last, steps)
+                    last = self._watched(
+                        client, "advance", self._deadline(steps), advance, config, problem, last, steps
+                    )
                     # A small state travels with its losses; a large one stays where it is
                     small = config.state_bytes <= SMALL_STATE_BYTES
                     flight.append((last, last if small else self._task(client, "report", report, last)))
@@ -118,6 +129,7 @@ class Course:
                 self.gate.leave()
                 inside -= 1
                 self._pace.saw(len(chunk.losses), chunk.seconds)
+                self._paced = True
                 more = run.receive(chunk)
                 if more and run.seconds > self.max_seconds:
                     run.end("stopped", self._too_long())
@@ -151,6 +163,13 @@ class Course:
             steps = min(steps, max(1, round(speed * BEAT_SECONDS)))
             self._next_beat += steps / speed
         return steps
+
+    def _deadline(self, steps: int) -> float:
+        """Seconds that a chunk may take before its worker counts as hung. Before the first one the speed
+        is not known, and a library may still have to be loaded."""
+        if not self._paced:
+            return self.max_seconds
+        return DEADLINE_SECONDS + DEADLINE_FACTOR * steps * self._pace.seconds_per_step
 
     def _too_long(self) -> Message:
         return Message.of(

@@ -15,14 +15,17 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from distributed import Client
 
-from twolayer import capabilities
+from twolayer import capabilities, logs
+from twolayer.admission import LimitError as LimitError
+from twolayer.admission import admit, is_live
 from twolayer.capabilities import Capabilities
 from twolayer.config import Config
-from twolayer.connection import LOST, Connection
+from twolayer.connection import LOST, Connection, UnreachableError
 from twolayer.course import Course
 from twolayer.edits import Edit, changes, current
 from twolayer.gate import Gate
@@ -40,12 +43,11 @@ KEPT_SHARE = 8
 """The part of the memory of all runs that the checkpoints of paused and ended ones may take."""
 GRACE_SECONDS = 30.0
 RECOVERIES_WITHOUT_PROGRESS = 2
+PATIENCE_SECONDS = 60.0
+RETRY_SECONDS = 1.0
+"""A run that had begun waits so long for a cluster that is gone to come back, and tries it so often."""
 SLOW_FLOPS_PER_SECOND = 5e9
 """What a processor does at the least, for refusing steps that would never end."""
-
-
-class LimitError(MessageError, ValueError):
-    """A run that is larger than this server allows."""
 
 
 class Engine:
@@ -104,10 +106,11 @@ class Engine:
         """Start a run. It stops by itself when `viewer` has been gone for a while.
 
         It pauses at the step `goal`, if there is one, and takes `speed` steps a second. Raises
-        `LimitError` for a run that this server does not allow, and what `Capabilities.require` raises
-        for one that its workers cannot do.
+        `LimitError` for a run that this server does not allow, or not now, and what
+        `Capabilities.require` raises for one that its workers cannot do.
         """
         self._check_limits(config)
+        admit(self.settings, self._all(), viewer)
         if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
         run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, viewer)
@@ -132,9 +135,17 @@ class Engine:
         `LimitError` for more memory than this server allows.
         """
         self._check_memory(memory_bytes)
+        admit(self.settings, self._all(), viewer)
         job = Job(f"job-{next(self._names)}", len(items), viewer)
         self._jobs[job.name] = job
-        work = Work(job, function, list(items), self._gate, exclusive=exclusive)
+        work = Work(
+            job,
+            function,
+            list(items),
+            self._gate,
+            exclusive=exclusive,
+            task_seconds=self.settings.max_seconds,
+        )
         self._soon(self._begin, job, partial(self._work, work, memory_bytes))
         return job
 
@@ -165,6 +176,7 @@ class Engine:
         if current(run.config, edits, "steps") == run.step:
             return  # it is complete
         self._check_limits(replace(run.config, steps=current(run.config, edits, "steps")))
+        admit(self.settings, self._all(), run.viewer)
         run.edits = edits
         run.goal = None if more is None else run.step + more
         run.reopen()
@@ -206,6 +218,9 @@ class Engine:
         self._thread.join(timeout=10)
         self._loop.close()
 
+    def _all(self) -> list[Run | Job]:
+        return [*self.live.values(), *self._jobs.values()]
+
     def _check_memory(self, needed_bytes: int) -> None:
         limit, needed = self.settings.memory_mb, -(-needed_bytes // MB)
         if needed > limit:
@@ -245,8 +260,7 @@ class Engine:
 
     def _forget(self, viewer: str) -> None:
         self._viewers.pop(viewer, None)
-        theirs: list[Run | Job] = [*self.live.values(), *self._jobs.values()]
-        for one in theirs:
+        for one in self._all():
             if one.viewer == viewer:
                 self.stop(one)
 
@@ -267,8 +281,12 @@ class Engine:
         """Forget a run or a job. It may have been cancelled before its coroutine began."""
         if self._tasks.get(one.name) is not task or (isinstance(one, Run) and one.turn != turn):
             return  # it was continued while this coroutine ended
-        if isinstance(one, Job) or one.live:
+        if is_live(one):
             one.end("stopped")
+        if isinstance(one, Job):
+            LOG.info("job", logs.of_job(one))
+        elif one.over:
+            LOG.info("run", logs.of_run(one))
         self.live.pop(one.name, None)
         self._jobs.pop(one.name, None)
         self._tasks.pop(one.name, None)
@@ -298,11 +316,19 @@ class Engine:
         self, one: Run | Job, attempt: Callable[[Client], Coroutine[Any, Any, None]]
     ) -> None:
         """Make attempts, each going on where the last one was, over whatever is lost on the way."""
-        recoveries, done = 0, -1
+        recoveries, done, gone_since = 0, -1, 0.0
         while not one.over:
+            progress = one.step if isinstance(one, Run) else one.done
             try:
-                await attempt(await self._connection.client())
+                client = await self._connection.client()
+                gone_since = 0.0
+                await attempt(client)
                 return
+            except UnreachableError:
+                gone_since = gone_since or monotonic()
+                if not progress or monotonic() - gone_since > PATIENCE_SECONDS:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
             except LOST:
                 progress = one.step if isinstance(one, Run) else one.done
                 recoveries = recoveries + 1 if progress == done else 1

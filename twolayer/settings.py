@@ -42,13 +42,31 @@ def _address(text: str) -> str:
 
 SETTINGS: Mapping[str, Setting] = {
     "TWOLAYER_SCHEDULER": Setting(
-        _address, "an embedded cluster", "address of a Dask scheduler to compute on, tcp://host:port"
+        _address,
+        "an embedded cluster",
+        "address of a Dask scheduler to compute on, tcp://host:port; its workers must run from the same "
+        "checkout",
     ),
     "TWOLAYER_WORKERS": Setting(_positive, "by cores and memory", "worker processes of the embedded cluster"),
     "TWOLAYER_MEMORY_MB": Setting(
-        _positive, "by memory, at most 2048", "memory that all live runs together may take, in MB"
+        _positive,
+        "a quarter of the memory, 64 to 2048",
+        "memory that all live runs together may take, in MB; a larger run is refused, and runs that do not "
+        "fit at the same time wait for each other",
     ),
-    "TWOLAYER_MAX_SECONDS": Setting(_positive, "600", "computing time that one run may take, in seconds"),
+    "TWOLAYER_MAX_SECONDS": Setting(
+        _positive, "600", "computing time that one run may take, in seconds; then it is stopped"
+    ),
+    "TWOLAYER_LIVE_PER_VISITOR": Setting(
+        _positive,
+        "6",
+        "runs and other jobs that one visitor may have at work or waiting; one more is refused",
+    ),
+    "TWOLAYER_LIVE": Setting(
+        _positive,
+        "200",
+        "runs and other jobs that all visitors together may have at work or waiting; one more is refused",
+    ),
 }
 """Every environment variable of the program."""
 
@@ -61,6 +79,8 @@ class Settings:
     workers: int
     memory_mb: int
     max_seconds: int
+    live_per_visitor: int = 6
+    live: int = 200
 
     @property
     def worker_limit_bytes(self) -> int:
@@ -97,4 +117,6 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         workers=values.get("TWOLAYER_WORKERS", max(1, min(CPU_COUNT, room))),
         memory_mb=memory_mb,
         max_seconds=values.get("TWOLAYER_MAX_SECONDS", 600),
+        live_per_visitor=values.get("TWOLAYER_LIVE_PER_VISITOR", Settings.live_per_visitor),
+        live=values.get("TWOLAYER_LIVE", Settings.live),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from distributed import Client
 
+from twolayer import watchdog
 from twolayer.gate import Gate
 from twolayer.job import Job
 
@@ -29,9 +30,12 @@ class Work:
         gate: Gate,
         *,
         exclusive: bool,
+        task_seconds: float,
     ) -> None:
         self.job, self.function, self.items, self.gate = job, function, items, gate
         self.exclusive = exclusive
+        self.task_seconds = task_seconds
+        """What one task may take; then its worker counts as hung."""
         self._todo = deque(range(len(items)))
 
     async def go_on(self, client: Client) -> None:
@@ -60,7 +64,15 @@ class Work:
         priority = PRIORITY_SINGLE if job.total == 1 else PRIORITY_MANY
         async with self.gate.alone() if self.exclusive else self.gate.shared():
             job.begin()
-            future = client.submit(self.function, *self.items[index], key=key, pure=False, priority=priority)
+            future = client.submit(
+                watchdog.within,
+                self.task_seconds,
+                self.function,
+                *self.items[index],
+                key=key,
+                pure=False,
+                priority=priority,
+            )
             try:
                 job.receive(index, await future)
             finally:

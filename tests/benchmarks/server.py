@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -38,24 +38,34 @@ class Server:
     Its output goes to a file. At the end every process is ended by its own id.
     """
 
-    def __init__(self, app: Path) -> None:
+    def __init__(
+        self, app: Path, *, python: Path | str = sys.executable, before: Callable[[], None] | None = None
+    ) -> None:
+        """The server of `app`; it calls `before` in its process before anything else."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
-        self._app = app.resolve()
+        self._app, self._before = app.resolve(), before
         self._command = [
-            *(sys.executable, "-m", "streamlit", "run", str(self._app)),
+            *(str(python), "-m", "streamlit", "run", str(self._app)),
             *("--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"),
             "--browser.gatherUsageStats=false",
         ]
         self._cpu: dict[psutil.Process, tuple[str, float]] = {}
+        self.left_behind: list[str] = []
+        """The commands of processes that did not end with the server by themselves."""
 
     def __enter__(self) -> "Server":
         self._folder = tempfile.TemporaryDirectory(prefix="benchmark-")
         with self._log_file.open("w") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=self._app.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command,
+                cwd=self._app.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=self._before,
             )
         self._web = psutil.Process(self._process.pid)
         try:
@@ -96,11 +106,17 @@ class Server:
         _, left = psutil.wait_procs([p for p in processes if p != self._web], timeout=END_SECONDS)
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
+                self.left_behind.append(" ".join(process.cmdline()))
                 process.kill()
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
         self._folder.cleanup()
+
+    @property
+    def pid(self) -> int:
+        """The process of the web server."""
+        return self._process.pid
 
     @property
     def _log_file(self) -> Path:

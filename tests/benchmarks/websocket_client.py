@@ -1,33 +1,30 @@
 """The browser's side of a Streamlit page, without the browser: Streamlit 1.67's protocol.
 
-A `Page` is one open tab that nobody touches. It asks for the first script run, reruns fragments by
-their timers, reports the widgets with the values that the server gave them, and keeps the messages
-that the server may later refer to by their hash. It fetches no files and draws nothing.
+A `Page` is one open tab. It asks for the first script run, reruns fragments by their timers, reports
+the widgets with the values that the server gave them, presses buttons, follows links, and keeps the
+messages that the server may later refer to by their hash. It fetches no files and draws nothing.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.Block_pb2 import Block
-from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from streamlit.proto.NumberInput_pb2 import NumberInput
-from streamlit.proto.Slider_pb2 import Slider
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
-NOT_A_VALUE = {"id", "label", "help"}
-"""String fields of an element that do not say what it shows."""
+from tests.benchmarks.elements import key_of, strings, widget_of, widget_state
 
+A_MOMENT = 0.05
 DeltaPath = tuple[int, ...]
+Place = tuple[str, str]
+"""The hash of a page's script, and the query of its address."""
 
 
 @dataclass
@@ -50,11 +47,17 @@ class Page:
         self.fragment_runs = 0
         """Fragment runs that ended well; the server may answer several ticks with one."""
         self.received_bytes = 0
+        self._boxes: dict[DeltaPath, str] = {}
         self._socket, self._address, self._query, self._key = socket, address, query, key
         self._script_hash = ""
         self._timers: dict[str, tuple[float, asyncio.Task[None]]] = {}
         self._widgets: dict[str, WidgetState] = {}
         self._drawn: set[str] = set()
+        self._buttons: dict[str, str] = {}
+        self._missing: set[str] = set()
+        self._links: dict[str, Place] = {}
+        self.traces: dict[str, list[dict[str, Any]]] = {}
+        """The curves of each chart, by its key."""
         self._containers: set[DeltaPath] = set()
         self._texts: dict[DeltaPath, list[str]] = {}
         self._kept: dict[str, _Kept] = {}
@@ -91,11 +94,28 @@ class Page:
             payload = await self._socket.recv(decode=False)
             self.received_bytes += len(payload)
             self._take(ForwardMsg.FromString(payload))
+            if self._missing:
+                await self._ask_for_what_is_missing()
 
     @property
     def texts(self) -> list[str]:
         """The texts of all elements in the container."""
         return [text for texts in self._texts.values() for text in texts]
+
+    @property
+    def boxes(self) -> list[str]:
+        """The texts of all boxes: errors, warnings, what is to be known."""
+        return list(self._boxes.values())
+
+    @property
+    def place(self) -> Place:
+        """Where this page is."""
+        return self._script_hash, self._query
+
+    @property
+    def other_places(self) -> list[Place]:
+        """Where its links to other pages lead."""
+        return [place for place in self._links.values() if place[0] != self._script_hash]
 
     @property
     def ticking(self) -> bool:
@@ -107,14 +127,46 @@ class Page:
         """Whether all is drawn and nothing more will come by itself."""
         return not self._timers and not self._script_is_running
 
+    # -- what a person does: each returns when the answer is complete ------------------------------
+
+    async def read(self, seconds: float) -> None:
+        """Look at the page for so long; whatever comes is taken in."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.until(lambda: False)
+
+    async def press(self, key: str) -> None:
+        """Press the button with this key."""
+        await self.answered()
+        runs = self.full_runs
+        await self._rerun(triggers=[WidgetState(id=self._buttons[key], trigger_value=True)])
+        await self.until(lambda: self.full_runs > runs)
+
+    async def follow(self, place: Place) -> None:
+        """Go to another page."""
+        await self.answered()
+        self._script_hash, self._query = place
+        self._stop_timers()
+        self._widgets.clear()
+        self._links.clear()
+        runs = self.full_runs
+        await self._rerun()
+        await self.until(lambda: self.full_runs > runs)
+
+    async def answered(self) -> None:
+        """All that was asked for before has been answered: what comes next is the answer to what is next."""
+        await self.read(A_MOMENT)
+        await self.until(lambda: not self._script_is_running)
+
     # -- what is sent ---------------------------------------------------------------------------
 
-    async def _rerun(self, fragment: str = "") -> None:
+    async def _rerun(self, fragment: str = "", triggers: Sequence[WidgetState] = ()) -> None:
         message = BackMsg()
         state = message.rerun_script
         state.query_string = self._query
         state.widget_states.SetInParent()
         state.widget_states.widgets.extend(self._widgets.values())
+        state.widget_states.widgets.extend(triggers)
         state.page_script_hash = self._script_hash
         state.fragment_id = fragment
         state.is_auto_rerun = bool(fragment)
@@ -122,6 +174,8 @@ class Page:
         context = state.context_info
         context.timezone, context.timezone_offset, context.locale = "UTC", 0, "en-US"
         context.url, context.is_embedded, context.color_scheme = f"http://{self._address}/", False, "light"
+        # A tick may be answered together with others, or not at all; everything else is answered
+        self._script_is_running = self._script_is_running or not fragment
         await self._socket.send(message.SerializeToString())
 
     async def _tick(self, fragment: str, interval: float) -> None:
@@ -207,9 +261,10 @@ class Page:
     def _draw(self, message: ForwardMsg) -> None:
         path, delta = tuple(message.metadata.delta_path), message.delta
         self._texts.pop(path, None)
+        self._boxes.pop(path, None)
         if delta.WhichOneof("type") == "add_block":
             self._containers.discard(path)
-            if _key(delta.add_block) == self._key:
+            if key_of(delta.add_block.id) == self._key:
                 self._containers.add(path)
             return
         if delta.WhichOneof("type") != "new_element":
@@ -217,73 +272,45 @@ class Page:
         element = delta.new_element
         if element.WhichOneof("type") == "exception":
             self.exceptions.append(f"{element.exception.type}: {element.exception.message}")
+        if element.WhichOneof("type") == "alert":
+            self._boxes[path] = element.alert.body
         if any(path[: len(container)] == container for container in self._containers):
-            self._texts[path] = list(_strings(element))
-        state = _widget_state(element)
+            self._texts[path] = list(strings(element))
+        match element.WhichOneof("type"):
+            case "button":
+                self._buttons[key_of(element.button.id)] = element.button.id
+            case "page_link":
+                link = element.page_link
+                self._links[link.label] = link.page_script_hash, link.query_string
+            case "bidi_component":
+                self._draw_chart(element.bidi_component.id, element.bidi_component.bytes)
+        state = widget_state(element)
         if state is not None:
             self._drawn.add(state.id)
-            if state.id not in self._widgets or _widget(element).set_value:
+            if state.id not in self._widgets or widget_of(element).set_value:
                 self._widgets[state.id] = state
 
+    def _draw_chart(self, identity: str, data: bytes) -> None:
+        """Take in what a chart is given: a curve that did not change is named, and not sent again. One
+        that is not here after all (its message was overtaken) is asked for, as the page's own script does."""
+        if not data:
+            return  # another component
+        name = key_of(identity)
+        before = {trace["uid"]: trace for trace in self.traces.get(name, []) if "uid" in trace}
+        traces = [
+            before.get(trace["uid"]) if trace.get("kept") else trace for trace in json.loads(data)["traces"]
+        ]
+        self.traces[name] = [trace for trace in traces if trace is not None]
+        if None in traces:
+            self._missing.add(identity)
 
-def _key(block: Block) -> str:
-    """The `key=` of a container; Streamlit appends it to the id that it makes."""
-    return block.id.split("-", 2)[-1]
-
-
-def _strings(message: Message) -> Iterator[str]:
-    """All texts of an element but those that name it or explain it."""
-    for field, value in message.ListFields():
-        nested = field.message_type
-        if field.name in NOT_A_VALUE or (nested is not None and nested.GetOptions().map_entry):
-            continue
-        for item in value if field.is_repeated else [value]:
-            if field.type == FieldDescriptor.TYPE_STRING:
-                yield item
-            elif nested is not None:
-                yield from _strings(item)
-
-
-def _widget(element: Element) -> Any:
-    return getattr(element, element.WhichOneof("type") or "empty")
-
-
-def _widget_state(element: Element) -> WidgetState | None:
-    """What a browser reports of a widget that nobody has touched; None for all other elements."""
-    kind, widget = element.WhichOneof("type"), _widget(element)
-    if kind not in WIDGETS:
-        return None
-    given, state = widget.set_value, WidgetState(id=widget.id)
-    match kind:
-        case "checkbox":
-            state.bool_value = widget.value if given else widget.default
-        case "number_input":
-            if given or widget.HasField("default"):
-                number = widget.value if given else widget.default
-                if widget.data_type == NumberInput.INT:
-                    state.int_value = round(number)
-                else:
-                    state.double_value = number
-        case "text_input" | "text_area":
-            state.string_value = widget.value if given else widget.default
-        case "radio" | "selectbox":
-            if given or widget.HasField("default"):
-                state.string_value = widget.raw_value if given else widget.options[widget.default]
-        case "slider" if widget.type != Slider.SELECT_SLIDER:
-            state.double_array_value.data.extend(widget.value if given else widget.default)
-        case "slider":
-            chosen = widget.raw_value if given else [widget.options[int(i)] for i in widget.default]
-            state.string_array_value.data.extend(chosen)
-        case "button_group" | "multiselect":
-            options = [getattr(option, "content", option) for option in widget.options]
-            chosen = widget.raw_values if given else [options[i] for i in widget.default]
-            state.string_array_value.SetInParent()
-            state.string_array_value.data.extend(chosen)
-    return state
-
-
-WIDGETS = frozenset(
-    {"checkbox", "number_input", "text_input", "text_area", "radio", "selectbox", "slider"}
-    | {"button_group", "multiselect"}
-)
-"""Widgets whose values are reported; buttons report nothing until they are pressed."""
+    async def _ask_for_what_is_missing(self) -> None:
+        triggers = [
+            WidgetState(
+                id=f"$$STREAMLIT_INTERNAL_KEY_{identity}__events",
+                json_trigger_value=json.dumps([{"event": "missing", "value": True}]),
+            )
+            for identity in self._missing
+        ]
+        self._missing.clear()
+        await self._rerun(triggers=triggers)

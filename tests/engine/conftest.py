@@ -1,12 +1,16 @@
 """Real engines on real clusters, and ways to look at them from outside."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
 import pytest
 
+from tests.conftest import ROOT
 from twolayer import Config
 from twolayer.engine import Engine
 from twolayer.settings import Settings
@@ -36,6 +40,35 @@ def cluster_of(engine: Engine) -> psutil.Process:
 def workers_of(cluster: psutil.Process) -> list[psutil.Process]:
     """The worker processes of an embedded cluster."""
     return [p for p in cluster.children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
+
+
+ELSEWHERE = """
+import sys
+from distributed import LocalCluster
+with LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", scheduler_port=int(sys.argv[1]),
+                  dashboard_address="127.0.0.1:0") as cluster:
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def cluster_elsewhere(port: int = 0) -> Iterator[tuple[str, psutil.Process]]:
+    """A cluster that somebody else started, for as long as the context: its address, and its process."""
+    command = [sys.executable, "-c", ELSEWHERE, str(port)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process.stdout.readline().strip(), psutil.Process(process.pid)
+        process.stdin.close()
+        process.wait(timeout=30)
+
+
+def kill(process: psutil.Process) -> None:
+    """End a process and all that it started, at once."""
+    for one in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def tasks_on_scheduler(engine: Engine) -> int:

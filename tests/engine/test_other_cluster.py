@@ -1,27 +1,20 @@
 """A scheduler that was there before, and one that cannot be used."""
 
-import json
 import socket
-import subprocess
-import sys
 
 import pytest
 from numpy.testing import assert_array_equal
 
 import twolayer.connection
-from tests.conftest import ROOT
-from tests.engine.conftest import TINY
+from tests.engine.conftest import TINY, cluster_elsewhere
 from twolayer import Config, capabilities, fit
 
 
 @pytest.fixture(scope="module")
 def address():
     """The address of a scheduler that somebody else started."""
-    command = [sys.executable, "-m", "twolayer.cluster", "--workers=1", f"--memory-limit={2**30}"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        yield json.loads(process.stdout.readline())["address"]
-        process.stdin.close()
-        process.wait(timeout=30)
+    with cluster_elsewhere() as (address, _):
+        yield address
 
 
 def test_runs_go_to_the_cluster_of_the_settings_and_leave_it_running(new_engine, finished, address):

@@ -12,7 +12,9 @@ from twolayer.dashboard import server
 from twolayer.dashboard.history import History
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.runs import differences
+from twolayer.dashboard.translations import plain, say
 from twolayer.edits import Edit
+from twolayer.info import limits, machine
 from twolayer.run import Run
 
 
@@ -34,6 +36,15 @@ def until(page: AppTest, what: str) -> None:
         time.sleep(0.005)
     page.run()
     assert not page.exception
+
+
+def until_known(page: AppTest) -> None:
+    """Wait until the engine knows its workers, and draw the page again."""
+    end = time.monotonic() + 60
+    while server.engine().capabilities is None:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    page.run()
 
 
 def shown(page: AppTest) -> str:
@@ -353,3 +364,11 @@ def test_what_was_trained_before_the_tab_was_known_again_comes_along() -> None:
     old.end()
     assert not server.histories().is_taken("0" * 32)
     assert server.histories().is_free("0" * 32)
+
+
+def test_about_this_server_is_the_table_of_the_command_line() -> None:
+    page = opened()
+    until_known(page)
+    (table,) = [text.value for text in page.markdown if text.value.startswith("| Processor")]
+    for _, value in [*machine(server.engine().capabilities), *limits(server.engine().settings)]:
+        assert plain(str(value)) in table or say(str, value) in table

@@ -6,7 +6,10 @@ from dataclasses import asdict
 import pytest
 
 from twolayer import Config, fit
+from twolayer.capabilities import probe
 from twolayer.config import FIELDS
+from twolayer.info import limits, machine
+from twolayer.settings import from_environment
 
 SMALL = {"N": 5, "D_in": 7, "H": 4, "D_out": 2, "learning_rate": 1e-3, "steps": 20, "seed": 3}
 
@@ -98,3 +101,20 @@ def test_help_lists_every_field_with_what_it_takes(train):
     for name, kind in FIELDS.items():
         assert f"--{name} " in flat
         assert str(kind.takes) in flat
+
+
+def test_info_tells_the_machine_and_the_limits(python):
+    ran = python("-m", "twolayer", "info", TWOLAYER_MAX_SECONDS="77")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    for name, value in [*machine(probe(load_torch=True)), *limits(from_environment())]:
+        assert f"{name}:" in ran.stdout
+        if str(name) not in ("Computing time of a run", "BLAS"):  # SciPy brings another one of its own
+            assert str(value) in ran.stdout
+    assert "at most 77 s" in ran.stdout
+
+
+def test_info_names_a_setting_that_cannot_be(python):
+    ran = python("-m", "twolayer", "info", TWOLAYER_WORKERS="many")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "TWOLAYER_WORKERS" in ran.stderr
+    assert ran.stderr.count("\n") == 1

@@ -1,14 +1,23 @@
 """Settings: environment variables, their defaults, and what is said of a bad one."""
 
+import ast
+import re
+from dataclasses import fields
+
 import pytest
 
+from tests.conftest import ROOT
 from twolayer.settings import MB, SETTINGS, WORKER_MB, SettingError, Settings, from_environment
 
+README = ROOT / "README.md"
+SOURCES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "twolayer").rglob("*.py")]
 GOOD = {
     "TWOLAYER_SCHEDULER": ("tcp://10.0.0.1:8786", "scheduler", "tcp://10.0.0.1:8786"),
     "TWOLAYER_WORKERS": ("3", "workers", 3),
     "TWOLAYER_MEMORY_MB": ("123", "memory_mb", 123),
     "TWOLAYER_MAX_SECONDS": ("7", "max_seconds", 7),
+    "TWOLAYER_LIVE_PER_VISITOR": ("8", "live_per_visitor", 8),
+    "TWOLAYER_LIVE": ("9", "live", 9),
 }
 
 
@@ -65,3 +74,23 @@ def test_the_process_environment_is_the_default(monkeypatch):
 def test_a_worker_may_take_its_libraries_and_all_the_runs():
     settings = Settings(scheduler=None, workers=1, memory_mb=100, max_seconds=1)
     assert settings.worker_limit_bytes == (WORKER_MB + 100) * MB
+
+
+def test_the_readmes_table_is_the_codes():
+    rows = re.findall(r"^\| `(TWOLAYER_\w+)` \| (.*?) \| (.*?) \|$", README.read_text("utf-8"), re.MULTILINE)
+    assert rows == [(name, setting.default, setting.effect) for name, setting in SETTINGS.items()]
+
+
+def test_no_variable_is_read_past_the_table():
+    for path in SOURCES:
+        source = path.read_text("utf-8")
+        read = {ast.unparse(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+        if path.name != "settings.py":
+            assert not read & {"os.environ", "os.environb", "os.getenv"}, path.name
+        assert set(re.findall(r"\bTWOLAYER_[A-Z_]+", source)) <= SETTINGS.keys(), path.name
+
+
+def test_every_setting_is_used():
+    others = "".join(path.read_text("utf-8") for path in SOURCES if path.name != "settings.py")
+    for field in fields(Settings):
+        assert f"settings.{field.name}" in others, field.name

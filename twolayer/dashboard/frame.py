@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from twolayer.config import FIELDS, Config, ConfigError
-from twolayer.dashboard import browser, parameters, server
+from twolayer.dashboard import about, browser, parameters, server
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.translations import LANGUAGES, Translate, plain, preferred, say, translator
 from twolayer.messages import N_, Message
@@ -80,10 +80,12 @@ def begin(name: str) -> Translate:
     if st.session_state.get("page") != name or _went_back() or "preset" in st.query_params:
         _take_over_address(PAGES[name])
         st.session_state["page"] = name
-    language = st.session_state.get("lang") or preferred(st.context.locale)
-    _ = translator(language)
-    _keep_choices(language)
-    with st.container(horizontal=True, vertical_alignment="center", key="frame"):
+    if st.session_state.get("lang") not in LANGUAGES:
+        st.session_state["lang"] = preferred(st.context.locale)
+    _ = translator(st.session_state["lang"])
+    _keep_choices(st.session_state["lang"])
+    header = st.container(horizontal=True, vertical_alignment="center", key="frame")
+    with header:
         st.title(_("Two layers by hand"), anchor=False)
         st.segmented_control(
             _("Language"),
@@ -99,6 +101,8 @@ def begin(name: str) -> Translate:
     except SettingError as error:
         st.error(say(_, error.message))
         st.stop()
+    with header:
+        about.draw(_)
     browser.remember(server.viewer(), server.returned)
     return _
 

@@ -131,7 +131,10 @@ def _verdict(_: Translate, run: Run | None) -> None:
     if run is None:
         st.info(_("Press Train. The settings are those of the tutorial until you change them."))
         return
-    if run.state == "queued":
+    trouble = server.engine().trouble
+    if run.live and trouble is not None:
+        st.warning(_("{reason} It is tried again; what was computed is kept.").format(reason=say(_, trouble)))
+    elif run.state == "queued":
         ahead = server.engine().ahead(run)
         if ahead:
             st.info(_("Waiting for a free worker. Runs ahead of this one: {count}").format(count=ahead))

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
+from twolayer import logs
 from twolayer.dashboard.history import Histories, History
 from twolayer.engine import Engine
 from twolayer.run import Run
@@ -26,6 +27,7 @@ REDRAW_SECONDS_PER_LIVE_RUN = 0.03
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
     """The engine of this process. Raises `SettingError` if the environment cannot be used."""
+    logs.to_standard_error()
     made = Engine(from_environment())
     atexit.register(made.close)
     # All that start-up has loaded stays: the collector need not look through it again.

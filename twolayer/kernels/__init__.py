@@ -5,7 +5,7 @@ imported when one of its kernels is asked for, so that NumPy runs never pay for 
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -120,8 +120,12 @@ def load(backend: str, method: str) -> type[Kernel]:
         ) from error
 
 
-def load_all() -> None:
-    """Load every kernel whose library is here, NumPy's first."""
+def load_all() -> dict[str, Message]:
+    """Load every kernel whose library is here, NumPy's first; for each backend that does not load, why."""
+    failures = {}
     for backend, method in KERNELS:
-        with suppress(UnavailableError):
+        try:
             load(backend, method)
+        except UnavailableError as error:
+            failures[backend] = error.message
+    return failures

@@ -1,0 +1,111 @@
+"""Whatever strangers send to a page: no exception, no path, no trace, no markup with effect, and soon."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.proto.NumberInput_pb2 import NumberInput
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
+from streamlit.testing.v1 import AppTest
+
+from tests import strangers
+from tests.conftest import ROOT
+from twolayer import Config
+from twolayer.config import FIELDS
+from twolayer.dashboard import server
+from twolayer.dashboard.translations import LANGUAGES
+
+PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
+LEAKS = ("Traceback", str(ROOT), "site-packages", ".py", "Error(", "<class", "0x7f")
+FIELD_OF = {
+    "Checkbox": "bool_value",
+    "Button": "trigger_value",
+    "ButtonGroup": "string_array_value",
+    "MultiSelect": "string_array_value",
+    "Radio": "string_value",
+    "Selectbox": "string_value",
+    "Slider": "string_array_value",
+    "TextInput": "string_value",
+    "TextArea": "string_value",
+    "NumberInput": "double_value",
+}
+"""By kind of widget: the field of its state in which a browser sends its value."""
+
+
+def opened(script: Any, query: dict[str, str]) -> AppTest:
+    """A page as somebody opens it with this query string. A run that begins is stopped."""
+    page = AppTest.from_file(script, default_timeout=30)
+    for name, value in query.items():
+        page.query_params[name] = value
+    return drawn(page.run())
+
+
+def drawn(page: AppTest) -> AppTest:
+    """A page that was drawn, when all that every visitor may expect of it has been checked."""
+    if "run" in page.session_state:
+        server.engine().stop(page.session_state["run"])
+    assert not page.exception
+    for text in boxes(page):
+        # What somebody typed has every character escaped that could have an effect; ours needs none
+        assert not re.search(r"[*`<>\[\]$#|~{}]", re.sub(r"\\[!-/:-@\[-`{-~]", "", text)), text
+        for leak in LEAKS:
+            assert leak not in text
+    config = Config(**{name: page.session_state[name] for name in FIELDS if name in page.session_state})
+    assert page.session_state["lang"] in LANGUAGES
+    written = {
+        name: [value] if isinstance(value, str) else value for name, value in page.query_params.items()
+    }
+    assert {name: values[-1] for name, values in written.items() if name in FIELDS} == config.to_query()
+    return page
+
+
+def boxes(page: AppTest) -> list[str]:
+    """The texts of all boxes of a page."""
+    kinds = (page.error, page.warning, page.info, page.success)
+    return [box.value for kind in kinds for box in kind]
+
+
+@pytest.mark.parametrize("script", PAGES, ids=lambda path: path.stem)
+def test_any_address_is_answered(script) -> None:
+    @strangers.a_share(10)
+    @given(strangers.QUERIES)
+    def check(query: dict[str, str]) -> None:
+        opened(script, query)
+
+    check()
+
+
+@pytest.mark.parametrize("script", PAGES, ids=lambda path: path.stem)
+def test_any_value_of_any_widget_is_answered(script) -> None:
+    @strangers.a_share(10)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        page = opened(script, {})  # anew, so that the same widgets are there
+        states = WidgetStates()
+        for identity, field in widgets(page):
+            if data.draw(st.integers(0, 3)) == 0:
+                state = states.widgets.add(id=identity)
+                value = data.draw(strangers.VALUES[field])
+                if isinstance(value, list):
+                    getattr(state, field).SetInParent()
+                    getattr(state, field).data.extend(value)
+                else:
+                    setattr(state, field, value)
+        drawn(page._run(states))
+
+    check()
+
+
+def widgets(page: AppTest) -> list[tuple[str, str]]:
+    """For each widget of a page: its id, and the field of its state that holds its value."""
+    found = []
+    for node in page._tree:
+        proto = getattr(node, "proto", None)
+        field = FIELD_OF.get(type(proto).__name__)
+        if field is not None:
+            whole = field == "double_value" and proto.data_type == NumberInput.INT
+            found.append((proto.id, "int_value" if whole else field))
+    assert len(found) > 5
+    return found

@@ -1,0 +1,45 @@
+"""What a server says of itself."""
+
+import dataclasses
+from importlib.metadata import version
+
+from twolayer import info
+from twolayer.capabilities import probe
+from twolayer.messages import Message
+from twolayer.settings import Settings
+
+SETTINGS = Settings(scheduler=None, workers=3, memory_mb=321, max_seconds=77)
+
+
+def words(rows: list[info.Row]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in rows}
+
+
+def test_the_machine_with_its_devices_libraries_and_threads():
+    here = dataclasses.replace(probe(), cores=7, devices=(("numpy", ("cpu",)), ("torch", ("cpu", "cuda:0"))))
+    said = words(info.machine(here))
+    assert said["Processor"] == here.processor
+    assert said["Cores"].startswith("7:")
+    assert said["BLAS"] == here.blas
+    assert f"numpy {version('numpy')}" in said["Software"]
+    assert said["Devices of torch"] == "cpu, cuda:0"
+    assert "MB" in said["Memory"]
+
+
+def test_what_is_missing_and_how_to_get_it():
+    why = Message.of("{library} is not installed; pip install {library}", library="torch")
+    lacking = dataclasses.replace(probe(), devices=(("numpy", ("cpu",)),), missing=(("torch", why),))
+    assert words(info.machine(lacking))["Devices of torch"] == "torch is not installed; pip install torch"
+
+
+def test_the_limits_are_those_of_the_settings():
+    said = words(info.limits(SETTINGS))
+    assert said["Computed by"] == "3 processes of this server"
+    assert "321 MB" in said.values()
+    assert "at most 77 s" in said.values()
+
+
+def test_the_address_of_another_cluster_is_not_told():
+    said = words(info.limits(dataclasses.replace(SETTINGS, scheduler="tcp://10.1.2.3:8786")))
+    assert said["Computed by"] == "another cluster"
+    assert "10.1.2.3" not in str(said)

@@ -1,0 +1,49 @@
+"""What a server has and allows, for the command line and for the pages: one table for both."""
+
+from twolayer.capabilities import Capabilities
+from twolayer.messages import Message
+from twolayer.settings import MB, Settings
+
+Row = tuple[Message, Message | str]
+
+
+def machine(found: Capabilities) -> list[Row]:
+    """The machine that computes: (name, value), and for what is missing how to get it."""
+    rows: list[Row] = [
+        (Message.of("Processor"), found.processor),
+        (Message.of("Cores"), Message.of("{cores}: the most threads of a run", cores=found.cores)),
+        (Message.of("Memory"), Message.of("{memory} MB", memory=found.memory_bytes // MB)),
+        (Message.of("BLAS"), found.blas),
+        (Message.of("Software"), ", ".join(f"{library} {version}" for library, version in found.versions)),
+    ]
+    for backend, devices in found.devices:
+        rows.append((Message.of("Devices of {backend}", backend=backend), ", ".join(devices)))
+    for backend, why in found.missing:
+        rows.append((Message.of("Devices of {backend}", backend=backend), why))
+    return rows
+
+
+def limits(settings: Settings) -> list[Row]:
+    """What the settings allow: (name, value)."""
+    place = Message.of("another cluster")
+    if settings.scheduler is None:
+        place = Message.of("{workers} processes of this server", workers=settings.workers)
+    return [
+        (Message.of("Computed by"), place),
+        (
+            Message.of("Memory of all runs together"),
+            Message.of("{memory} MB", memory=settings.memory_mb),
+        ),
+        (
+            Message.of("Computing time of a run"),
+            Message.of("at most {seconds} s", seconds=settings.max_seconds),
+        ),
+        (
+            Message.of("Runs at work or waiting"),
+            Message.of(
+                "at most {each} of one visitor, {together} together",
+                each=settings.live_per_visitor,
+                together=settings.live,
+            ),
+        ),
+    ]
