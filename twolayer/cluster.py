@@ -19,6 +19,9 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 
 DASK_CONFIG: Mapping[str, Any] = {
+    # Tasks wait at the workers, by priority and age. At the scheduler, where some would wait for a worker
+    # with nothing to do, the first task of a new run would wait for as long as others have chunks in flight.
+    "distributed.scheduler.worker-saturation": "inf",
     # A run that kills its worker by itself is given up after this many deaths.
     "distributed.scheduler.allowed-failures": 2,
     # A worker that has not been heard of for so long hangs: it is ended and replaced.
