@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import twolayer.__main__
 from tests import strangers
-from twolayer import Config, ConfigError, capabilities, fit
+from twolayer import Config, ConfigError, capabilities, fit, scan_report
 from twolayer.config import FIELDS, parse_fields
 
 MOST_BYTES = 20 << 20
@@ -82,18 +82,25 @@ def tiny_fit(config, **_):
     return fit(replace(config, **SMALL, method="tutorial", backend="numpy", device="cpu", threads=1))
 
 
-def no_race(config, **_):
+def no_race(plan, **_):
     """`race`: what it asks of the machine, and a message."""
-    capabilities.require(config)
+    capabilities.require(plan.config)
     raise ConfigError("race", "", FIELDS["N"].takes)
 
 
-@given(st.sampled_from(["train", "race", "info", "", "-h"]), strangers.ARGUMENTS)
+def no_scan(*_):
+    """What computes a scan: a message."""
+    raise ConfigError("scan", "", FIELDS["N"].takes)
+
+
+@given(st.sampled_from(["train", "race", "scan", "info", "", "-h"]), strangers.ARGUMENTS)
 def test_any_command_line_ends_with_a_result_or_one_line(command, arguments):
+    assume(command != "scan" or "--csv" not in arguments)  # it would write to what comes next
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(twolayer.__main__, "fit", tiny_fit)
         patch.setattr(twolayer.__main__, "race", no_race)
+        patch.setattr(scan_report, "compute", no_scan)
         patch.setattr(sys, "argv", ["twolayer", command, *(text.replace("\x00", "") for text in arguments)])
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), bounded():
             status = twolayer.__main__.run()
