@@ -296,9 +296,12 @@ class Page:
         if not data:
             return  # another component
         name = key_of(identity)
-        before = {trace["uid"]: trace for trace in self.traces.get(name, []) if "uid" in trace}
+        before = {
+            (trace["uid"], trace["revision"]): trace for trace in self.traces.get(name, []) if "uid" in trace
+        }
         traces = [
-            before.get(trace["uid"]) if trace.get("kept") else trace for trace in json.loads(data)["traces"]
+            before.get((trace["uid"], trace["revision"])) if trace.get("kept") else trace
+            for trace in json.loads(data)["traces"]
         ]
         self.traces[name] = [trace for trace in traces if trace is not None]
         if None in traces:

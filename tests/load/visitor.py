@@ -25,6 +25,8 @@ from twolayer import Config
 CHART = "loss_chart_plot"
 ENDS = ("finished", "failed", "stopped", "diverged")
 LEAVES_AFTER_A_RUN = 0.5
+UNTIL_SEEN_SECONDS = 10.0
+"""How long after the end of a run its whole curve may take to come: it is asked for if it was overtaken."""
 PATIENCE_SECONDS = 60.0
 """After so long without an end a run counts as lost."""
 REFUSED = "allows no more"
@@ -52,7 +54,7 @@ class Tally:
 
     runs: Counter[str] = field(default_factory=Counter)
     """How runs ended: `finished`, `stopped` by hand, `left` in mid-run, `refused`, `lost`, `wrong`;
-    `unseen`: the page says that it has finished, and its curve has not come."""
+    `unseen`: the page says that it has finished, and its whole curve does not come."""
     lost_by: Counter[str] = field(default_factory=Counter)
     exceptions: Counter[str] = field(default_factory=Counter)
     to_page: list[float] = field(default_factory=list)
@@ -127,8 +129,6 @@ class Visitor:
                 if what == "stop" and self._state(page) not in ENDS:
                     await page.press("stop")
                 await page.until(lambda: self._state(page) in ENDS and page.at_rest)
-                await page.answered()  # the whole page is drawn once more at the end
-                await page.until(lambda: page.at_rest)
         except TimeoutError:
             self.tally.runs["lost"] += 1
             self.tally.lost_by[f"{config.to_query()}: {self._state(page)} {page.texts}"] += 1
@@ -139,11 +139,14 @@ class Visitor:
         elif state != "stopped" or what != "stop":
             self.tally.lost_by[f"{config.to_query()}: {state}, {page.boxes}"] += 1
             state = "lost"
-        if state == "finished" and not self._shown(page):
+        try:
+            async with asyncio.timeout(UNTIL_SEEN_SECONDS):
+                await page.until(lambda: state != "finished" or self._reached(page) == config.steps)
+        except TimeoutError:
+            self.tally.lost_by[f"unseen: {config.to_query()}, up to step {self._reached(page)}"] += 1
             state = "unseen"
-        elif not self._right(page, config, whole=state == "finished"):
-            shown = [len(unpacked(trace["x"])) for trace in self._shown(page)]
-            self.tally.lost_by[f"wrong: {config.to_query()}, {state}, points {shown}"] += 1
+        if not self._right(page, config):
+            self.tally.lost_by[f"wrong: {config.to_query()}, {state}"] += 1
             state = "wrong"
         self.tally.runs[state] += 1
         return True
@@ -171,18 +174,20 @@ class Visitor:
         """The curves of the chart of the losses that have points."""
         return [trace for trace in page.traces.get(CHART, []) if trace.get("x", {}).get("bdata")]
 
-    def _right(self, page: Page, config: Config, *, whole: bool) -> bool:
-        """Whether each loss in the chart is, to the bit, the one that `fit` computes for that step."""
+    def _reached(self, page: Page) -> int:
+        """The steps of the newest run that its curve shows."""
         traces = self._shown(page)
-        if not traces:
-            return not whole
-        for trace in traces:  # all runs of a tab have the same settings
+        return int(unpacked(traces[-1]["x"])[-1]) + 1 if traces else 0
+
+    def _right(self, page: Page, config: Config) -> bool:
+        """Whether each loss in the chart is the one that `fit` computes for that step, to the last bit of
+        what a chart is sent."""
+        for trace in self._shown(page):  # all runs of a tab have the same settings
             at, losses = unpacked(trace["x"]).astype(int), unpacked(trace["y"])
             self.tally.losses_checked += len(at)
-            # as numbers of the size in which a chart is sent
             if not (losses == self.expected[config][at].astype(losses.dtype)).all():
                 return False
-        return not whole or int(unpacked(traces[-1]["x"])[-1]) == config.steps - 1
+        return True
 
 
 def unpacked(array: dict[str, str]) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """Whatever strangers send to a page: no exception, no path, no trace, no markup with effect, and soon."""
 
 import re
-from typing import Any
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -34,9 +34,11 @@ FIELD_OF = {
 """By kind of widget: the field of its state in which a browser sends its value."""
 
 
-def opened(script: Any, query: dict[str, str]) -> AppTest:
+def opened(script: Path, query: dict[str, str]) -> AppTest:
     """A page as somebody opens it with this query string. A run that begins is stopped."""
-    page = AppTest.from_file(script, default_timeout=30)
+    page = AppTest.from_file(PAGES[0], default_timeout=30)
+    if script != PAGES[0]:
+        page.switch_page(str(script.relative_to(ROOT)))
     for name, value in query.items():
         page.query_params[name] = value
     return drawn(page.run())
