@@ -41,7 +41,7 @@ def watch() -> None:
     why.show(_, current)
     at_rest = current is None or not (current.live or why.is_pending(current))
     if interval is not None and (at_rest or server.redraw_seconds() > 2 * interval):
-        st.rerun()
+        frame.again()
 
 
 @st.fragment(run_every=max(TABLE_SECONDS, 4 * (interval or 0.0)) if is_live else None)

@@ -58,7 +58,7 @@ question = asking.ask(
 def result(waited: bool) -> None:
     """What is known by now; once the answer has come, the whole page."""
     if waited and not question.waiting:
-        st.rerun()
+        frame.again()
     with st.container(key="state"):
         summary = frame.summary(_, config)
         st.caption(_("Checking …") if question.waiting else _("Checked: {summary}").format(summary=summary))

@@ -34,7 +34,7 @@ def keep_watching() -> None:
     """When something has ended, or when a click has begun something, the whole page once more: the timers
     are declared there."""
     if any(rates_work.is_live(part) != is_live for part, is_live in live.items()):
-        st.rerun()
+        frame.again()
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):

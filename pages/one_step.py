@@ -41,7 +41,7 @@ question = asking.ask(
 def result(waited: bool) -> None:
     """What is known by now. The whole page once more when the answer has come, or a cell was clicked."""
     if one_step_view.chosen() != chosen or (waited and not question.waiting):
-        st.rerun()
+        frame.again()
     if question.failure is not None:
         st.error(say(_, question.failure))
     elif question.answer is not None:

@@ -51,7 +51,7 @@ def watch(was_live: bool) -> None:
     """The race as it is now; once it is over, the whole page, which shows all that was found."""
     now = race_work.current()
     if was_live and (now is None or now.job.over):
-        st.rerun()
+        frame.again()
     race_view.live(_, now)
 
 

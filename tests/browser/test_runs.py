@@ -357,7 +357,7 @@ def test_a_chart_is_saved_as_a_picture(visit: Visit) -> None:
 
 
 def test_a_change_of_the_language_keeps_the_choices_and_the_run(visit: Visit) -> None:
-    page = visit("/?steps=400&method=gram")
+    page = visit("/?steps=20000&method=gram")
     page.click(".st-key-speed [data-baseweb=select], .st-key-speed [role=combobox]")
     page.click("text='20 steps a second'")
     settled(page)

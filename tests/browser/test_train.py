@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import drawn, figure, settled, state_is
 from twolayer import Config, fit
@@ -80,6 +80,22 @@ def test_what_the_address_got_wrong_is_said(visit: Visit) -> None:
     for words in ("N: got 'abc'", "learning_rate: got 'nan'", "H: got '<b>x</b>'"):
         expect(alert).to_contain_text(words)
     assert page.query_selector("[data-testid=stAlert] b") is None
+
+
+def test_a_slow_network_does_not_cost_the_settings(visit: Visit) -> None:
+    """Streamlit tells a widget only once what the address has set, and its code may come later than that:
+    until after the page was drawn a second time, when the run has ended."""
+    page = visit()
+    held: list[Route] = []
+    page.route("**/NumberInput*.js", lambda route: held.append(route))
+    page.goto(page.url.split("?")[0] + "?N=33&steps=4000&run=1&method=gram&learning_rate=5e-7")
+    state_is(page, "finished")
+    settled(page)
+    assert held, "the code of the widget has another name now"
+    for route in held:
+        route.continue_()
+    expect(page.locator(".st-key-N input")).to_have_value("33")
+    expect(page.locator(".st-key-learning_rate input")).to_have_value("5e-7")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

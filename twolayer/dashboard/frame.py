@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import Any, NoReturn
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -26,6 +27,7 @@ BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
 ROOT = Path(__file__).parents[2]
 MOST_PARAMETERS = 100
 MOST_SHOWN = 10
+SLOW_NETWORK_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,13 @@ def begin(name: str) -> Translate:
     if st.session_state.get("page") != name or _went_back() or "preset" in st.query_params:
         _take_over_address(PAGES[name])
         st.session_state["page"] = name
+        st.session_state["entered"] = monotonic()
     if st.session_state.get("lang") not in LANGUAGES:
         st.session_state["lang"] = preferred(st.context.locale)
     _ = translator(st.session_state["lang"])
     _keep_choices(st.session_state["lang"])
+    if st.session_state.pop("tell_again", False):
+        _set_choices()
     header = st.container(horizontal=True, vertical_alignment="center", key="frame")
     with header:
         st.title(_("Two layers by hand"), anchor=False)
@@ -111,10 +116,15 @@ def _keep_choices(language: str) -> None:
     """On a change of the language, hold fast what was chosen: Streamlit knows a choice by its label, and the
     labels are other ones now."""
     if st.session_state.get("spoken") not in (None, language):
-        for key, value in st.session_state.items():
-            if key != "lang" and isinstance(value, int | float | str) and not isinstance(value, bool):
-                st.session_state[key] = value
+        _set_choices()
     st.session_state["spoken"] = language
+
+
+def _set_choices() -> None:
+    """Have the browser told once more what the widgets are set to."""
+    for key, value in st.session_state.items():
+        if key != "lang" and isinstance(value, int | float | str) and not isinstance(value, bool):
+            st.session_state[key] = value
 
 
 def links(_: Translate, config: Config | None) -> None:
@@ -193,7 +203,19 @@ def whole_page() -> None:
 def rerun_if_asked() -> None:
     """For the beginning of a fragment: what `whole_page` asked for since it was drawn last."""
     if st.session_state.pop("whole_page", False):
-        st.rerun()
+        again()
+
+
+def again() -> NoReturn:
+    """Draw the whole page once more, instead of the rest of it.
+
+    Streamlit tells a widget only in the first drawing what the address has set it to. On a slow network the
+    code of the widgets comes later than that: they would show their defaults. So in the first seconds of a page
+    they are told again.
+    """
+    if monotonic() - st.session_state["entered"] < SLOW_NETWORK_SECONDS:
+        st.session_state["tell_again"] = True
+    st.rerun()
 
 
 def current_config() -> Config:

@@ -4,6 +4,7 @@ from time import monotonic
 
 import streamlit as st
 
+from twolayer.dashboard import frame
 from twolayer.dashboard.translations import Translate
 from twolayer.listing import INPUTS, STEPS
 
@@ -69,7 +70,7 @@ def go_on() -> None:
         if since is not None and monotonic() - since >= SECONDS:
             _move(1)
             st.session_state["shown_since"] = monotonic() if st.session_state["show"] != STEPS[-1] else None
-            st.rerun()
+            frame.again()
 
     tick()
 
