@@ -34,6 +34,11 @@ class Series:
         self._rows[self._count : end] = rows
         self._count = end
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that is set aside for it."""
+        return self._rows.nbytes
+
     def view(self) -> NDArray[np.float64]:
         """The rows so far, without a copy."""
         count = self._count  # before the array: a larger array holds these rows too
@@ -128,7 +133,7 @@ class Run:
     @property
     def nbytes(self) -> int:
         """What its curves take in memory."""
-        return self.losses.nbytes + self.laps.nbytes + self.dead.nbytes
+        return self._losses.nbytes + self._laps.nbytes + self._dead.nbytes
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end or a pause, at most so long; whether it has come."""

@@ -8,6 +8,7 @@ without a word, writes labels instead of values, and loses values on the way bet
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -135,7 +136,7 @@ def links(_: Translate, config: Config | None) -> None:
     query = config.to_query()
     if st.session_state["lang"] != preferred(st.context.locale):
         query["lang"] = st.session_state["lang"]
-    there = [page for page in PAGES.values() if (ROOT / page.script).exists()]
+    there = _pages_there()
     if len(there) > 1:
         with st.container(horizontal=True, key="links"):
             for page in there:
@@ -146,6 +147,11 @@ def links(_: Translate, config: Config | None) -> None:
         query["run"] = st.query_params["run"]
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
+
+
+@cache
+def _pages_there() -> list[Page]:
+    return [page for page in PAGES.values() if (ROOT / page.script).exists()]
 
 
 def _went_back() -> bool:

@@ -119,15 +119,15 @@ class Histories:
             history = self._histories.get(token, History())
             while len(history.entries) > MOST_RUNS and (run := history.let_oldest_go()):
                 gone.append(run)
-            absent = [other for other in self._histories if other not in self._sessions]
-            for other in absent:
-                if len(self._histories) <= MOST_VISITORS and self._nbytes() <= MOST_BYTES:
+            sizes = {token: history.nbytes for token, history in self._histories.items()}
+            total = sum(sizes.values())
+            for absent in [token for token in self._histories if token not in self._sessions]:
+                if len(self._histories) <= MOST_VISITORS and total <= MOST_BYTES:
                     break
-                gone += [entry.run for entry in self._histories.pop(other).entries]
-            for other_history in list(self._histories.values()):
-                while self._nbytes() > MOST_BYTES and (run := other_history.let_oldest_go()):
+                gone += [entry.run for entry in self._histories.pop(absent).entries]
+                total -= sizes[absent]
+            for other in list(self._histories.values()):
+                while total > MOST_BYTES and (run := other.let_oldest_go()):
                     gone.append(run)
+                    total -= run.nbytes
         return gone
-
-    def _nbytes(self) -> int:
-        return sum(history.nbytes for history in self._histories.values())

@@ -21,7 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FASTEST_REDRAW = 0.2
-REDRAW_SECONDS_PER_LIVE_RUN = 0.03
+REDRAW_SECONDS_PER_LIVE_RUN = 0.05
 
 
 @st.cache_resource(show_spinner=False)
@@ -36,7 +36,7 @@ def engine() -> Engine:
     return made
 
 
-SHORT_SECONDS = 0.1
+SHORT_SECONDS = 0.25
 PATIENCE_SECONDS = 1.0
 
 
