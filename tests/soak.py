@@ -3,7 +3,7 @@
     python -m tests.soak
 
 First 2,000 runs through one engine, as fast as they go, and what its process and its scheduler hold on
-the way; then 300 visits to one server, each with some runs, and what its processes hold.
+the way; then 300 visits to one server, each with seven runs, and what its web process holds.
 
 Exit status 1 if the process of the web server grew by more than 30 MB, or opened files or threads that
 it did not close, between a quarter of the way and the end; or if tasks stayed on the scheduler.
@@ -33,7 +33,7 @@ MOST_MORE = 3
 """Files and threads that may be open at the end and were not before: some come and go."""
 AT_A_TIME = 4
 SAMPLES = 8
-RUNS_OF_A_VISIT = 3
+RUNS_OF_A_VISIT = 7
 
 
 @dataclass(frozen=True)

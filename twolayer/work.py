@@ -13,8 +13,9 @@ from twolayer.gate import Gate
 from twolayer.job import Job
 
 TASKS_PER_WORKER = 2
-PRIORITY_SINGLE, PRIORITY_MANY = 1, 0
-"""Less than that of runs: of the tasks that wait for a worker, a job's thousands come last."""
+PRIORITY_SINGLE, PRIORITY_MANY = 10, 0
+"""A single task, which somebody waits for, takes turns with the chunks of runs; of all that wait for a worker a
+job's thousands come last."""
 
 _numbers = itertools.count()
 

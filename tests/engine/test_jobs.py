@@ -108,3 +108,12 @@ def test_a_short_run_ends_while_a_long_job_goes_on(engine, finished):
     assert run.state == "finished"
     assert not job.over
     engine.stop(job)
+
+
+def test_a_single_task_takes_its_turn_with_the_chunks_of_long_runs(engine):
+    runs = [engine.submit(Config(**TINY, steps=1_000_000)) for _ in range(4)]
+    assert all(run.wait_for_losses(30) for run in runs)
+    assert engine.map(square, [(3,)]).wait(10)
+    assert all(run.live for run in runs)
+    for run in runs:
+        engine.stop(run)

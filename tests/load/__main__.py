@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import visits
-from tests.benchmarks.server import START_SECONDS, Server
+from tests.benchmarks.server import START_SECONDS, TRACEBACK, Server
 from tests.benchmarks.visitors import Moment, cancel, spread, words
 from tests.load.visitor import LONG, SHORT, Tally, Visitor
 from twolayer import fit
 
 ROOT = Path(__file__).parents[2]
 PAGE_BOUND_SECONDS = 1.0
-LOG_SHOWN = 3000
+LOG_SHOWN = 6000
 LIMITS = {"visitors": (1, 500), "seconds": (1, 3600), "pause": (0, 60)}
 
 
@@ -89,7 +89,7 @@ def parse() -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--visitors", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--pause", type=float, default=5.0, help="mean seconds to read between two things")
+    parser.add_argument("--pause", type=float, default=10.0, help="mean seconds to read between two things")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
@@ -106,7 +106,9 @@ def main() -> int:
     with Server(ROOT / "app.py") as server:
         figures = asyncio.run(load(server, options))
         if figures["tracebacks"]:
-            print(server.log()[-LOG_SHOWN:], file=sys.stderr)
+            log = server.log()
+            at = log.index(TRACEBACK)
+            print(log[max(0, at - LOG_SHOWN // 3) : at + LOG_SHOWN], file=sys.stderr)
     figures["left_behind"] = dict(Counter(server.left_behind))
     if options.json:
         print(json.dumps(figures, indent=2))
