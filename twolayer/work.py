@@ -14,8 +14,8 @@ from twolayer.job import Job
 
 TASKS_PER_WORKER = 2
 PRIORITY_SINGLE, PRIORITY_MANY = 10, 0
-"""A single task, which somebody waits for, takes turns with the chunks of runs; of all that wait for a worker a
-job's thousands come last."""
+"""A single task, which somebody waits for, takes turns with the chunks of runs; of all that wait for a
+worker a job's thousands come last."""
 
 _numbers = itertools.count()
 

@@ -81,10 +81,7 @@ def test_any_address_is_answered(script) -> None:
     check()
 
 
-# Train and Learning rate: of the others' widgets this has not been tried, or does not hold yet.
-@pytest.mark.parametrize(
-    "script", [path for path in PAGES if path.stem in ("app", "learning_rate")], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("script", PAGES, ids=lambda path: path.stem)
 def test_any_value_of_any_widget_is_answered(script) -> None:
     @strangers.a_share(10)
     @given(st.data())

@@ -216,8 +216,8 @@ def again() -> NoReturn:
     """Draw the whole page once more, instead of the rest of it.
 
     Streamlit tells a widget only in the first drawing what the address has set it to. On a slow network the
-    code of the widgets comes later than that: they would show their defaults. So in the first seconds of a page
-    they are told again.
+    code of the widgets comes later than that: they would show their defaults. So in the first seconds of a
+    page they are told again.
     """
     if monotonic() - st.session_state["entered"] < SLOW_NETWORK_SECONDS:
         st.session_state["tell_again"] = True
