@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from distributed import Client, KilledWorker
+from distributed import Client, KilledWorker, wait
 from distributed.client import ClosedClientError, FutureCancelledError, FuturesCancelledError
 from distributed.comm import CommClosedError
 
@@ -32,6 +32,17 @@ LOST = (
     TimeoutError,
 )
 """What a task's owner sees when a part of the cluster is gone."""
+
+
+async def fetched(client: Client, future: Any) -> Any:
+    """The result of a task, which others may go on waiting for theirs if this is cancelled.
+
+    A client fetches in one go what several wait for, and whoever is cancelled meanwhile would cancel that
+    for all of them: one visitor's stop would stop other visitors' runs.
+    """
+    with client.as_current():
+        await wait([future])
+    return await asyncio.shield(future)
 
 
 class UnreachableError(MessageError, ConnectionError):

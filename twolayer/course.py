@@ -17,6 +17,7 @@ from distributed import Client, wait
 
 from twolayer import training, watchdog
 from twolayer.config import Config
+from twolayer.connection import fetched
 from twolayer.edits import segment
 from twolayer.gate import Gate
 from twolayer.messages import Message
@@ -124,7 +125,7 @@ class Course:
                 if not flight:
                     break
                 reached, arriving = flight[0]
-                chunk: Chunk = await arriving
+                chunk: Chunk = await fetched(client, arriving)
                 flight.popleft()
                 self.gate.leave()
                 inside -= 1
@@ -141,7 +142,7 @@ class Course:
             self.gate.leave(inside)
         if last is self.checkpoint or (run.over and not self.fetch_at_end):
             return self.checkpoint
-        next_checkpoint: Chunk = await last
+        next_checkpoint: Chunk = await fetched(client, last)
         return next_checkpoint.without_losses()
 
     async def _beat(self, step: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from distributed import Client
 
 from twolayer import watchdog
+from twolayer.connection import fetched
 from twolayer.gate import Gate
 from twolayer.job import Job
 
@@ -75,6 +76,6 @@ class Work:
                 priority=priority,
             )
             try:
-                job.receive(index, await future)
+                job.receive(index, await fetched(client, future))
             finally:
                 future.release()  # a stopped job's task ends now, not when the collector comes by
