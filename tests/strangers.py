@@ -9,7 +9,7 @@ Two amounts, as profiles of Hypothesis: `short`, the same inputs in every run, f
 from itertools import chain
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from twolayer.config import FIELDS, Choice, Whole
@@ -20,8 +20,11 @@ settings.register_profile("long", max_examples=2000, deadline=1000 * LONG_SECOND
 
 
 def a_share(divisor: int) -> settings:
-    """For inputs that take longer: this part of the profile's amount."""
-    return settings(max_examples=max(10, settings().max_examples // divisor))
+    """For inputs that take longer: this part of the profile's amount, and a failure is not made simpler,
+    which would take many minutes."""
+    return settings(
+        max_examples=max(10, settings().max_examples // divisor), phases=(Phase.explicit, Phase.generate)
+    )
 
 
 MARKUP = st.sampled_from(

@@ -54,6 +54,23 @@ def test_the_oldest_runs_go_first_and_live_ones_stay(monkeypatch):
     assert kept.let_go == 2
 
 
+def test_those_who_left_take_a_part_of_the_memory_alone(monkeypatch):
+    histories = Histories()
+    for token in ("first", "second", "third", "here"):
+        histories.connected(token)
+        histories.of(token).add(run(token, 1000), "")
+    for token in ("first", "second", "third"):
+        histories.disconnected(token)
+    a_run = histories.of("here").nbytes_with_states
+    assert a_run > histories.of("here").nbytes + Config().state_bytes
+    monkeypatch.setattr(history, "MOST_BYTES_OF_ABSENT", 3 * a_run)
+    assert histories.trim("here") == []
+    monkeypatch.setattr(history, "MOST_BYTES_OF_ABSENT", 2 * a_run - 1)
+    assert [one.name for one in histories.trim("here")] == ["first", "second"]
+    assert histories.is_free("third")
+    assert len(histories.of("here").entries) == 1
+
+
 def test_those_who_left_go_before_those_who_are_here(monkeypatch):
     histories = Histories()
     for token in ("left", "here"):

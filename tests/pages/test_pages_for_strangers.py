@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.proto.NumberInput_pb2 import NumberInput
+from streamlit.proto.Slider_pb2 import Slider
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
 
@@ -108,8 +109,11 @@ def widgets(page: AppTest) -> list[tuple[str, str]]:
     for node in page._tree:
         proto = getattr(node, "proto", None)
         field = FIELD_OF.get(type(proto).__name__)
+        if field == "double_value" and proto.data_type == NumberInput.INT:
+            field = "int_value"
+        if isinstance(proto, Slider) and proto.type != Slider.SELECT_SLIDER:
+            field = "double_array_value"
         if field is not None:
-            whole = field == "double_value" and proto.data_type == NumberInput.INT
-            found.append((proto.id, "int_value" if whole else field))
+            found.append((proto.id, field))
     assert len(found) > 5
     return found

@@ -13,6 +13,10 @@ from twolayer.run import Run
 MOST_RUNS = 50
 MOST_BYTES = 256 * 1024 * 1024
 MOST_VISITORS = 1000
+MOST_BYTES_OF_ABSENT = 24 * 1024 * 1024
+"""What the runs of those who left may take, with the states that they could be continued from."""
+BYTES_OF_A_RUN = 8 * 1024
+"""A run without curves: its settings, locks and the like."""
 
 
 @dataclass
@@ -63,6 +67,11 @@ class History:
     def nbytes(self) -> int:
         """Memory of all its curves."""
         return sum(entry.run.nbytes for entry in self.entries)
+
+    @property
+    def nbytes_with_states(self) -> int:
+        """Memory of all that is held for its runs, if each could still be continued."""
+        return self.nbytes + sum(BYTES_OF_A_RUN + entry.run.config.state_bytes for entry in self.entries)
 
     def let_oldest_go(self) -> Run | None:
         """Drop the oldest run that is over. None if there is no such run."""
@@ -119,15 +128,26 @@ class Histories:
             history = self._histories.get(token, History())
             while len(history.entries) > MOST_RUNS and (run := history.let_oldest_go()):
                 gone.append(run)
-            sizes = {token: history.nbytes for token, history in self._histories.items()}
-            total = sum(sizes.values())
-            for absent in [token for token in self._histories if token not in self._sessions]:
-                if len(self._histories) <= MOST_VISITORS and total <= MOST_BYTES:
+            absent = {
+                other: past.nbytes_with_states
+                for other, past in self._histories.items()
+                if other not in self._sessions
+            }
+            of_absent = sum(absent.values())
+            total = sum(other.nbytes for other in self._histories.values())
+            for other, size in absent.items():
+                if (
+                    len(self._histories) <= MOST_VISITORS
+                    and of_absent <= MOST_BYTES_OF_ABSENT
+                    and total <= MOST_BYTES
+                ):
                     break
-                gone += [entry.run for entry in self._histories.pop(absent).entries]
-                total -= sizes[absent]
-            for other in list(self._histories.values()):
-                while total > MOST_BYTES and (run := other.let_oldest_go()):
+                past = self._histories.pop(other)
+                gone += [entry.run for entry in past.entries]
+                of_absent -= size
+                total -= past.nbytes
+            for present in list(self._histories.values()):
+                while total > MOST_BYTES and (run := present.let_oldest_go()):
                     gone.append(run)
                     total -= run.nbytes
         return gone
