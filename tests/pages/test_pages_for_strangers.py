@@ -1,7 +1,9 @@
 """Whatever strangers send to a page: no exception, no path, no trace, no markup with effect, and soon."""
 
 import re
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,7 @@ from twolayer.dashboard.translations import LANGUAGES
 
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 LEAKS = ("Traceback", str(ROOT), "site-packages", ".py", "Error(", "<class", "0x7f")
+QUESTIONS = ("question_gradients", "question_one_step")
 FIELD_OF = {
     "Checkbox": "bool_value",
     "Button": "trigger_value",
@@ -66,6 +69,21 @@ def drawn(page: AppTest) -> AppTest:
     return page
 
 
+def answered(page: AppTest) -> AppTest:
+    """A page with the answer of the workers to what it asks."""
+    for name in QUESTIONS:
+        while name in page.session_state and page.session_state[name].waiting:
+            time.sleep(0.01)
+    return drawn(page.run())
+
+
+def leave(page: AppTest) -> None:
+    """End what the page had computed, as when its visitor leaves."""
+    for name in QUESTIONS:
+        if name in page.session_state:
+            page.session_state[name].drop()
+
+
 def boxes(page: AppTest) -> list[str]:
     """The texts of all boxes of a page."""
     kinds = (page.error, page.warning, page.info, page.success)
@@ -77,7 +95,7 @@ def test_any_address_is_answered(script) -> None:
     @strangers.a_share(10)
     @given(strangers.QUERIES)
     def check(query: dict[str, str]) -> None:
-        opened(script, query)
+        leave(opened(script, query))
 
     check()
 
@@ -85,20 +103,19 @@ def test_any_address_is_answered(script) -> None:
 @pytest.mark.parametrize("script", PAGES, ids=lambda path: path.stem)
 def test_any_value_of_any_widget_is_answered(script) -> None:
     @strangers.a_share(10)
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        page = opened(script, {})  # anew, so that the same widgets are there
-        states = WidgetStates()
-        for identity, field in widgets(page):
-            if data.draw(st.integers(0, 3)) == 0:
-                state = states.widgets.add(id=identity)
-                value = data.draw(strangers.VALUES[field])
-                if isinstance(value, list):
-                    getattr(state, field).SetInParent()
-                    getattr(state, field).data.extend(value)
-                else:
-                    setattr(state, field, value)
-        drawn(page._run(states))
+    @given(st.lists(st.tuples(st.integers(0, 99), st.fixed_dictionaries(strangers.VALUES)), max_size=8))
+    def check(chosen: list[tuple[int, dict[str, Any]]]) -> None:
+        page = answered(opened(script, {}))  # anew, so that the same widgets are there
+        there, states = widgets(page), WidgetStates()
+        for place, values in chosen:
+            identity, field = there[place % len(there)]
+            state = states.widgets.add(id=identity)
+            if isinstance(values[field], list):
+                getattr(state, field).SetInParent()
+                getattr(state, field).data.extend(values[field])
+            else:
+                setattr(state, field, values[field])
+        leave(drawn(page._run(states)))
 
     check()
 

@@ -83,3 +83,8 @@ def test_plain_text_has_no_markdown_left() -> None:
 @pytest.mark.parametrize(("locale", "language"), [("ko-KR", "ko"), ("ko", "ko"), ("fr", "en"), (None, "en")])
 def test_the_browsers_language_is_taken_where_it_is_there(locale: str | None, language: str) -> None:
     assert preferred(locale) == language
+
+
+@pytest.mark.parametrize("language", [None, "", "xx", "../../../etc"])
+def test_a_language_that_is_none_of_ours_is_english(language):
+    assert translator(language)("Train") == "Train"

@@ -84,6 +84,7 @@ def begin(name: str) -> Translate:
         _take_over_address(PAGES[name])
         st.session_state["page"] = name
         st.session_state["entered"] = monotonic()
+    parameters.mend(PAGES[name].parameters)
     if st.session_state.get("lang") not in LANGUAGES:
         st.session_state["lang"] = preferred(st.context.locale)
     _ = translator(st.session_state["lang"])

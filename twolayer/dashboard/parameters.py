@@ -120,6 +120,27 @@ def take_over(names: Iterable[str], texts: Mapping[str, str]) -> list[ConfigErro
     return errors
 
 
+def mended(name: str) -> Any:
+    """What the session has a parameter set to; its default in the place of what a browser should not have
+    sent. Texts are checked by whoever reads them."""
+    parameter = PARAMETERS[name]
+    value = st.session_state.get(name, parameter.default)
+    if not isinstance(parameter.kind, Choice | Whole):
+        return value
+    try:
+        return parameter.kind.check(value)
+    except ValueError:
+        return parameter.default
+
+
+def mend(names: Iterable[str]) -> None:
+    """Set what a browser should not have sent to its default, before any widget takes it up."""
+    for name in names:
+        value = mended(name)
+        if st.session_state.get(name, value) != value:
+            st.session_state[name] = value
+
+
 def query(names: Iterable[str]) -> dict[str, str]:
     """Those that are set to something else than their defaults, as query parameters."""
     values = {name: st.session_state.get(name, PARAMETERS[name].default) for name in names}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from twolayer import advice, curvature
 from twolayer.advice import Advice
 from twolayer.config import Config
-from twolayer.dashboard import frame, server
+from twolayer.dashboard import frame, parameters, server
 from twolayer.engine import LimitError
 from twolayer.grid import Grid, computed, parse_axes, scan_grid
 from twolayer.job import Job
@@ -85,8 +85,8 @@ def start_scan() -> None:
     try:
         config = frame.current_config()
         low, high = (st.session_state.get(end) for end in ("rate_from", "rate_to"))
-        rates = advice.scanned_rates(config, st.session_state["rates"], low, high)
-        grid = scan_grid(config, rates, st.session_state["seeds"])
+        rates = advice.scanned_rates(config, parameters.mended("rates"), low, high)
+        grid = scan_grid(config, rates, parameters.mended("seeds"))
     except MessageError as error:
         st.session_state["refusal_scan"] = error.message
         return
@@ -110,7 +110,7 @@ def chosen_grid(config: Config) -> Grid:
     text = st.session_state.get("grid")
     if text:
         return Grid(computed(config), parse_axes(text))
-    return advice.band_grid(config, (st.session_state["grid_x"], st.session_state["grid_y"]))
+    return advice.band_grid(config, (parameters.mended("grid_x"), parameters.mended("grid_y")))
 
 
 def stop(name: str) -> None:

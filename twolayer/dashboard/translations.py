@@ -26,9 +26,14 @@ KEYWORDS: dict[str, Any] = {"_": None, "N_": None, "of": None}
 """What marks a text for translation in the code: `_("…")`, `N_("…")` and `Message.of("…", …)`."""
 
 
+def translator(language: str | None) -> Translate:
+    """The translation of texts into `language`; the texts themselves for English, and for whatever else a
+    browser may have sent."""
+    return _catalogue(language if language in LANGUAGES else "en")
+
+
 @cache
-def translator(language: str) -> Translate:
-    """The translation of texts into `language`; the texts themselves for English."""
+def _catalogue(language: str) -> Translate:
     translations: NullTranslations = NullTranslations()
     path = LOCALE / language / "LC_MESSAGES" / "messages.po"
     if language != "en":
