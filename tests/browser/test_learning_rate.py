@@ -66,6 +66,22 @@ def test_the_address_starts_a_scan_and_brings_its_settings_back(visit: Visit) ->
     )
 
 
+def test_the_settings_of_a_page_are_there_when_one_comes_back_by_the_links(visit: Visit) -> None:
+    page = visit("/learning_rate?rates=50&grid_x=D_in&N=16")
+    for name, there in (
+        ("Race", ".st-key-race"),
+        ("Train", ".st-key-train"),
+        ("Learning rate", ".st-key-scan"),
+    ):
+        page.click(f".st-key-links >> text={name}")
+        page.wait_for_selector(f".st-key-{there} button")
+        settled(page)
+        assert "N=16" in page.url
+    assert "rates=50" in page.url
+    assert "grid_x=D_in" in page.url
+    expect(page.locator(".st-key-rates input")).to_have_value("50")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit, scheme: str) -> None:
     page = visit(f"/learning_rate?{SMALL}&run=1&lang=ko", width=390, scheme=scheme)

@@ -146,6 +146,7 @@ def buttons(_: Translate, config: Config | None) -> None:
             1_000_000,
             1,
             key="step_count",
+            icon=":material/skip_next:",  # that of the button
             width=120,
             label_visibility="collapsed",
         )

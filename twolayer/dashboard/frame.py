@@ -137,17 +137,32 @@ def links(_: Translate, config: Config | None) -> None:
     query = config.to_query()
     if st.session_state["lang"] != preferred(st.context.locale):
         query["lang"] = st.session_state["lang"]
-    there = _pages_there()
+    there, own = _pages_there(), _own_queries()
     if len(there) > 1:
         with st.container(horizontal=True, key="links"):
             for page in there:
-                own = parameters.query(page.parameters)
-                st.page_link(page.script, label=_(page.label), icon=page.icon, query_params=query | own)
-    query |= parameters.query(PAGES[st.session_state["page"]].parameters)
+                st.page_link(
+                    page.script, label=_(page.label), icon=page.icon, query_params=query | own[page.script]
+                )
+    query |= own[PAGES[st.session_state["page"]].script]
     if "run" in st.query_params:
         query["run"] = st.query_params["run"]
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
+
+
+def _own_queries() -> dict[str, dict[str, str]]:
+    """By script: what a page's own parameters are, or were when the reader left it: Streamlit forgets the
+    widgets of other pages. Those that a page shares with this one are as they are here."""
+    here = PAGES[st.session_state["page"]].parameters
+    now, own = parameters.query(here), st.session_state.get("own_queries", {})
+    own = {
+        page.script: {name: value for name, value in own.get(page.script, {}).items() if name not in here}
+        | {name: value for name, value in now.items() if name in page.parameters}
+        for page in PAGES.values()
+    }
+    st.session_state["own_queries"] = own
+    return own
 
 
 @cache
