@@ -42,7 +42,15 @@ async def fetched(client: Client, future: Any) -> Any:
     """
     with client.as_current():
         await wait([future])
-    return await asyncio.shield(future)
+    task = asyncio.ensure_future(future)
+    task.add_done_callback(_looked_at)
+    return await asyncio.shield(task)
+
+
+def _looked_at(task: asyncio.Future[Any]) -> None:
+    """Nobody may be waiting for it any more; then its exception is no news."""
+    if not task.cancelled():
+        task.exception()
 
 
 class UnreachableError(MessageError, ConnectionError):

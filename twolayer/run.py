@@ -62,6 +62,8 @@ class Run:
         self.message: Message | None = None
         """Why it failed, or was stopped by the server."""
         self.diverged_at: int | None = None
+        self.heard = monotonic()
+        """When something last came from a worker, by the monotonic clock."""
         self.seconds = 0.0
         """Time in the steps alone."""
         self.zero_loss: float | None = None
@@ -148,7 +150,8 @@ class Run:
     def begin(self) -> None:
         """A worker has taken the run up."""
         if self.state == "queued":
-            self.began, self.began_step = monotonic(), self.step
+            self.heard = self.began = monotonic()
+            self.began_step = self.step
             self.state = "running"
 
     def receive(self, chunk: Chunk) -> bool:
@@ -158,6 +161,7 @@ class Run:
         """
         if self.over:
             return False
+        self.heard = monotonic()
         new = chunk.step - self.step
         if new > 0:
             ends = chunk.step - len(chunk.losses) + np.cumsum(chunk.laps[:, 0])

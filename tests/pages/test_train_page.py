@@ -194,6 +194,23 @@ def pressed(page: AppTest, key: str) -> AppTest:
     return page
 
 
+@pytest.mark.parametrize(
+    ("lang", "words"), [("en", "No new losses for"), ("ko", "동안 새 손실이 오지 않았습니다")]
+)
+def test_a_run_that_is_not_heard_of_says_so_and_that_nothing_is_lost(lang: str, words: str) -> None:
+    page = opened(lang=lang, steps="5000000")
+    page.button(key="train").click().run()
+    until(page, "step")
+    assert words not in shown(page)
+    run = page.session_state["run"]
+    server.engine().pause(run)
+    assert run.wait(60)
+    run.state, run.heard = "running", run.heard - 60
+    page.run()
+    assert words in shown(page)
+    server.engine().stop(run)
+
+
 def test_pause_resume_and_step_end_with_the_losses_of_fit() -> None:
     page = opened(run="1", N="3", D_in="4", H="5", D_out="2", learning_rate="1e-3", steps="400000")
     until(page, "step")

@@ -15,6 +15,7 @@ from twolayer.edits import Edit
 from twolayer.messages import N_
 from twolayer.outcomes import DEAD, outcome
 from twolayer.run import Run
+from twolayer.training import Pace
 
 STATES = {
     "queued": N_("queued"),
@@ -25,6 +26,9 @@ STATES = {
     "stopped": N_("stopped"),
     "failed": N_("failed"),
 }
+
+SILENT_SECONDS = 2.5
+SILENT_STEPS = 5
 
 
 @server.in_turn
@@ -140,6 +144,12 @@ def _verdict(_: Translate, run: Run | None) -> None:
             st.info(_("Waiting for a free worker. Runs ahead of this one: {count}").format(count=ahead))
         else:
             st.info(_("Waiting for a free worker."))
+    elif run.state == "running" and (silent := monotonic() - run.heard) > _patience(run):
+        text = _(
+            "No new losses for {seconds} s: others have their turn, or the process that computes was lost and "
+            "another one takes its place. What was computed is kept."
+        )
+        st.warning(text.format(seconds=f"{silent:.0f}"))
     elif run.state == "running":
         st.info(_("Training: each step is one pass forward, one backward, one update of the weights."))
     elif run.state == "paused":
@@ -158,6 +168,12 @@ def _verdict(_: Translate, run: Run | None) -> None:
         st.warning(say(_, run.message) if run.message else _("Stopped. What was computed is kept."))
     else:
         _finished(_, run)
+
+
+def _patience(run: Run) -> float:
+    """Seconds without news after which a visitor wonders. Large steps take long, and with many runs each
+    waits for its turn."""
+    return SILENT_SECONDS + server.redraw_seconds() + SILENT_STEPS * Pace(run.config).seconds_per_step
 
 
 def _finished(_: Translate, run: Run) -> None:
