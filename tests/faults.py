@@ -7,9 +7,8 @@ seconds until the next losses of the run that was broken, and until a new run ha
 of the broken run; and the sentence that its page shows, in both languages. Its losses are compared with those
 of `fit`, bit for bit. What a job or a server does when its processes are killed is in `tests/engine`.
 
-Exit status 1 if anything took longer than 10 s (where workers hang: than the deadline of a chunk
-and 10 s), or
-if a loss was lost.
+Exit status 1 if anything took longer than 10 s (where workers hang: than the deadline of a chunk and
+10 s), or if a loss was lost.
 """
 
 import contextlib

@@ -146,8 +146,8 @@ def _verdict(_: Translate, run: Run | None) -> None:
             st.info(_("Waiting for a free worker."))
     elif run.state == "running" and (silent := monotonic() - run.heard) > _patience(run):
         text = _(
-            "No new losses for {seconds} s: others have their turn, or the process that computes was lost and "
-            "another one takes its place. What was computed is kept."
+            "No new losses for {seconds} s: others have their turn, or the process that computes was lost "
+            "and another one takes its place. What was computed is kept."
         )
         st.warning(text.format(seconds=f"{silent:.0f}"))
     elif run.state == "running":
