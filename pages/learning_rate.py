@@ -25,7 +25,7 @@ st.markdown(
 frame.address_errors(_)
 rates_view.refusal(_, "scan")
 
-interval = max(server.redraw_seconds(), plot.slowest_redraw())
+interval = max(1.5 * server.redraw_seconds(), plot.slowest_redraw())
 live = {part: rates_work.is_live(part) for part in ("scan", "focus", "grid")}
 intervals = {part: interval if is_live else None for part, is_live in live.items()}
 

@@ -126,13 +126,14 @@ class Engine:
         *,
         memory_bytes: int = 0,
         exclusive: bool = False,
+        later: bool = False,
     ) -> Job:
         """Compute `function(*item)` for each item on the workers, as tasks of their own.
 
         `function` is a pure one of a module; what it raises as a `MessageError` fails the job with that
         message. `memory_bytes` is what its tasks take at the same time. The tasks of an `exclusive` job
-        run one after the other, and nothing else on the cluster while one of them runs. Raises
-        `LimitError` for more memory than this server allows.
+        run one after the other, and nothing else on the cluster while one of them runs. Those of one for
+        `later` let all others go first. Raises `LimitError` for more memory than this server allows.
         """
         self._check_memory(memory_bytes)
         admit(self.settings, self._all(), viewer)
@@ -144,6 +145,7 @@ class Engine:
             list(items),
             self._gate,
             exclusive=exclusive,
+            later=later,
             task_seconds=self.settings.max_seconds,
         )
         self._soon(self._begin, job, partial(self._work, work, memory_bytes))

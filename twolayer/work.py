@@ -14,7 +14,7 @@ from twolayer.gate import Gate
 from twolayer.job import Job
 
 TASKS_PER_WORKER = 2
-PRIORITY_SINGLE, PRIORITY_MANY = 10, 0
+PRIORITY_SINGLE, PRIORITY_MANY, PRIORITY_LATER = 10, 0, -10
 """A single task, which somebody waits for, takes turns with the chunks of runs; of all that wait for a
 worker a job's thousands come last."""
 
@@ -32,10 +32,12 @@ class Work:
         gate: Gate,
         *,
         exclusive: bool,
+        later: bool,
         task_seconds: float,
     ) -> None:
         self.job, self.function, self.items, self.gate = job, function, items, gate
         self.exclusive = exclusive
+        self.priority = PRIORITY_LATER if later else PRIORITY_SINGLE if job.total == 1 else PRIORITY_MANY
         self.task_seconds = task_seconds
         """What one task may take; then its worker counts as hung."""
         self._todo = deque(range(len(items)))
@@ -63,7 +65,6 @@ class Work:
     async def _compute(self, client: Client, index: int) -> None:
         job = self.job
         key = f"{job.name}-{index}-{next(_numbers)}"
-        priority = PRIORITY_SINGLE if job.total == 1 else PRIORITY_MANY
         async with self.gate.alone() if self.exclusive else self.gate.shared():
             job.begin()
             future = client.submit(
@@ -73,7 +74,7 @@ class Work:
                 *self.items[index],
                 key=key,
                 pure=False,
-                priority=priority,
+                priority=self.priority,
             )
             try:
                 job.receive(index, await fetched(client, future))

@@ -1,7 +1,7 @@
 """What a page asks of the browser itself: the token that its tab remembers, and the clipboard."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -21,7 +21,21 @@ _remember = st.components.v2.component(
     const MOST_TRIES = 30;
     let tries = 0;
     let timer = null;
+    let fetched = false;
+    // What the charts will ask for, as early as may be: it is on its way while the rest of the page comes.
+    function fetchSoon(addresses) {
+      if (fetched) return;
+      fetched = true;
+      for (const address of addresses) {
+        const link = document.createElement("link");
+        const isModule = !address.endsWith(".min.js");
+        Object.assign(link, isModule ? { rel: "modulepreload" } : { rel: "preload", as: "script" });
+        link.href = new URL(address, document.baseURI).href;
+        document.head.append(link);
+      }
+    }
     export default function ({ data, setTriggerValue }) {
+      fetchSoon(data.scripts);
       const before = sessionStorage.getItem(NAME);
       clearTimeout(timer);
       if (!before || before === data.token || before === data.unknown || tries >= MOST_TRIES) {
@@ -76,9 +90,10 @@ _copy = st.components.v2.component(
 )
 
 
-def remember(token: str, on_return: Callable[[str], bool]) -> None:
-    """Have the tab remember the visitor's token. If it remembers another one, from before a reload,
-    `on_return` is called with that, before the page is drawn again; it says whether to ask again later."""
+def remember(token: str, on_return: Callable[[str], bool], scripts: Sequence[str]) -> None:
+    """Have the tab fetch `scripts`, and remember the visitor's token. If it remembers another one, from
+    before a reload, `on_return` is called with that, before the page is drawn again; it says whether to ask
+    again later."""
 
     def returned() -> None:
         before = st.session_state["remember"].get("returned")
@@ -86,7 +101,7 @@ def remember(token: str, on_return: Callable[[str], bool]) -> None:
             st.session_state["unknown_token"] = before
 
     unknown = st.session_state.get("unknown_token")
-    data = {"token": token, "unknown": unknown}
+    data = {"token": token, "unknown": unknown, "scripts": list(scripts)}
     _remember(key="remember", data=data, on_returned_change=returned, height=1)
 
 

@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from twolayer.config import FIELDS, Config, ConfigError
-from twolayer.dashboard import about, browser, parameters, server
+from twolayer.dashboard import about, browser, parameters, plot, server
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.translations import LANGUAGES, Translate, plain, preferred, say, translator
 from twolayer.messages import N_, Message
@@ -110,7 +110,7 @@ def begin(name: str) -> Translate:
         st.stop()
     with header:
         about.draw(_)
-    browser.remember(server.viewer(), server.returned)
+    browser.remember(server.viewer(), server.returned, plot.scripts())
     return _
 
 

@@ -15,7 +15,7 @@ function load(url) {
       const fetched = document.createElement("link");
       Object.assign(fetched, { rel: "preload", as: "script", href: address });
       document.head.append(fetched);
-      requestIdleCallback(() => document.head.append(script), { timeout: 1000 });
+      requestIdleCallback(() => document.head.append(script), { timeout: 400 });
     }));
   }
   return libraries.get(address);

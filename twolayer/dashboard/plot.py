@@ -81,6 +81,12 @@ def library() -> str | None:
     return f"app/static/{name}"
 
 
+def scripts() -> tuple[str, ...]:
+    """Addresses of all that a browser will fetch for the charts."""
+    address = library()
+    return (f"app/static/{_DRAWING_NAME}", address) if address else ()
+
+
 def _put(name: str, content: Callable[[], bytes]) -> None:
     """A file in static/, unless it is there."""
     path = ROOT / "static" / name

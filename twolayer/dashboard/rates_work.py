@@ -132,6 +132,7 @@ def look_at(config: Config) -> None:
             curvature.tasks(config),
             viewer,
             memory_bytes=curvature.memory_bytes(config),
+            later=True,  # than the scan
         )
         st.session_state["focus"] = Focus(config, engine.submit(config, viewer), job)
         st.session_state["refusal_focus"] = None
