@@ -61,7 +61,7 @@ def loss_chart(
 
 def time_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> None:
     """The time of a step in microseconds, as the clock was read on the way."""
-    traces = [_line(entry, str(len(entry.run.laps)), partial(_times, entry.run)) for entry in entries]
+    traces = [_line(entry, str(len(entry.run.laps)), partial(_times, entry.run), 1) for entry in entries]
     layout = {
         "xaxis": _axis(_, entries),
         "yaxis": {"title": {"text": _("µs per step")}, **_calm_range([entry.run for entry in entries])},
@@ -86,7 +86,7 @@ def dead_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> N
     plot.draw(traces, layout, key="dead_chart", alt=alt, height=SMALL)
 
 
-def _line(entry: Entry, state: str, points: Callable[[], Points]) -> dict[str, Any]:
+def _line(entry: Entry, state: str, points: Callable[[], Points], width: int = 2) -> dict[str, Any]:
     """A curve of a run. `state` tells whether it is the one that was sent before."""
     dash = DASHES[(entry.number - 1) // COLOURS % len(DASHES)]
 
@@ -100,7 +100,7 @@ def _line(entry: Entry, state: str, points: Callable[[], Points]) -> dict[str, A
         "uid": entry.run.name,
         "revision": f"{state} {entry.name}",
         "name": escape(entry.name),
-        "line": {"color": _colour(entry), "dash": dash, "width": 2},
+        "line": {"color": _colour(entry), "dash": dash, "width": width},
         "make": make,
     }
 
