@@ -6,6 +6,9 @@ Two amounts, as profiles of Hypothesis: `short`, the same inputs in every run, f
     python -m pytest --hypothesis-profile=long -k strangers
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -21,10 +24,21 @@ settings.register_profile("long", max_examples=2000, deadline=1000 * LONG_SECOND
 
 def a_share(divisor: int) -> settings:
     """For inputs that take longer: this part of the profile's amount, and a failure is not made simpler,
-    which would take many minutes."""
+    which would take many minutes. What has to come in time is within `in_time`: the rest waits for workers."""
     return settings(
-        max_examples=max(10, settings().max_examples // divisor), phases=(Phase.explicit, Phase.generate)
+        max_examples=max(10, settings().max_examples // divisor),
+        phases=(Phase.explicit, Phase.generate),
+        deadline=None,
     )
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """Assert that what is within takes no longer than the profile allows."""
+    began = time.monotonic()
+    yield
+    if settings.get_current_profile_name() == "long":
+        assert time.monotonic() - began <= LONG_SECONDS
 
 
 MARKUP = st.sampled_from(

@@ -95,7 +95,9 @@ def test_any_address_is_answered(script) -> None:
     @strangers.a_share(10)
     @given(strangers.QUERIES)
     def check(query: dict[str, str]) -> None:
-        leave(opened(script, query))
+        with strangers.in_time():
+            page = opened(script, query)
+        leave(page)
 
     check()
 
@@ -115,7 +117,9 @@ def test_any_value_of_any_widget_is_answered(script) -> None:
                 getattr(state, field).data.extend(values[field])
             else:
                 setattr(state, field, values[field])
-        leave(drawn(page._run(states)))
+        with strangers.in_time():
+            drawn(page._run(states))
+        leave(page)
 
     check()
 
