@@ -24,7 +24,8 @@ settings.register_profile("long", max_examples=2000, deadline=1000 * LONG_SECOND
 
 def a_share(divisor: int) -> settings:
     """For inputs that take longer: this part of the profile's amount, and a failure is not made simpler,
-    which would take many minutes. What has to come in time is within `in_time`: the rest waits for workers."""
+    which would take many minutes. What has to come in time is within `in_time`; the rest waits for workers.
+    """
     return settings(
         max_examples=max(10, settings().max_examples // divisor),
         phases=(Phase.explicit, Phase.generate),
