@@ -82,7 +82,7 @@ def _value(_: Translate, seen: Observation, name: str) -> None:
             with st.container(key=key, border=True, width=150):
                 st.metric(title, value)
     if name == "loss":
-        st.code(view.sums[0][0], language=None, wrap_lines=True)
+        program.line(view.sums[0][0])
         return
 
     def choose(point: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ def _value(_: Translate, seen: Observation, name: str) -> None:
             st.caption(words.format(rows=high, columns=wide))
             one_step_charts.window(_, name, view, choose)
     row, column = view.chosen
-    st.code(view.sums[row - view.first[0]][column - view.first[1]], language=None, wrap_lines=True)
+    program.line(view.sums[row - view.first[0]][column - view.first[1]])
 
 
 def chosen() -> Chosen:

@@ -32,6 +32,12 @@ def draw(place: Place) -> None:
     st.html(f'<pre style="{_BLOCK}"><code>{chr(10).join(rows)}</code></pre>')
 
 
+def line(text: str) -> None:
+    """A line as in a program, wrapped. Unlike `st.code` it has no highlighter, which takes a browser as long
+    as all else on the page."""
+    st.html(f'<pre style="{_BLOCK}; white-space:pre-wrap"><code>{escape(text)}</code></pre>')
+
+
 def _body(lines: list[str]) -> int:
     """The number of the first line after the function's head and docstring."""
     function = ast.parse("\n".join(lines)).body[0]
