@@ -12,6 +12,7 @@ Exit status 1 if anything took longer than 10 s (where workers hang: than the de
 """
 
 import contextlib
+import shutil
 import signal
 import sys
 import time
@@ -19,7 +20,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from numpy.testing import assert_array_equal
+from playwright.sync_api import sync_playwright
 
+from tests.browser.conftest import ARGUMENTS, ROOT, serving, state_is
 from tests.engine.conftest import TINY, cluster_elsewhere, cluster_of, kill, settings, workers_of
 from tests.engine.test_faults import free_port, grow
 from twolayer import Config, fit
@@ -34,6 +37,8 @@ LONG = Config(**TINY, steps=1_500_000)
 MOST_SECONDS = 10.0
 PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 0.005
+AWAY_SECONDS = 125.0
+"""Streamlit keeps a session for 120 s."""
 
 
 def until(condition: Callable[[], bool]) -> float:
@@ -58,6 +63,8 @@ class Report:
     """Seconds until a new run had ended."""
     state: str = ""
     told: list[Message] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """What a page was seen to say."""
 
     def listen(self, engine: Engine, run: Run) -> None:
         """Take down what the page of a run says."""
@@ -73,6 +80,7 @@ class Report:
     def __str__(self) -> str:
         lines = [f"{self.name:<52}{self.goes_on:>8.1f}{self.works:>8.1f}{self.bound:>7.0f}  {self.state}"]
         lines += [f"    {say(translator(language), m)}" for m in self.told for language in ("en", "ko")]
+        lines += [f"    {text}" for text in self.texts]
         return "\n".join(lines)
 
 
@@ -186,6 +194,36 @@ def scheduler_elsewhere() -> Iterator[Report]:
         engine.close()
 
 
+def browser_away() -> Report:
+    """A browser sleeps in the middle of a run, and comes back when Streamlit has forgotten its session."""
+    report = Report("a browser away for two minutes")
+    with serving(ROOT) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US")
+        page.goto(f"{address}/?steps=300&run=1")
+        state_is(page, "finished")
+        page.goto(f"{address}/?steps=5000000&run=1")
+        state_is(page, "running")
+        page.goto("about:blank")
+        time.sleep(AWAY_SECONDS)
+        began = time.monotonic()
+        page.goto(f"{address}/?steps=300")
+        page.wait_for_selector(".st-key-runs_table")
+        state_is(page, "stopped")
+        report.goes_on = time.monotonic() - began
+        report.state = "stopped; both runs are in the table"
+        report.texts.append(page.inner_text("[data-testid=stAlert] >> nth=0").strip())
+        page.click("text=한국어")
+        state_is(page, "정지됨")
+        report.texts.append(page.inner_text("[data-testid=stAlert] >> nth=0").strip())
+        began = time.monotonic()
+        page.click(".st-key-train button")
+        state_is(page, "완료")
+        report.works = time.monotonic() - began
+        browser.close()
+    return report
+
+
 def reports() -> Iterator[Report]:
     """All faults, one after the other."""
     yield broken("the busy worker killed", kill_busy_worker)
@@ -194,6 +232,7 @@ def reports() -> Iterator[Report]:
     yield broken("all workers hang", hang_workers, DEADLINE_SECONDS + MOST_SECONDS)
     yield too_much_memory()
     yield from scheduler_elsewhere()
+    yield browser_away()
 
 
 EXPECTED = fit(LONG).losses if __name__ == "__main__" else None

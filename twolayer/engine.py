@@ -262,9 +262,14 @@ class Engine:
 
     def _forget(self, viewer: str) -> None:
         self._viewers.pop(viewer, None)
+        away = Message.of(
+            "Stopped: its page was closed, or asleep, for more than {seconds} s. What was computed is kept.",
+            seconds=f"{GRACE_SECONDS:.0f}",
+        )
         for one in self._all():
             if one.viewer == viewer:
-                self.stop(one)
+                one.end("stopped", away)
+                self._cancel(one.name)
 
     def _start(self, run: Run) -> None:
         self.live[run.name] = run

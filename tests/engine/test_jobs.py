@@ -63,14 +63,15 @@ def test_a_stopped_job_keeps_what_has_arrived_and_leaves_no_task(engine, wait_un
     assert job.done == done < 1000
 
 
-def test_killed_workers_cost_no_result(new_engine, wait_until):
+@pytest.mark.parametrize("exclusive", [False, True], ids=["as in a scan", "as in a race"])
+def test_killed_workers_cost_no_result(new_engine, wait_until, exclusive):
     engine = new_engine(workers=2)
-    job = engine.map(square, [(n, 0.005) for n in range(400)])
+    job = engine.map(square, [(n, 0.005) for n in range(400)], exclusive=exclusive)
     for _ in range(2):
         before = job.done
         wait_until(lambda before=before: job.done > before + 20)
-        worker, *_ = workers_of(cluster_of(engine))
-        worker.kill()
+        for worker in workers_of(cluster_of(engine))[: 2 if exclusive else 1]:
+            worker.kill()
     assert job.wait(60)
     assert (job.state, str(job.message)) == ("finished", "None")
     assert sorted(job.results()) == [(n, n * n) for n in range(400)]
