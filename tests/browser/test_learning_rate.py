@@ -74,7 +74,7 @@ def test_the_settings_of_a_page_are_there_when_one_comes_back_by_the_links(visit
         ("Learning rate", ".st-key-scan"),
     ):
         page.click(f".st-key-links >> text={name}")
-        page.wait_for_selector(f".st-key-{there} button")
+        page.wait_for_selector(f"{there} button")
         settled(page)
         assert "N=16" in page.url
     assert "rates=50" in page.url
