@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from twolayer import Config, fit
 from twolayer.config import DEFAULTS, FIELDS
-from twolayer.dashboard import server
+from twolayer.dashboard import live, server
 from twolayer.dashboard.history import History
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.runs import differences
@@ -197,18 +197,17 @@ def pressed(page: AppTest, key: str) -> AppTest:
 @pytest.mark.parametrize(
     ("lang", "words"), [("en", "No new losses for"), ("ko", "동안 새 손실이 오지 않았습니다")]
 )
-def test_a_run_that_is_not_heard_of_says_so_and_that_nothing_is_lost(lang: str, words: str) -> None:
+def test_a_run_that_is_not_heard_of_says_so_and_that_nothing_is_lost(
+    lang: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = opened(lang=lang, steps="5000000")
     page.button(key="train").click().run()
     until(page, "step")
     assert words not in shown(page)
-    run = page.session_state["run"]
-    server.engine().pause(run)
-    assert run.wait(60)
-    run.state, run.heard = "running", run.heard - 60
+    monkeypatch.setattr(live, "_patience", lambda _run: -1.0)
     page.run()
     assert words in shown(page)
-    server.engine().stop(run)
+    server.engine().stop(page.session_state["run"])
 
 
 def test_pause_resume_and_step_end_with_the_losses_of_fit() -> None:
