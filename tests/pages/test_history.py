@@ -27,6 +27,16 @@ def test_numbers_and_names_stay_when_runs_are_deleted():
     assert [e.number for e in kept.shown] == [1, 3, 4]
 
 
+def test_a_run_from_another_history_is_named_by_its_new_number_unless_it_was_renamed():
+    kept, other = Histories().of("a"), Histories().of("b")
+    kept.add(run("first"), "Run {number}")
+    plain, renamed = other.add(run("second"), "Run {number}"), other.add(run("third"), "Run {number}")
+    renamed.name = "mine"
+    for entry in (plain, renamed):
+        kept.adopt(entry)
+    assert [(e.number, e.name) for e in kept.entries] == [(1, "Run 1"), (2, "Run 2"), (3, "mine")]
+
+
 def test_a_history_is_free_only_when_nobody_looks_at_it():
     histories = Histories()
     assert not histories.is_free("a")

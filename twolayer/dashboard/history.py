@@ -27,6 +27,8 @@ class Entry:
     number: int
     name: str
     shown: bool = True
+    pattern: str = ""
+    """Its name before its visitor gave it another, with a place for its `{number}`."""
 
 
 @dataclass
@@ -41,14 +43,17 @@ class History:
     def add(self, run: Run, name: str) -> Entry:
         """A new run; its name may have a place for its `{number}`."""
         self._count += 1
-        entry = Entry(run, self._count, name.format(number=self._count))
+        entry = Entry(run, self._count, name.format(number=self._count), pattern=name)
         self.entries.append(entry)
         return entry
 
     def adopt(self, entry: Entry) -> None:
-        """A run from another history, under the next number."""
+        """A run from another history, under the next number, and under the name that goes with it unless it
+        was renamed."""
         self._count += 1
-        self.entries.append(replace(entry, number=self._count))
+        renamed = entry.name != entry.pattern.format(number=entry.number)
+        name = entry.name if renamed else entry.pattern.format(number=self._count)
+        self.entries.append(replace(entry, number=self._count, name=name))
 
     def entry(self, number: int | None) -> Entry | None:
         """The run of this number, if it is still there."""
