@@ -11,10 +11,8 @@ function load(url) {
       script.src = address;
       script.onload = () => resolve(window.Plotly);
       script.onerror = () => { libraries.delete(address); reject(new Error(`cannot load ${url}`)); };
-      // Fetched at once; run when the browser has drawn the controls, for running it takes a while.
-      const fetched = document.createElement("link");
-      Object.assign(fetched, { rel: "preload", as: "script", href: address });
-      document.head.append(fetched);
+      // The page has it fetched from its beginning on; it is run when the browser has drawn the controls,
+      // for running it takes a while.
       requestIdleCallback(() => document.head.append(script), { timeout: 400 });
     }));
   }

@@ -33,8 +33,8 @@ def draw(place: Place) -> None:
 
 
 def line(text: str) -> None:
-    """A line as in a program, wrapped. Unlike `st.code` it has no highlighter, which takes a browser as long
-    as all else on the page."""
+    """A line as in a program, wrapped. Unlike `st.code` it needs no highlighter, which a browser would have
+    to load and run first."""
     st.html(f'<pre style="{_BLOCK}; white-space:pre-wrap"><code>{escape(text)}</code></pre>')
 
 
