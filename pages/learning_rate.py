@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from twolayer.config import DEFAULTS
 from twolayer.dashboard import controls, frame, plot, rates_view, rates_work, server
 from twolayer.dashboard.parameters import RATE_LIMITS, SIZES
 from twolayer.grid import MOST_SEEDS, MOST_VALUES
+from twolayer.training.config import DEFAULTS
 
 _ = frame.begin("learning_rate")
 if st.session_state.pop("start_at_once", False):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import settings
 
 from tests import strangers  # noqa: F401  (it declares the profiles)
-from twolayer.config import FIELDS, METHODS
-from twolayer.kernels import KERNELS
+from twolayer.training.config import FIELDS, METHODS
+from twolayer.training.kernels import KERNELS
 
 ROOT = Path(__file__).parent.parent
 settings.load_profile("short")  # `--hypothesis-profile` is heard after this

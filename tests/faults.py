@@ -32,8 +32,8 @@ from twolayer import Config, fit
 from twolayer.course import DEADLINE_SECONDS
 from twolayer.dashboard.translations import say, translator
 from twolayer.engine import Engine
-from twolayer.messages import Message
 from twolayer.run import Run
+from twolayer.training.messages import Message
 
 SHORT = Config(**TINY, steps=300)
 LONG = Config(**TINY, steps=1_500_000)

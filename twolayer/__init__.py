@@ -6,7 +6,7 @@
 (3,)
 """
 
-from twolayer.config import Config, ConfigError
-from twolayer.training import Result, fit
+from twolayer.training.config import Config, ConfigError
+from twolayer.training.training import Result, fit
 
 __all__ = ["Config", "ConfigError", "Result", "fit"]

@@ -9,12 +9,8 @@ from typing import Any, BinaryIO
 
 import click
 
-from twolayer.capabilities import probe
-from twolayer.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
 from twolayer.grid import MOST_SEEDS, MOST_VALUES, RATES, SEEDS, Axis, Grid, computed, parse_axes, scan_grid
 from twolayer.info import limits, machine
-from twolayer.kernels import UnavailableError
-from twolayer.messages import MessageError
 from twolayer.race import crossover, verdict
 from twolayer.race.contenders import ContenderError, chosen, everyone
 from twolayer.race.file import to_csv, to_json
@@ -23,7 +19,11 @@ from twolayer.race.plan import Plan, PlanError, parse_sweep, race
 from twolayer.race.result import Race
 from twolayer.race.timing import CLOCK, ROUNDS
 from twolayer.settings import SettingError, from_environment
-from twolayer.training import Result, fit
+from twolayer.training.capabilities import probe
+from twolayer.training.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
+from twolayer.training.kernels import UnavailableError
+from twolayer.training.messages import MessageError
+from twolayer.training.training import Result, fit
 
 LONGEST_MESSAGE = 4000
 

@@ -7,9 +7,9 @@ takes no place.
 from collections.abc import Iterable
 
 from twolayer.job import Job
-from twolayer.messages import Message, MessageError
 from twolayer.run import Run
 from twolayer.settings import Settings
+from twolayer.training.messages import Message, MessageError
 
 
 class LimitError(MessageError, ValueError):

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer import curvature
-from twolayer.config import FIELDS, Config, Real, Whole
 from twolayer.grid import Axis, Grid, computed, scan_grid
-from twolayer.messages import Message
 from twolayer.outcomes import CONVERGED, DEAD, DIVERGES, OUTCOMES
 from twolayer.scan import estimated_seconds, train
+from twolayer.training.config import FIELDS, Config, Real, Whole
+from twolayer.training.messages import Message
 
 WIDE = 1.5
 """A band whose ends are less than this factor apart may be an accident."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer import training
-from twolayer.config import Config, ConfigError
-from twolayer.kernels import dual
-from twolayer.kernels.numpy import Tutorial
-from twolayer.messages import Message
-from twolayer.problem import Array, make_problem
+from twolayer.training import training
+from twolayer.training.config import Config, ConfigError
+from twolayer.training.kernels import dual
+from twolayer.training.kernels.numpy import Tutorial
+from twolayer.training.messages import Message
+from twolayer.training.problem import Array, make_problem
 
 BLOCK_BYTES = 1 << 21
 CHECK_EVERY = 16

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.differences import Differences, Float64
-from twolayer.messages import N_
 from twolayer.pooling import largest, largest_of
+from twolayer.training.messages import N_
 
 WORST = 8
 POINTS = 500

@@ -12,12 +12,12 @@ from distributed import Client, KilledWorker, wait
 from distributed.client import ClosedClientError, FutureCancelledError, FuturesCancelledError
 from distributed.comm import CommClosedError
 
-from twolayer import capabilities
-from twolayer.capabilities import Capabilities
 from twolayer.cluster import EmbeddedCluster
-from twolayer.config import Config
-from twolayer.messages import Message, MessageError
 from twolayer.settings import Settings
+from twolayer.training import capabilities
+from twolayer.training.capabilities import Capabilities
+from twolayer.training.config import Config
+from twolayer.training.messages import Message, MessageError
 
 PROBE_SECONDS = 0.5
 CONNECT_SECONDS = 5.0
@@ -172,8 +172,8 @@ def _warm_up_plugin() -> Any:
         def setup(self, worker: Any) -> None:
             from threading import Thread
 
-            from twolayer.allocator import keep_freed_memory
-            from twolayer.kernels import load_all
+            from twolayer.training.allocator import keep_freed_memory
+            from twolayer.training.kernels import load_all
 
             keep_freed_memory()
             Thread(target=lambda: capabilities.failures.update(load_all()), daemon=True).start()

@@ -15,15 +15,16 @@ from typing import Any
 
 from distributed import Client, wait
 
-from twolayer import training, watchdog
-from twolayer.config import Config
+from twolayer import watchdog
 from twolayer.connection import fetched
-from twolayer.edits import segment
 from twolayer.gate import Gate
-from twolayer.messages import Message
-from twolayer.problem import Problem
 from twolayer.run import Run
-from twolayer.training import Chunk, Pace
+from twolayer.training import training
+from twolayer.training.config import Config
+from twolayer.training.edits import segment
+from twolayer.training.messages import Message
+from twolayer.training.problem import Problem
+from twolayer.training.training import Chunk, Pace
 
 IN_FLIGHT = 2
 CHECKPOINT_SECONDS = 3.0

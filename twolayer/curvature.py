@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from twolayer import training
-from twolayer.config import Config
-from twolayer.kernels.numpy import Tutorial
-from twolayer.problem import Array, Problem, make_problem
+from twolayer.training import training
+from twolayer.training.config import Config
+from twolayer.training.kernels.numpy import Tutorial
+from twolayer.training.problem import Array, Problem, make_problem
 
 TOLERANCE = 1e-5
 SMALL = 48

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twolayer import kernels, training
 from twolayer.advice import working_rate
-from twolayer.config import Config
 from twolayer.curvature import Curvature, largest_eigenvalue
-from twolayer.edits import Edit, segment
-from twolayer.problem import Array, Problem
+from twolayer.training import kernels, training
+from twolayer.training.config import Config
+from twolayer.training.edits import Edit, segment
+from twolayer.training.problem import Array, Problem
 
 LOOK_BACK = 3
 """Steps before the first bad loss in which the first bad value may be found: a gradient or a weight can

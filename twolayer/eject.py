@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from string import Template
 
-from twolayer.config import DEFAULTS, Config
-from twolayer.edits import Edit
+from twolayer.training.config import DEFAULTS, Config
+from twolayer.training.edits import Edit
 
 _HEAD = Template('''\
 """A two-layer ReLU network trained by gradient descent, its backward pass written by hand.

@@ -20,21 +20,22 @@ from typing import Any
 
 from distributed import Client
 
-from twolayer import capabilities, logs
+from twolayer import logs
 from twolayer.admission import LimitError as LimitError
 from twolayer.admission import admit, is_live
-from twolayer.capabilities import Capabilities
-from twolayer.config import Config
 from twolayer.connection import LOST, Connection, UnreachableError
 from twolayer.course import Course
-from twolayer.edits import Edit, changes, current
 from twolayer.gate import Gate
 from twolayer.job import Job
-from twolayer.messages import Message, MessageError
 from twolayer.room import Kept, Room
 from twolayer.run import CONTINUABLE, Run
 from twolayer.settings import MB, Settings
-from twolayer.training import Chunk
+from twolayer.training import capabilities
+from twolayer.training.capabilities import Capabilities
+from twolayer.training.config import Config
+from twolayer.training.edits import Edit, changes, current
+from twolayer.training.messages import Message, MessageError
+from twolayer.training.training import Chunk
 from twolayer.work import Work
 
 LOG = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from twolayer import training
-from twolayer.capabilities import Capabilities
-from twolayer.config import Config
-from twolayer.problem import Array
 from twolayer.run import Run
-from twolayer.training import Chunk
+from twolayer.training import training
+from twolayer.training.capabilities import Capabilities
+from twolayer.training.config import Config
+from twolayer.training.problem import Array
+from twolayer.training.training import Chunk
 
 VERSION = 1
 PIECE = 10_000

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer import listing
-from twolayer.config import Config
-from twolayer.messages import N_, Message
+from twolayer.training import program as listing
+from twolayer.training.config import Config
+from twolayer.training.messages import N_, Message
 
 Values = Mapping[str, NDArray[Any]]
 

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from twolayer import faults, snapshot
 from twolayer.comparison import Comparison, against_autograd, against_differences, relative_error
-from twolayer.config import Config
 from twolayer.differences import Direction, Values, along, of_entries
-from twolayer.kernels import UnavailableError, load
-from twolayer.kernels.numpy import Tutorial
-from twolayer.listing import GRADIENTS
-from twolayer.messages import Message, MessageError
 from twolayer.rounding import bounds
 from twolayer.snapshot import Snapshot
+from twolayer.training.config import Config
+from twolayer.training.kernels import UnavailableError, load
+from twolayer.training.kernels.numpy import Tutorial
+from twolayer.training.messages import Message, MessageError
+from twolayer.training.program import GRADIENTS
 
 STEP = 1e-3
 """The step of the differences, in the valley between rounding and kinks."""
@@ -176,7 +176,7 @@ def with_autograd(inputs: Values, planted: str | None, learning_rate: float) -> 
     Both backward passes begin from the same forward values, PyTorch's: what differs is the backward pass.
     """
     load("torch", "tutorial")
-    from twolayer.kernels.autograd import backward
+    from twolayer.training.kernels.autograd import backward
 
     forward, theirs = backward(inputs)
     right, ours = (

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.config import FIELDS, Config, ConfigError, Real, Whole
-from twolayer.messages import Message, shown
+from twolayer.training.config import FIELDS, Config, ConfigError, Real, Whole
+from twolayer.training.messages import Message, shown
 
 GRID_FIELDS = tuple(field for field in FIELDS if field not in ("data", "device", "threads"))
 """The fields that a grid may vary."""

@@ -1,8 +1,8 @@
 """What a server has and allows, for the command line and for the pages: one table for both."""
 
-from twolayer.capabilities import Capabilities
-from twolayer.messages import Message
 from twolayer.settings import MB, Settings
+from twolayer.training.capabilities import Capabilities
+from twolayer.training.messages import Message
 
 Row = tuple[Message, Message | str]
 

@@ -4,7 +4,7 @@ from threading import Event
 from time import monotonic
 from typing import Any, Literal
 
-from twolayer.messages import Message
+from twolayer.training.messages import Message
 
 JobState = Literal["queued", "running", "finished", "stopped", "failed"]
 

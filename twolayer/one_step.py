@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer import faults, gradient_check, snapshot
-from twolayer.config import Config
-from twolayer.kernels.numpy import Tutorial
-from twolayer.listing import STEPS
 from twolayer.pooling import means
 from twolayer.spelled import Speller
+from twolayer.training.config import Config
+from twolayer.training.kernels.numpy import Tutorial
+from twolayer.training.program import STEPS
 
 WINDOW = 8
 """Rows and columns of a window."""

@@ -5,8 +5,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.config import Config
-from twolayer.messages import N_
+from twolayer.training.config import Config
+from twolayer.training.messages import N_
 
 CONVERGED = 1e-3
 """A final loss under this share of the first is one that has converged."""

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.config import Config
-from twolayer.edits import Edit, current
-from twolayer.messages import Message
-from twolayer.training import Chunk
+from twolayer.training.config import Config
+from twolayer.training.edits import Edit, current
+from twolayer.training.messages import Message
+from twolayer.training.training import Chunk
 
 RunState = Literal["queued", "running", "paused", "finished", "diverged", "stopped", "failed"]
 LIVE: tuple[RunState, ...] = ("queued", "running")

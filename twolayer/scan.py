@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.batch import Outcome, block_size, fit_many
-from twolayer.config import Config
 from twolayer.grid import Grid
 from twolayer.outcomes import OUTCOMES, outcome
-from twolayer.training import ASSUMED_FLOPS_PER_SECOND, ASSUMED_STEP_OVERHEAD
+from twolayer.training.config import Config
+from twolayer.training.training import ASSUMED_FLOPS_PER_SECOND, ASSUMED_STEP_OVERHEAD
 
 TASK_SECONDS = 0.3
 """Computing time of a task, as it is estimated: short enough that a lost one is nothing."""

@@ -9,10 +9,10 @@ from twolayer import curvature
 from twolayer.advice import Advice, advise, bands, mean_loss_rate
 from twolayer.curvature import Curvature
 from twolayer.engine import Engine
-from twolayer.messages import MessageError
 from twolayer.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.scan import Scan, blocks, memory_bytes, train
 from twolayer.settings import from_environment
+from twolayer.training.messages import MessageError
 from twolayer.zones import zones
 
 POLL_SECONDS = 0.05

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twolayer.messages import Message, MessageError
+from twolayer.training.messages import Message, MessageError
 
 MB = 1024 * 1024
 WORKER_MB = 400

@@ -5,11 +5,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from twolayer import capabilities, training
-from twolayer.config import Config
 from twolayer.differences import BLOCK_NUMBERS
-from twolayer.messages import Message, MessageError
-from twolayer.training import Pace
+from twolayer.training import capabilities, training
+from twolayer.training.config import Config
+from twolayer.training.messages import Message, MessageError
+from twolayer.training.training import Pace
 
 LONGEST_SECONDS = 5.0
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.config import Config
-from twolayer.messages import Message
 from twolayer.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOMES, outcome
 from twolayer.scan import Scan
+from twolayer.training.config import Config
+from twolayer.training.messages import Message
 
 LITTLE = 1.001
 """Up to this factor the loss did not really rise."""

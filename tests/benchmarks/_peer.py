@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.allocator import keep_freed_memory
-from twolayer.config import Config
-from twolayer.problem import make_problem
+from twolayer.training.allocator import keep_freed_memory
+from twolayer.training.config import Config
+from twolayer.training.problem import make_problem
 
 Block = Callable[[int], tuple[float, Sequence[float]]]
 
@@ -196,7 +196,7 @@ def ours(backend: str, method: str) -> Callable[[Config], Block]:
     """One of this project's own kernels, by its public functions."""
 
     def contender(config: Config) -> Block:
-        from twolayer.training import advance, prepare, start
+        from twolayer.training.training import advance, prepare, start
 
         config = replace(config, backend=backend, method=method)
         problem = prepare(config)

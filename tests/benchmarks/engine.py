@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer import Config, fit
-from twolayer.config import FIELDS, METHODS, Whole
+from twolayer.training.config import FIELDS, METHODS, Whole
 
 ROOT = Path(__file__).parents[2]
 STEP_BOUND, WALL_BOUND = 1.15, 1.25

@@ -32,10 +32,10 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks._peer import CHECKED_STEPS, CONTENDERS
-from twolayer import capabilities
-from twolayer.config import DEFAULTS, Config, ConfigError, parse_fields
-from twolayer.problem import make_problem
-from twolayer.reference import iteration
+from twolayer.training import capabilities
+from twolayer.training.config import DEFAULTS, Config, ConfigError, parse_fields
+from twolayer.training.problem import make_problem
+from twolayer.training.reference import iteration
 
 ROOT = Path(__file__).parents[2]
 SIZES = ("N", "D_in", "H", "D_out")

@@ -8,9 +8,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import settled
 from twolayer import Config, fit
-from twolayer.listing import INPUTS, STEPS
-from twolayer.problem import make_problem
-from twolayer.reference import backward, forward
+from twolayer.training.problem import make_problem
+from twolayer.training.program import INPUTS, STEPS
+from twolayer.training.reference import backward, forward
 
 Visit = Callable[..., Page]
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 import twolayer.course
 from tests.engine.conftest import TINY, cluster_of, tasks_on_scheduler
 from twolayer import Config, ConfigError, fit
-from twolayer.edits import Edit
+from twolayer.training.edits import Edit
 
 LONG = Config(**TINY, steps=300_000)
 
@@ -128,7 +128,7 @@ def test_dead_units_are_counted_on_the_way(engine, wait_until, kernel):
 
 
 def problem_of(config):
-    from twolayer.problem import make_problem
+    from twolayer.training.problem import make_problem
 
     return make_problem(config)
 

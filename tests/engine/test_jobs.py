@@ -7,7 +7,7 @@ import pytest
 from tests.engine.conftest import TINY, cluster_of, tasks_on_scheduler, workers_of
 from twolayer import Config
 from twolayer.engine import LimitError
-from twolayer.messages import Message, MessageError
+from twolayer.training.messages import Message, MessageError
 
 
 def square(n, seconds=0.0):

@@ -7,7 +7,8 @@ from numpy.testing import assert_array_equal
 
 import twolayer.connection
 from tests.engine.conftest import TINY, cluster_elsewhere
-from twolayer import Config, capabilities, fit
+from twolayer import Config, fit
+from twolayer.training import capabilities
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ from numpy.testing import assert_array_equal
 
 import twolayer.course
 from tests.engine.conftest import TINY, settings, tasks_on_scheduler
-from twolayer import Config, ConfigError, fit, training
+from twolayer import Config, ConfigError, fit
 from twolayer.connection import Connection
 from twolayer.engine import Engine, LimitError
+from twolayer.training import training
 
 LONG = Config(**TINY, steps=3_000_000)
 WIDE = {"N": 1, "D_in": 100_000, "H": 20, "D_out": 1, "dtype": "float64", "learning_rate": 1e-12}

@@ -183,7 +183,7 @@ def a_page_without_pytorch(dtype: str) -> None:
     from twolayer import Config
     from twolayer.dashboard.gradients_view import show
     from twolayer.gradient_check import check
-    from twolayer.kernels import why_missing
+    from twolayer.training.kernels import why_missing
 
     found = check(Config(N=5, D_in=4, H=3, D_out=2), 0, "no_factor", dtype=dtype)
     left = tuple(c for c in found.comparisons if c.against != "autograd")

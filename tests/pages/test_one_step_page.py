@@ -13,7 +13,7 @@ from twolayer.dashboard import formulas, playing
 from twolayer.dashboard.questions import MEANINGS, QUESTIONS
 from twolayer.dashboard.translations import translator
 from twolayer.faults import FAULTS
-from twolayer.listing import STEPS, numpy_places, torch_places
+from twolayer.training.program import STEPS, numpy_places, torch_places
 
 
 def opened(**query: str) -> AppTest:

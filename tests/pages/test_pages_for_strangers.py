@@ -16,9 +16,9 @@ from streamlit.testing.v1 import AppTest
 from tests import strangers
 from tests.conftest import ROOT
 from twolayer import Config
-from twolayer.config import FIELDS
 from twolayer.dashboard import server
 from twolayer.dashboard.translations import LANGUAGES
+from twolayer.training.config import FIELDS
 
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 LEAKS = ("Traceback", str(ROOT), "site-packages", ".py", "Error(", "<class", "0x7f")

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from twolayer.config import FIELDS, PAGE_PARAMETERS
 from twolayer.dashboard.frame import PAGES
 from twolayer.dashboard.parameters import PARAMETERS
+from twolayer.training.config import FIELDS, PAGE_PARAMETERS
 
 
 def test_names_collide_neither_with_fields_nor_with_each_other() -> None:

@@ -7,15 +7,15 @@ from numpy.testing import assert_array_equal
 from streamlit.testing.v1 import AppTest
 
 from twolayer import Config, fit
-from twolayer.config import DEFAULTS, FIELDS
 from twolayer.dashboard import live, server
 from twolayer.dashboard.history import History
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.runs import differences
 from twolayer.dashboard.translations import plain, say
-from twolayer.edits import Edit
 from twolayer.info import limits, machine
 from twolayer.run import Run
+from twolayer.training.config import DEFAULTS, FIELDS
+from twolayer.training.edits import Edit
 
 
 def opened(**query: str) -> AppTest:
@@ -162,8 +162,8 @@ def a_page_with(state: str) -> None:
     """A script that shows a run in a state; run by the test runner, which copies its text."""
     from twolayer import Config
     from twolayer.dashboard.live import show
-    from twolayer.messages import Message
     from twolayer.run import Run
+    from twolayer.training.messages import Message
 
     run = Run("a", Config())
     run.begin()

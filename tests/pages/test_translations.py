@@ -8,7 +8,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
 from twolayer.dashboard.translations import KEYWORDS, LANGUAGES, LOCALE, plain, preferred, say, translator
-from twolayer.messages import Message
+from twolayer.training.messages import Message
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "twolayer").rglob("*.py")]

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from twolayer import Config
-from twolayer.phases import ALL
 from twolayer.race.agreement import Agreement, Drift
 from twolayer.race.contenders import Contender
 from twolayer.race.machine import Machine
 from twolayer.race.result import Race, race_from
 from twolayer.race.roofline import Ceiling
 from twolayer.race.timing import Load, Round
+from twolayer.training.profiling import ALL
 
 GRAM, TUTORIAL = Contender("numpy", "cpu", "gram"), Contender("numpy", "cpu", "tutorial")
 TORCH_GRAM = Contender("torch", "cpu", "gram")

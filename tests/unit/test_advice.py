@@ -8,9 +8,9 @@ import pytest
 from twolayer import Config, fit
 from twolayer.advice import advise, bands, mean_loss_rate, scanned_rates, working_rate
 from twolayer.grid import Grid, computed, parse_axes, scan_grid
-from twolayer.problem import make_problem
-from twolayer.reference import backward, forward
 from twolayer.scan import train
+from twolayer.training.problem import make_problem
+from twolayer.training.reference import backward, forward
 
 UNSEEN = (101, 102)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from twolayer import Config
-from twolayer.kernels.numpy import Gram, Tutorial
 from twolayer.race.agreement import MOST_STEPS, agreement, steps_compared
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
+from twolayer.training.kernels.numpy import Gram, Tutorial
 
 EVERYONE = [
     Contender(backend, "cpu", method)

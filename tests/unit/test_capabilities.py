@@ -7,10 +7,11 @@ from importlib.metadata import version
 
 import pytest
 
-from twolayer import Config, ConfigError, capabilities
-from twolayer.capabilities import Capabilities, probe
-from twolayer.kernels import UnavailableError
-from twolayer.messages import Message
+from twolayer import Config, ConfigError
+from twolayer.training import capabilities
+from twolayer.training.capabilities import Capabilities, probe
+from twolayer.training.kernels import UnavailableError
+from twolayer.training.messages import Message
 
 MB = 1 << 20
 
@@ -91,7 +92,7 @@ def test_this_process_knows_its_own_machine():
 
 def test_a_probe_does_not_load_pytorch_unless_asked(python):
     code = (
-        "import json, sys; from twolayer.capabilities import probe; p = probe();"
+        "import json, sys; from twolayer.training.capabilities import probe; p = probe();"
         "print(json.dumps([p.complete, dict(p.devices)['torch'], 'torch' in sys.modules]))"
     )
     assert json.loads(python("-c", code).stdout) == [False, ["cpu"], False]

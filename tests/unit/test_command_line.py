@@ -6,10 +6,10 @@ from dataclasses import asdict
 import pytest
 
 from twolayer import Config, fit
-from twolayer.capabilities import probe
-from twolayer.config import FIELDS
 from twolayer.info import limits, machine
 from twolayer.settings import from_environment
+from twolayer.training.capabilities import probe
+from twolayer.training.config import FIELDS
 
 SMALL = {"N": 5, "D_in": 7, "H": 4, "D_out": 2, "learning_rate": 1e-3, "steps": 20, "seed": 3}
 

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 
 from twolayer import Config, fit
 from twolayer.curvature import along, expected, hessian_product, largest_eigenvalue, milestones, tasks
-from twolayer.problem import make_problem
-from twolayer.reference import backward, forward
+from twolayer.training.problem import make_problem
+from twolayer.training.reference import backward, forward
 
 
 def small(seed: int) -> Config:

@@ -7,8 +7,8 @@ import pytest
 
 from twolayer import Config, fit
 from twolayer.diagnosis import diagnose, first_not_finite
-from twolayer.edits import Edit
-from twolayer.reference import backward, forward
+from twolayer.training.edits import Edit
+from twolayer.training.reference import backward, forward
 
 NAMES = ("h", "h_relu", "y_pred", "loss", "grad_y_pred", "grad_w2", "grad_h_relu", "grad_h", "grad_w1")
 
@@ -41,8 +41,8 @@ def test_the_first_bad_tensor_is_the_one_of_the_formulas(kernel, dtype, learning
 
 def arrays_before(config, step):
     """The data, and the weights after `step` steps of the tutorial's formulas in the config's dtype."""
-    from twolayer.problem import make_problem
-    from twolayer.reference import iteration
+    from twolayer.training.problem import make_problem
+    from twolayer.training.reference import iteration
 
     problem = make_problem(config)
     w1, w2 = problem.w1, problem.w2

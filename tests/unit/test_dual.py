@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from twolayer import Config, fit
-from twolayer.problem import make_problem
+from twolayer.training.problem import make_problem
 
 
 def loss_of(config: Config, w1: np.ndarray, w2: np.ndarray) -> float:

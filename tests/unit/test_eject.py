@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from twolayer import Config, eject, fit
-from twolayer.config import METHODS
-from twolayer.edits import Edit
+from twolayer.training.config import METHODS
+from twolayer.training.edits import Edit
 
 OURS = ("twolayer", "tests")
 

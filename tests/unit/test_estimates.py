@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from twolayer import Config
-from twolayer.config import FIELDS
+from twolayer.training.config import FIELDS
 
 # The peak is read in a grandchild: a child begins with the peak of the process that starts it.
 MEASURE = """

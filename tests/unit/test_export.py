@@ -10,11 +10,12 @@ import pytest
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load
 
-from twolayer import Config, export, fit, training
-from twolayer.capabilities import probe
-from twolayer.edits import Edit
+from twolayer import Config, export, fit
 from twolayer.run import Run
-from twolayer.training import Chunk
+from twolayer.training import training
+from twolayer.training.capabilities import probe
+from twolayer.training.edits import Edit
+from twolayer.training.training import Chunk
 
 TINY = Config(N=3, D_in=4, H=5, D_out=2, learning_rate=1e-3, steps=50_000)
 

@@ -5,7 +5,7 @@ import pytest
 
 from twolayer import Config, faults, snapshot
 from twolayer.faults import FAULTS
-from twolayer.listing import GRADIENTS
+from twolayer.training.program import GRADIENTS
 
 SMALL = Config(N=6, D_in=5, H=4, D_out=4, seed=3, learning_rate=1e-3)
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from twolayer import Config, faults, kernels, snapshot
+from twolayer import Config, faults, snapshot
 from twolayer.comparison import BANDS, band, relative_error
 from twolayer.differences import of_entries
 from twolayer.faults import FAULTS
 from twolayer.gradient_check import STEP, check, examine
-from twolayer.listing import GRADIENTS
-from twolayer.messages import Message, MessageError
 from twolayer.one_step import observe
+from twolayer.training import kernels
+from twolayer.training.messages import Message, MessageError
+from twolayer.training.program import GRADIENTS
 
 TINY = Config(N=5, D_in=4, H=3, D_out=2, seed=4)
 SAMPLE = 60

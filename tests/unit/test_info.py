@@ -4,9 +4,9 @@ import dataclasses
 from importlib.metadata import version
 
 from twolayer import info
-from twolayer.capabilities import probe
-from twolayer.messages import Message
 from twolayer.settings import Settings
+from twolayer.training.capabilities import probe
+from twolayer.training.messages import Message
 
 SETTINGS = Settings(scheduler=None, workers=3, memory_mb=321, max_seconds=77)
 

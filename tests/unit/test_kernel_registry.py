@@ -7,8 +7,9 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from twolayer import Config, fit, kernels, training
-from twolayer.config import FIELDS, METHODS
+from twolayer import Config, fit
+from twolayer.training import kernels, training
+from twolayer.training.config import FIELDS, METHODS
 
 SMALL = {"N": 7, "D_in": 11, "H": 5, "D_out": 3, "learning_rate": 1e-4}
 
@@ -69,8 +70,8 @@ def test_a_library_that_does_not_load_says_why(monkeypatch, error):
 
 @pytest.mark.usefixtures("fresh_registry")
 def test_fit_refuses_a_backend_that_is_missing(monkeypatch):
-    monkeypatch.setattr("twolayer.kernels.find_spec", lambda _: None)
-    monkeypatch.setattr("twolayer.capabilities.why_missing", kernels.why_missing)
+    monkeypatch.setattr("twolayer.training.kernels.find_spec", lambda _: None)
+    monkeypatch.setattr("twolayer.training.capabilities.why_missing", kernels.why_missing)
     with pytest.raises(kernels.UnavailableError, match="pip install torch"):
         fit(Config(backend="torch", **SMALL))
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from twolayer import Config, fit, training
-from twolayer.problem import Problem, make_problem
-from twolayer.reference import iteration
+from twolayer import Config, fit
+from twolayer.training import training
+from twolayer.training.problem import Problem, make_problem
+from twolayer.training.reference import iteration
 
 SHAPES = [
     *[(1, 7, 5, 3), (13, 1, 11, 2), (7, 5, 1, 3), (5, 3, 17, 1), (1, 1, 1, 1), (1, 1, 13, 1)],

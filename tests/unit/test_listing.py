@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from twolayer import Config, faults, listing, reference
-from twolayer.kernels.torch import Tutorial
-from twolayer.listing import GRADIENTS, STEPS
-from twolayer.problem import make_problem
+from twolayer import Config, faults
+from twolayer.training import program as listing
+from twolayer.training import reference
+from twolayer.training.kernels.torch import Tutorial
+from twolayer.training.problem import make_problem
+from twolayer.training.program import GRADIENTS, STEPS
 
 
 def test_the_numpy_lines_are_those_of_the_reference():

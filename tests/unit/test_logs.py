@@ -9,8 +9,8 @@ import pytest
 
 from twolayer import Config, logs
 from twolayer.job import Job
-from twolayer.messages import Message
 from twolayer.run import Run
+from twolayer.training.messages import Message
 
 
 @pytest.fixture

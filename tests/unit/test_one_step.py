@@ -9,10 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from twolayer import Config, fit
 from twolayer.faults import FAULTS
-from twolayer.kernels.numpy import Tutorial
-from twolayer.listing import STEPS
 from twolayer.one_step import WINDOW, Chosen, observe
-from twolayer.problem import make_problem
+from twolayer.training.kernels.numpy import Tutorial
+from twolayer.training.problem import make_problem
+from twolayer.training.program import STEPS
 
 TINY = Config(N=3, D_in=4, H=2, D_out=2, seed=1, dtype="float64", learning_rate=1e-3)
 

@@ -6,12 +6,13 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from tests.unit.races import MACHINE
-from twolayer import Config, kernels, training
-from twolayer.kernels.autograd import Autograd
-from twolayer.phases import ALL, IN_A_STEP, PHASES, clocked, profile
+from twolayer import Config
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.race.result import race_from
 from twolayer.race.timing import one_round
+from twolayer.training import kernels, training
+from twolayer.training.kernels.autograd import Autograd
+from twolayer.training.profiling import ALL, IN_A_STEP, PHASES, clocked, profile
 
 SMALL = {"N": 64, "D_in": 300, "H": 50, "D_out": 10, "learning_rate": 1e-6}
 EVERYONE = tuple(
@@ -64,7 +65,7 @@ def test_the_time_of_each_phase_goes_to_its_name(monkeypatch):
             # Weight update
             now[0] += 4
 
-    monkeypatch.setattr("twolayer.phases.perf_counter", lambda: now[0])
+    monkeypatch.setattr("twolayer.training.profiling.perf_counter", lambda: now[0])
     monkeypatch.setitem(Known.step.__globals__, "now", now)
     config = Config(**SMALL)
     spent = profile(Known, config, *prepared(config, Known), 5)

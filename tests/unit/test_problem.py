@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from twolayer import Config
-from twolayer.problem import make_problem
+from twolayer.training.problem import make_problem
 
 SHAPES = [(64, 1000, 100, 10), (1, 1, 1, 1), (2, 3, 5, 7), (7, 1, 4, 1)]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twolayer import Config
-from twolayer.config import DEFAULTS, FIELDS, Choice, Whole
+from twolayer.training.config import DEFAULTS, FIELDS, Choice, Whole
 
 
 def random_config(g: np.random.Generator) -> Config:

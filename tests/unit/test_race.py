@@ -15,10 +15,6 @@ import pytest
 
 from tests.unit.races import GRAM, TUTORIAL, race_of
 from twolayer import Config
-from twolayer.capabilities import probe
-from twolayer.config import METHODS, ConfigError
-from twolayer.kernels.numpy import Tutorial
-from twolayer.phases import ALL
 from twolayer.race import timing
 from twolayer.race.contenders import BASELINE, Contender, ContenderError, chosen, contenders, everyone
 from twolayer.race.file import from_json
@@ -26,6 +22,10 @@ from twolayer.race.plan import MOST_SIZES, Plan, PlanError, Sweep, logarithmic, 
 from twolayer.race.roofline import ceiling
 from twolayer.race.timing import Load, one_round
 from twolayer.race.verdict import judge
+from twolayer.training.capabilities import probe
+from twolayer.training.config import METHODS, ConfigError
+from twolayer.training.kernels.numpy import Tutorial
+from twolayer.training.profiling import ALL
 
 SMALL = Config(N=7, D_in=30, H=5, D_out=3, learning_rate=1e-4, steps=60)
 ALL_HERE = tuple(everyone(probe(load_torch=True), SMALL))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from twolayer.reference import backward, forward, iteration
+from twolayer.training.reference import backward, forward, iteration
 
 
 @pytest.mark.parametrize("shape", [(64, 100, 30, 10), (1, 1, 1, 1), (5, 1, 7, 1), (1, 6, 1, 3)], ids=str)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from twolayer import Config, training
-from twolayer.messages import Message
+from twolayer import Config
 from twolayer.run import LIVE, Run, Series
-from twolayer.training import Chunk
+from twolayer.training import training
+from twolayer.training.messages import Message
+from twolayer.training.training import Chunk
 
 CONFIG = Config(N=3, D_in=4, H=5, D_out=2, steps=100, learning_rate=1e-3)
 

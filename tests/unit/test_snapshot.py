@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from twolayer import Config, fit, snapshot
-from twolayer.listing import INPUTS
-from twolayer.problem import make_problem
+from twolayer.training.problem import make_problem
+from twolayer.training.program import INPUTS
 
 SMALL = {"N": 8, "D_in": 12, "H": 6, "D_out": 3, "learning_rate": 1e-3}
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import twolayer.__main__
 from tests import strangers
-from twolayer import Config, ConfigError, capabilities, fit, scan_report
-from twolayer.config import FIELDS, parse_fields
+from twolayer import Config, ConfigError, fit, scan_report
+from twolayer.training import capabilities
+from twolayer.training.config import FIELDS, parse_fields
 
 MOST_BYTES = 20 << 20
 SMALL = {"N": 2, "D_in": 2, "H": 2, "D_out": 2, "steps": 2}

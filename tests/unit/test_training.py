@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from twolayer import Config, ConfigError, Result, fit, training
-from twolayer.training import Chunk, Pace
+from twolayer import Config, ConfigError, Result, fit
+from twolayer.training import training
+from twolayer.training.training import Chunk, Pace
 
 SHAPE = {"N": 13, "D_in": 5, "H": 11, "D_out": 2, "seed": 5}
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from twolayer.dashboard import server
 from twolayer.job import Job
-from twolayer.messages import Message, MessageError
+from twolayer.training.messages import Message, MessageError
 
 MOMENT_SECONDS = 0.5
 REDRAW_SECONDS = 0.2

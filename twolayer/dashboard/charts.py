@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.config import DEFAULTS
 from twolayer.dashboard import plot
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate
 from twolayer.run import Run
+from twolayer.training.config import DEFAULTS
 
 Points = tuple[NDArray[Any], NDArray[Any]]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from twolayer.config import FIELDS, Config, Real, Whole
 from twolayer.dashboard import browser, frame, presets, server
 from twolayer.dashboard.translations import Translate, translator
-from twolayer.messages import N_, MessageError
 from twolayer.run import CONTINUABLE, Run
+from twolayer.training.config import FIELDS, Config, Real, Whole
+from twolayer.training.messages import N_, MessageError
 
 RUN_NAME = N_("Run {number}")
 SPEEDS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)

@@ -9,10 +9,10 @@ import streamlit as st
 from babel.numbers import format_compact_decimal
 from dask.utils import format_bytes
 
-from twolayer.config import DEFAULTS, FIELDS, Choice, Config, ConfigError, Real, Whole
 from twolayer.dashboard import frame, server
 from twolayer.dashboard.translations import Translate, say
-from twolayer.messages import N_
+from twolayer.training.config import DEFAULTS, FIELDS, Choice, Config, ConfigError, Real, Whole
+from twolayer.training.messages import N_
 
 RATES = [float(f"{mantissa}e{exponent}") for exponent in range(-10, 1) for mantissa in (1, 2, 5)]
 """The stops of the logarithmic learning-rate slider."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import streamlit as st
 
-from twolayer import listing
 from twolayer.faults import program
+from twolayer.training import program as listing
 
 PLACES: Mapping[str, tuple[float, float]] = {
     "x": (1, 4),

@@ -1,6 +1,6 @@
 """The formulas of an iteration as LaTeX, each value with its shape beneath it."""
 
-from twolayer.config import Config
+from twolayer.training.config import Config
 
 SIZES = {
     "x": ("N", "D_in"),

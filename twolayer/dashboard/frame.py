@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from twolayer.config import FIELDS, Config, ConfigError
 from twolayer.dashboard import about, browser, parameters, plot, server
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.translations import LANGUAGES, Translate, plain, preferred, say, translator
-from twolayer.messages import N_, Message
 from twolayer.settings import SettingError
+from twolayer.training.config import FIELDS, Config, ConfigError
+from twolayer.training.messages import N_, Message
 
 BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
 ROOT = Path(__file__).parents[2]

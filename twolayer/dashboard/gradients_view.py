@@ -9,8 +9,8 @@ from twolayer.dashboard import formulas, gradients_charts, iteration, server
 from twolayer.dashboard.translations import Translate, say
 from twolayer.faults import FAULTS, program
 from twolayer.gradient_check import DIRECTIONS, Check
-from twolayer.listing import GRADIENTS
-from twolayer.messages import N_
+from twolayer.training.messages import N_
+from twolayer.training.program import GRADIENTS
 
 AGAINST = {"autograd": N_("PyTorch autograd"), "differences": N_("Central differences")}
 

@@ -5,10 +5,10 @@ from typing import Any
 import streamlit as st
 
 from twolayer import faults
-from twolayer.config import Config
 from twolayer.dashboard.parameters import MOST_GUESSES, NO_FAULT
 from twolayer.dashboard.translations import Translate
 from twolayer.gradient_check import Check
+from twolayer.training.config import Config
 
 
 def switch(_: Translate) -> int:

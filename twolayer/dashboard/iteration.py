@@ -3,9 +3,9 @@
 import streamlit as st
 
 from twolayer import faults, snapshot
-from twolayer.config import Config
 from twolayer.dashboard.parameters import NO_FAULT
 from twolayer.dashboard.translations import Translate, say
+from twolayer.training.config import Config
 
 
 def at_slider(_: Translate, config: Config) -> int:

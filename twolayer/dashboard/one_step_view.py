@@ -4,13 +4,13 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from twolayer import listing
-from twolayer.config import Config
 from twolayer.dashboard import diagrams, formulas, iteration, one_step_charts, program, server
 from twolayer.dashboard.questions import MEANINGS, QUESTIONS
 from twolayer.dashboard.translations import Translate
 from twolayer.faults import FAULTS
 from twolayer.one_step import AXES, Chosen, Observation
+from twolayer.training import program as listing
+from twolayer.training.config import Config
 
 SHORT = 6
 """Rows of a table that are shown without scrolling."""

@@ -11,14 +11,14 @@ from typing import Any
 
 import streamlit as st
 
-from twolayer.config import FIELDS, LARGEST, Choice, ConfigError, Kind, Real, Whole
 from twolayer.faults import FAULTS
 from twolayer.gradient_check import STEP, STEPS
 from twolayer.grid import FORM, MOST_SEEDS, MOST_VALUES, RATES, SEEDS, parse_axes
-from twolayer.listing import STEPS as VALUES
-from twolayer.messages import Message
 from twolayer.race.plan import SIZES
 from twolayer.race.timing import ROUNDS
+from twolayer.training.config import FIELDS, LARGEST, Choice, ConfigError, Kind, Real, Whole
+from twolayer.training.messages import Message
+from twolayer.training.program import STEPS as VALUES
 
 NO_FAULT = "none"
 MOST_GUESSES = 9999

@@ -6,7 +6,7 @@ import streamlit as st
 
 from twolayer.dashboard import frame
 from twolayer.dashboard.translations import Translate
-from twolayer.listing import INPUTS, STEPS
+from twolayer.training.program import INPUTS, STEPS
 
 SECONDS = 2.0
 """Each step is shown so long."""

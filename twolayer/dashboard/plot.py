@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tsdownsample import MinMaxDownsampler
 
 from twolayer.dashboard.translations import Translate, translator
-from twolayer.messages import N_
+from twolayer.training.messages import N_
 
 LOG = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]

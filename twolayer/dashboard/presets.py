@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from twolayer.config import Config
 from twolayer.dashboard.translations import Translate
-from twolayer.messages import N_
+from twolayer.training.config import Config
+from twolayer.training.messages import N_
 
 
 @dataclass(frozen=True)

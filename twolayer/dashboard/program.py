@@ -5,7 +5,7 @@ from html import escape
 
 import streamlit as st
 
-from twolayer.listing import Place
+from twolayer.training.program import Place
 
 _BLOCK = (
     "margin:0; padding:0.6rem 0.8rem; overflow-x:auto; border-radius:0.5rem; font-size:0.8rem; "

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twolayer.messages import N_
+from twolayer.training.messages import N_
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import numpy as np
 
 from twolayer.dashboard import plot
 from twolayer.dashboard.translations import Translate
-from twolayer.messages import N_
-from twolayer.phases import ALL as ALL_PHASES
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.race.plan import Sweep
 from twolayer.race.result import Race, Standing
 from twolayer.race.verdict import microseconds, ratio
+from twolayer.training.messages import N_
+from twolayer.training.profiling import ALL as ALL_PHASES
 
 PHASE_NAMES = {
     "forward": N_("forward"),

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from twolayer.config import DEFAULTS, Config
 from twolayer.dashboard import race_charts, race_view
 from twolayer.dashboard.race_work import Heat
 from twolayer.dashboard.translations import Translate, plain, say
 from twolayer.race.file import LARGEST_BYTES, RaceFileError, from_json, to_csv, to_json
 from twolayer.race.result import Race, Standing
 from twolayer.race.verdict import disturbances, microseconds, ratio, sentences
+from twolayer.training.config import DEFAULTS, Config
 
 NOT_ASKED = ("data", "backend", "device", "method")
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from twolayer.config import LARGEST, Config
 from twolayer.dashboard import server
 from twolayer.dashboard.parameters import MOST_ROUNDS, NO_SWEEP, PARAMETERS
 from twolayer.dashboard.translations import Translate, say
-from twolayer.kernels import why_missing
-from twolayer.messages import MessageError
 from twolayer.race.contenders import Contender, ContenderError, chosen, contenders
 from twolayer.race.plan import SIZES, Plan, Sweep, logarithmic
+from twolayer.training.config import LARGEST, Config
+from twolayer.training.kernels import why_missing
+from twolayer.training.messages import MessageError
 
 
 @server.in_turn

@@ -9,11 +9,11 @@ from twolayer.dashboard import race_charts, server
 from twolayer.dashboard.race_work import Heat
 from twolayer.dashboard.translations import Translate, plain, say
 from twolayer.job import Job
-from twolayer.messages import N_, Message
 from twolayer.race import agreement, crossover, verdict
 from twolayer.race.plan import Task
 from twolayer.race.result import Race
 from twolayer.race.timing import CLOCK
+from twolayer.training.messages import N_, Message
 
 TASKS = {
     "machine": N_("looking at the machine"),

@@ -6,9 +6,9 @@ import streamlit as st
 
 from twolayer.dashboard import server
 from twolayer.job import Job
-from twolayer.messages import Message, MessageError
 from twolayer.race.plan import Plan, Task, perform
 from twolayer.race.result import Race
+from twolayer.training.messages import Message, MessageError
 
 
 @dataclass

@@ -8,12 +8,12 @@ import numpy as np
 import streamlit as st
 
 from twolayer import advice, curvature, scan_table
-from twolayer.config import Config
 from twolayer.dashboard import plot, rates_charts, rates_work, server
 from twolayer.dashboard.rates_work import Focus, Search
 from twolayer.dashboard.translations import Translate, preferred, say
-from twolayer.messages import N_
 from twolayer.outcomes import OUTCOME_NAMES, OUTCOMES
+from twolayer.training.config import Config
+from twolayer.training.messages import N_
 from twolayer.zones import story, zones
 
 STATES = {

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from twolayer import advice, curvature
 from twolayer.advice import Advice
-from twolayer.config import Config
 from twolayer.dashboard import frame, parameters, server
 from twolayer.engine import LimitError
 from twolayer.grid import Grid, computed, parse_axes, scan_grid
 from twolayer.job import Job
-from twolayer.messages import Message, MessageError
 from twolayer.run import Run
 from twolayer.scan import Scan, blocks, estimated_seconds, memory_bytes, seconds, train
+from twolayer.training.config import Config
+from twolayer.training.messages import Message, MessageError
 
 LONGEST_TRAINING_SHARE = 10
 """A training of a scan cannot be stopped on its way: it may take this part of what a run may."""

@@ -6,13 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from twolayer.config import FIELDS, Config
 from twolayer.dashboard import frame, server, take_away
 from twolayer.dashboard.charts import COLOURS
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.live import STATES
 from twolayer.dashboard.translations import Translate, plain
 from twolayer.run import Run
+from twolayer.training.config import FIELDS, Config
 
 LONGEST_NAME = 40
 CURRENT = 0

@@ -15,7 +15,7 @@ from twolayer.dashboard.history import Histories, History
 from twolayer.engine import Engine
 from twolayer.run import Run
 from twolayer.settings import from_environment
-from twolayer.training import Pace
+from twolayer.training.training import Pace
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from typing import Any
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from twolayer.messages import Message
+from twolayer.training.messages import Message
 
 Translate = Callable[[str], str]
 

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from twolayer.config import Config
 from twolayer.dashboard.translations import Translate
+from twolayer.training.config import Config
 
 BOX, GAP, HEIGHT = 112, 76, 92
 

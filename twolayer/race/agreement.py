@@ -13,13 +13,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer import training
-from twolayer.config import Config
-from twolayer.kernels import load
-from twolayer.messages import Message
-from twolayer.problem import Array, make_problem
 from twolayer.race.contenders import BASELINE, Contender
-from twolayer.reference import iteration
+from twolayer.training import training
+from twolayer.training.config import Config
+from twolayer.training.kernels import load
+from twolayer.training.messages import Message
+from twolayer.training.problem import Array, make_problem
+from twolayer.training.reference import iteration
 
 SEEN = {"float32": 1e-4, "float64": 1e-12}
 """Losses are compared while they are above this share of the first: below it they are made of rounding."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from twolayer.capabilities import Capabilities
-from twolayer.config import METHODS, Config
-from twolayer.kernels import KERNELS, Kernel, load
-from twolayer.messages import Message, MessageError, shown
+from twolayer.training.capabilities import Capabilities
+from twolayer.training.config import METHODS, Config
+from twolayer.training.kernels import KERNELS, Kernel, load
+from twolayer.training.messages import Message, MessageError, shown
 
 TIMED = tuple(method for method in METHODS if method != "auto")
 METHODS_IN_A_RACE = (*TIMED, "autograd")
@@ -39,7 +39,7 @@ class Contender:
     def kernel(self) -> type[Kernel]:
         """The kernel. Imports its library."""
         if self.method == "autograd":
-            from twolayer.kernels.autograd import Autograd
+            from twolayer.training.kernels.autograd import Autograd
 
             return Autograd
         return load(self.backend, self.method)

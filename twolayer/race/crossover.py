@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from math import exp, log
 
-from twolayer.messages import Message
 from twolayer.race.contenders import Contender
 from twolayer.race.result import Race
 from twolayer.race.verdict import beats
+from twolayer.training.messages import Message
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from twolayer.config import FIELDS, Config, ConfigError
-from twolayer.kernels import KERNELS
-from twolayer.messages import Message, MessageError, shown
-from twolayer.phases import ALL as ALL_PHASES
 from twolayer.race.agreement import Agreement, Drift
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.race.machine import Machine
 from twolayer.race.result import Race, Standing
 from twolayer.race.roofline import Ceiling
 from twolayer.race.timing import CLOCK, Load
+from twolayer.training.config import FIELDS, Config, ConfigError
+from twolayer.training.kernels import KERNELS
+from twolayer.training.messages import Message, MessageError, shown
+from twolayer.training.profiling import ALL as ALL_PHASES
 
 VERSION = 2
 """Changes whenever an older program could not read the file, or would read it wrongly."""

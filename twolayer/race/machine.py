@@ -5,8 +5,8 @@ from pathlib import Path
 
 import psutil
 
-from twolayer.capabilities import gpu_names, probe
-from twolayer.messages import Message
+from twolayer.training.capabilities import gpu_names, probe
+from twolayer.training.messages import Message
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from twolayer.allocator import keep_freed_memory
-from twolayer.capabilities import probe
-from twolayer.config import FIELDS, Config, ConfigError
-from twolayer.messages import Message, MessageError, shown
 from twolayer.race.agreement import Agreement, agreement, steps_compared
 from twolayer.race.contenders import BASELINE, Contender
 from twolayer.race.machine import Machine, this_machine
@@ -28,7 +24,11 @@ from twolayer.race.timing import (
     is_small,
     one_round,
 )
-from twolayer.training import ASSUMED_FLOPS_PER_SECOND
+from twolayer.training.allocator import keep_freed_memory
+from twolayer.training.capabilities import probe
+from twolayer.training.config import FIELDS, Config, ConfigError
+from twolayer.training.messages import Message, MessageError, shown
+from twolayer.training.training import ASSUMED_FLOPS_PER_SECOND
 
 Kind = Literal["machine", "ceiling", "round", "agreement"]
 

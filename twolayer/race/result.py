@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.config import Config
-from twolayer.phases import ALL as ALL_PHASES
 from twolayer.race.agreement import Agreement
 from twolayer.race.contenders import BASELINE, Contender
 from twolayer.race.machine import Machine
 from twolayer.race.roofline import Ceiling, bytes_per_step
 from twolayer.race.timing import Load, Round
+from twolayer.training.config import Config
+from twolayer.training.profiling import ALL as ALL_PHASES
 
 
 @dataclass(frozen=True)

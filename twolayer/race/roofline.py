@@ -11,8 +11,8 @@ from time import perf_counter
 
 import numpy as np
 
-from twolayer.config import Config
-from twolayer.kernels import load
+from twolayer.training.config import Config
+from twolayer.training.kernels import load
 
 LARGE = 1024
 COPY_BYTES = 1 << 25

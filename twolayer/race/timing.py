@@ -17,11 +17,11 @@ from time import perf_counter, process_time, thread_time
 import numpy as np
 import psutil
 
-from twolayer import phases, training
-from twolayer.config import Config
-from twolayer.messages import N_
-from twolayer.problem import Problem, make_problem
 from twolayer.race.contenders import Contender
+from twolayer.training import profiling, training
+from twolayer.training.config import Config
+from twolayer.training.messages import N_
+from twolayer.training.problem import Problem, make_problem
 
 ROUNDS = 15
 BLOCK_SECONDS = 0.02
@@ -100,7 +100,7 @@ class Entry:
     def phases(self) -> dict[str, float]:
         """Seconds per step of each phase, from a block of the same steps with the clock inside."""
         with self.kernel_type.threads(self.config.threads), np.errstate(over="ignore", invalid="ignore"):
-            return phases.profile(self.kernel_type, self.config, self.problem, self.start, self.steps)
+            return profiling.profile(self.kernel_type, self.config, self.problem, self.start, self.steps)
 
 
 class _Field:

@@ -14,9 +14,9 @@ from math import comb, log
 
 import numpy as np
 
-from twolayer.messages import Message
 from twolayer.race.contenders import BASELINE
 from twolayer.race.result import Race, Standing
+from twolayer.training.messages import Message
 
 MARGIN = 1.03
 """The same code differs by up to 3 % from itself, by where in memory its arrays happen to lie."""

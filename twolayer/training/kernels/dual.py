@@ -15,8 +15,8 @@ of 1e-6 was reported for weights whose loss is 0.65). K and h_start are products
 
 import numpy as np
 
-from twolayer.kernels import State
-from twolayer.problem import Array, Problem
+from twolayer.training.kernels import State
+from twolayer.training.problem import Array, Problem
 
 
 def constants(problem: Problem) -> State:

@@ -15,9 +15,9 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.config import Config
-from twolayer.messages import Message, MessageError
-from twolayer.problem import Problem
+from twolayer.training.config import Config
+from twolayer.training.messages import Message, MessageError
+from twolayer.training.problem import Problem
 
 State = Mapping[str, NDArray[Any]]
 """What a run carries from one chunk to the next: named arrays on the host."""
@@ -80,12 +80,12 @@ class UnavailableError(MessageError, RuntimeError):
 
 KERNELS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
-        ("numpy", "tutorial"): "twolayer.kernels.numpy:Tutorial",
-        ("numpy", "fused"): "twolayer.kernels.numpy:Fused",
-        ("numpy", "gram"): "twolayer.kernels.numpy:Gram",
-        ("torch", "tutorial"): "twolayer.kernels.torch:Tutorial",
-        ("torch", "fused"): "twolayer.kernels.torch:Fused",
-        ("torch", "gram"): "twolayer.kernels.torch:Gram",
+        ("numpy", "tutorial"): "twolayer.training.kernels.numpy:Tutorial",
+        ("numpy", "fused"): "twolayer.training.kernels.numpy:Fused",
+        ("numpy", "gram"): "twolayer.training.kernels.numpy:Gram",
+        ("torch", "tutorial"): "twolayer.training.kernels.torch:Tutorial",
+        ("torch", "fused"): "twolayer.training.kernels.torch:Fused",
+        ("torch", "gram"): "twolayer.training.kernels.torch:Gram",
     }
 )
 """Where each backend × method is found."""

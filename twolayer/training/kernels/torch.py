@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twolayer.config import Config
-from twolayer.kernels import State, dual
-from twolayer.problem import Problem
+from twolayer.training.config import Config
+from twolayer.training.kernels import State, dual
+from twolayer.training.problem import Problem
 
 Array = NDArray[Any]
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from twolayer.config import Config
-from twolayer.kernels import State
-from twolayer.kernels.torch import Tutorial
-from twolayer.problem import Problem
+from twolayer.training.config import Config
+from twolayer.training.kernels import State
+from twolayer.training.kernels.torch import Tutorial
+from twolayer.training.problem import Problem
 
 
 class Autograd(Tutorial):

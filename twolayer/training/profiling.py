@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.config import Config
-from twolayer.kernels import Kernel, State
-from twolayer.problem import Problem
+from twolayer.training.config import Config
+from twolayer.training.kernels import Kernel, State
+from twolayer.training.problem import Problem
 
 PHASES = {
     "# Forward pass": "forward",

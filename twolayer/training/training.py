@@ -12,11 +12,11 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer import capabilities, kernels
-from twolayer.config import Config
-from twolayer.edits import Edit, current, segment
-from twolayer.kernels import State
-from twolayer.problem import Array, Problem, make_problem
+from twolayer.training import capabilities, kernels
+from twolayer.training.config import Config
+from twolayer.training.edits import Edit, current, segment
+from twolayer.training.kernels import State
+from twolayer.training.problem import Array, Problem, make_problem
 
 CHUNK_SECONDS = 0.1
 FIRST_CHUNK_SECONDS = 0.02

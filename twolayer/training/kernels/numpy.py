@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import daxpy, ddot, dgemm, saxpy, sdot, sgemm
 from threadpoolctl import ThreadpoolController
 
-from twolayer.config import Config
-from twolayer.kernels import State, dual
-from twolayer.problem import Problem
+from twolayer.training.config import Config
+from twolayer.training.kernels import State, dual
+from twolayer.training.problem import Problem
 
 Array = NDArray[Any]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from twolayer import kernels, reference
+from twolayer.training import kernels, reference
 
 INPUTS = ("x", "y", "w1", "w2")
 STEPS = (

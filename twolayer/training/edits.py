@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from twolayer.config import FIELDS, Config, ConfigError
-from twolayer.messages import Message
+from twolayer.training.config import FIELDS, Config, ConfigError
+from twolayer.training.messages import Message
 
 EDITABLE = ("learning_rate", "steps")
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from operator import index
 from typing import Any, Protocol
 
-from twolayer.messages import N_, Message, MessageError, shown
+from twolayer.training.messages import N_, Message, MessageError, shown
 
 PAGE_PARAMETERS = ("lang", "run")
 """Query parameters that belong to a page, not to a run."""

@@ -8,11 +8,11 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from twolayer.config import Config, ConfigError
-from twolayer.kernels import UnavailableError, why_missing
-from twolayer.messages import Message
+from twolayer.training.config import Config, ConfigError
+from twolayer.training.kernels import UnavailableError, why_missing
+from twolayer.training.messages import Message
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("numpy", "torch", "distributed")
 ALWAYS_FITS = 1 << 28
 failures: dict[str, Message] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.config import Config
+from twolayer.training.config import Config
 
 Array = NDArray[np.floating]
 

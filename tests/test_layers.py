@@ -1,0 +1,105 @@
+"""Who may import whom: the floors of the house, package by package."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "twolayer"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+FLOORS = (
+    {"training"},
+    {"backprop", "rates", "race", "engine"},
+    {"export"},
+    {"cli", "dashboard"},
+)
+"""From the ground up: a package imports only from floors below its own."""
+PAGES = {"train", "race", "gradients", "one_step", "learning_rate"}
+"""The packages of `dashboard` that belong to one page each."""
+
+
+def imports(source: str) -> set[str]:
+    """The full names of all modules, and of names in them, that a source imports anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def package(path: Path, folder: Path = PACKAGE) -> str | None:
+    """The package directly under `folder` that a file belongs to; None for a module of `folder` itself."""
+    parts = path.relative_to(folder).parts
+    return parts[0] if len(parts) > 1 else None
+
+
+def packages_imported(path: Path, prefix: str) -> set[str]:
+    """The names directly under the package `prefix` that a file imports from."""
+    names = imports(path.read_text("utf-8"))
+    return {name.removeprefix(prefix).split(".")[0] for name in names if name.startswith(prefix)}
+
+
+def top_levels(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imports(path.read_text("utf-8"))}
+
+
+def test_the_finder_of_imports_finds_them():
+    source = "import a.b\nfrom c import d\ndef f():\n    from e.g import h as i\n    import j as k\n"
+    assert imports(source) == {"a.b", "c", "c.d", "e.g", "e.g.h", "j"}
+    assert packages_imported(PACKAGE / "__init__.py", "twolayer.") == {"training"}
+    assert package(PACKAGE / "training" / "kernels" / "dual.py") == "training"
+
+
+@pytest.mark.parametrize("floor", range(len(FLOORS)))
+def test_a_package_imports_only_from_the_floors_below(floor):
+    allowed = set().union(*FLOORS[:floor])
+    for path in SOURCES:
+        if (own := package(path)) in FLOORS[floor]:
+            above = packages_imported(path, "twolayer.") & set().union(*FLOORS) - allowed - {own}
+            assert not above, f"{path.relative_to(ROOT)} imports {above}"
+
+
+def test_no_page_imports_another_pages_package():
+    dashboard = PACKAGE / "dashboard"
+    for path in dashboard.rglob("*.py"):
+        own = package(path, dashboard)
+        others = packages_imported(path, "twolayer.dashboard.") & PAGES - {own}
+        assert not others, f"{path.relative_to(ROOT)} imports {others}"
+
+
+def test_streamlit_stays_in_the_dashboard():
+    for path in SOURCES:
+        if package(path) != "dashboard":
+            assert not {"streamlit", "plotly"} & top_levels(path), path.name
+
+
+def test_only_kernels_and_the_probe_of_a_machine_know_pytorch():
+    users = {path.relative_to(PACKAGE).as_posix() for path in SOURCES if "torch" in top_levels(path)}
+    kernels = {"training/kernels/torch.py", "training/kernels/autograd.py"}
+    assert users == {*kernels, "training/capabilities.py"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import twolayer", ["torch", "streamlit", "distributed", "dask", "plotly", "click"]),
+        ("from twolayer import Config, fit; fit(Config(steps=1))", ["torch", "streamlit", "distributed"]),
+        ("import twolayer.training.kernels", ["torch", "streamlit", "distributed"]),
+        ("import twolayer.engine", ["torch", "streamlit"]),
+        ("import twolayer.__main__", ["torch", "streamlit", "distributed"]),
+        ("import twolayer.cluster", ["torch", "streamlit"]),
+        ("import twolayer.gradient_check, twolayer.one_step", ["torch", "streamlit", "distributed"]),
+        ("import twolayer.dashboard.gradients_view, twolayer.dashboard.one_step_view", ["torch"]),
+    ],
+)
+def test_an_import_loads_no_more_than_it_needs(python, statement, absent):
+    ran = python("-c", f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))")
+    assert ran.returncode == 0, ran.stderr
+    loaded = json.loads(ran.stdout)
+    assert "numpy" in loaded or "cluster" in statement
+    assert [name for name in absent if name in loaded] == []
