@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from twolayer import gradient_check, snapshot
+from twolayer.backprop import check, snapshot
 from twolayer.dashboard import asking, controls, frame, gradients_view, guessing, iteration, parameters
 from twolayer.dashboard.translations import say
 
@@ -34,7 +34,7 @@ with st.container(border=True):
         at = iteration.at_slider(_, config)
         st.select_slider(
             _("Step of the differences"),
-            [parameters.shown_step(step) for step in gradient_check.STEPS],
+            [parameters.shown_step(step) for step in check.STEPS],
             key="difference_step",
         )
         st.segmented_control(
@@ -48,7 +48,7 @@ with st.container(border=True):
 item = (config, at, planted, guess or None, float(st.session_state["difference_step"]))
 question = asking.ask(
     "gradients",
-    gradient_check.check,
+    check.check,
     (*item, st.session_state["check_dtype"]),
     snapshot.memory_bytes(config),
 )

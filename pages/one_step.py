@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from twolayer import one_step, snapshot
+from twolayer.backprop import one_step, snapshot
 from twolayer.dashboard import asking, controls, frame, iteration, one_step_view, playing
 from twolayer.dashboard.translations import say
 

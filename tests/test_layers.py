@@ -93,7 +93,7 @@ def test_only_kernels_and_the_probe_of_a_machine_know_pytorch():
         ("import twolayer.engine", ["torch", "streamlit"]),
         ("import twolayer.__main__", ["torch", "streamlit", "distributed"]),
         ("import twolayer.cluster", ["torch", "streamlit"]),
-        ("import twolayer.gradient_check, twolayer.one_step", ["torch", "streamlit", "distributed"]),
+        ("import twolayer.backprop.check, twolayer.backprop.one_step", ["torch", "streamlit", "distributed"]),
         ("import twolayer.dashboard.gradients_view, twolayer.dashboard.one_step_view", ["torch"]),
     ],
 )

@@ -6,8 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from twolayer import Config
-from twolayer.faults import FAULTS, impossible
-from twolayer.gradient_check import check
+from twolayer.backprop.bugs import FAULTS, impossible
+from twolayer.backprop.check import check
 
 TINY = {"N": "5", "D_in": "4", "H": "3", "D_out": "2"}
 
@@ -181,8 +181,8 @@ def a_page_without_pytorch(dtype: str) -> None:
     from dataclasses import replace
 
     from twolayer import Config
+    from twolayer.backprop.check import check
     from twolayer.dashboard.gradients_view import show
-    from twolayer.gradient_check import check
     from twolayer.training.kernels import why_missing
 
     found = check(Config(N=5, D_in=4, H=3, D_out=2), 0, "no_factor", dtype=dtype)

@@ -9,10 +9,10 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.test_gradients_page import TINY, answered, shown
 from tests.pages.test_gradients_page import opened as opened_page
 from twolayer import Config, fit
+from twolayer.backprop.bugs import FAULTS
 from twolayer.dashboard import formulas, playing
 from twolayer.dashboard.questions import MEANINGS, QUESTIONS
 from twolayer.dashboard.translations import translator
-from twolayer.faults import FAULTS
 from twolayer.training.program import STEPS, numpy_places, torch_places
 
 

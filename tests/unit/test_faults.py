@@ -3,21 +3,22 @@
 import numpy as np
 import pytest
 
-from twolayer import Config, faults, snapshot
-from twolayer.faults import FAULTS
+from twolayer import Config
+from twolayer.backprop import bugs, snapshot
+from twolayer.backprop.bugs import FAULTS
 from twolayer.training.program import GRADIENTS
 
 SMALL = Config(N=6, D_in=5, H=4, D_out=4, seed=3, learning_rate=1e-3)
 
 
 def iteration(config: Config, planted: str | None) -> dict:
-    return faults.run(faults.program(planted), snapshot.take(config, 0).inputs, config.learning_rate)
+    return bugs.run(bugs.program(planted), snapshot.take(config, 0).inputs, config.learning_rate)
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_mistake_changes_one_line_and_the_gradients_that_it_says(name):
     fault = FAULTS[name]
-    right, wrong = faults.program(None), faults.program(name)
+    right, wrong = bugs.program(None), bugs.program(name)
     assert [step for step in right if right[step] != wrong[step]] == [fault.formula]
     assert fault.formula in GRADIENTS
     before, after = iteration(SMALL, None), iteration(SMALL, name)
@@ -32,9 +33,9 @@ def test_a_mistake_that_cannot_show_has_a_reason_and_the_others_run(shape):
     expected = {"off_by_one"} if N == 1 else set()
     if D_out != H or H == 1:
         expected.add("not_transposed")
-    assert set(FAULTS) - set(faults.possible(config)) == expected
+    assert set(FAULTS) - set(bugs.possible(config)) == expected
     for name in FAULTS:
-        reason = faults.impossible(name, config)
+        reason = bugs.impossible(name, config)
         assert (reason is not None) == (name in expected)
         if reason is None:
             iteration(config, name)
@@ -49,13 +50,13 @@ def test_numpy_refuses_the_product_that_has_no_meaning():
 
 def test_the_mistake_of_a_round_is_the_same_each_time_shows_and_is_sometimes_none():
     inputs = snapshot.take(SMALL, 0).inputs
-    drawn = [faults.drawn(round, inputs, SMALL) for round in range(60)]
-    assert drawn == [faults.drawn(round, inputs, SMALL) for round in range(60)]
+    drawn = [bugs.drawn(round, inputs, SMALL) for round in range(60)]
+    assert drawn == [bugs.drawn(round, inputs, SMALL) for round in range(60)]
     assert set(drawn) == {None, *FAULTS}
     # One sample, no hidden unit below 0: neither a mask nor a neighbour can be wrong in a way that shows
     bare = Config(N=1, D_in=1, H=1, D_out=1, seed=next(_seeds_with_an_active_unit()))
     inputs = snapshot.take(bare, 0).inputs
-    assert {faults.drawn(round, inputs, bare) for round in range(60)} == {
+    assert {bugs.drawn(round, inputs, bare) for round in range(60)} == {
         None,
         "no_factor",
         "wrong_side",

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from twolayer import Config, faults, snapshot
-from twolayer.comparison import BANDS, band, relative_error
-from twolayer.differences import of_entries
-from twolayer.faults import FAULTS
-from twolayer.gradient_check import STEP, check, examine
-from twolayer.one_step import observe
+from twolayer import Config
+from twolayer.backprop import bugs, snapshot
+from twolayer.backprop.bugs import FAULTS
+from twolayer.backprop.check import STEP, check, examine
+from twolayer.backprop.comparison import BANDS, band, relative_error
+from twolayer.backprop.finite_differences import of_entries
+from twolayer.backprop.one_step import observe
 from twolayer.training import kernels
 from twolayer.training.messages import Message, MessageError
 from twolayer.training.program import GRADIENTS
@@ -44,8 +45,8 @@ def random_config(seed: int) -> tuple[Config, int]:
 def effect(config: Config, taken: snapshot.Snapshot, name: str) -> dict[str, float]:
     """By how much a mistake changes the gradient of each tensor, in float64."""
     inputs = {key: array.astype(float) for key, array in taken.inputs.items()}
-    right = faults.run(faults.program(None), inputs, config.learning_rate)
-    wrong = faults.run(faults.program(name), inputs, config.learning_rate)
+    right = bugs.run(bugs.program(None), inputs, config.learning_rate)
+    wrong = bugs.run(bugs.program(name), inputs, config.learning_rate)
     return {w: float(np.abs(wrong[f"grad_{w}"] - right[f"grad_{w}"]).max()) for w in ("w1", "w2")}
 
 
@@ -56,7 +57,7 @@ def test_a_right_pass_is_never_accused_and_each_mistake_is_found_where_it_is(see
     right = examine(config, taken, sample=SAMPLE, valley=False)
     assert right.wrong == ()
     assert right.formula is None
-    for name in faults.possible(config):
+    for name in bugs.possible(config):
         found = examine(config, taken, name, sample=SAMPLE, valley=False)
         changed = {tensor for tensor, change in effect(config, taken, name).items() if change > 1e-6}
         assert changed <= set(found.wrong_tensors) <= set(FAULTS[name].tensors)
@@ -77,7 +78,7 @@ def test_without_pytorch_differences_find_them_too(seed, monkeypatch):
     assert right.no_autograd == missing
     assert {c.against for c in right.comparisons} == {"differences"}
     assert right.wrong == ()
-    for name in faults.possible(config):
+    for name in bugs.possible(config):
         if not any(effect(config, taken, name).values()):
             continue
         if name == "updated_early":
@@ -139,7 +140,7 @@ def test_a_kink_that_the_step_crosses_is_counted_and_left_out():
     # h = x·w1 = 1e-4 in the first unit and 1 in the second: a step of 1e-3 crosses the kink of the first.
     x, y = np.array([[1.0]]), np.array([[0.5]])
     inputs = {"x": x, "y": y, "w1": np.array([[1e-4, 1.0]]), "w2": np.array([[2.0], [3.0]])}
-    values = faults.run(faults.program(None), inputs, 1e-6)
+    values = bugs.run(bugs.program(None), inputs, 1e-6)
     every = np.array([[0, 0], [0, 1]])
     for gradient in ("grad_w1", "grad_h"):
         found = of_entries(gradient, every, inputs, values, 1e-3)
@@ -152,7 +153,7 @@ def test_a_kink_that_the_step_crosses_is_counted_and_left_out():
 
 def test_a_unit_that_is_exactly_at_zero_is_a_kink_at_any_step():
     inputs = {"x": np.ones((1, 1)), "y": np.ones((1, 1)), "w1": np.zeros((1, 1)), "w2": np.ones((1, 1))}
-    values = faults.run(faults.program(None), inputs, 1e-6)
+    values = bugs.run(bugs.program(None), inputs, 1e-6)
     assert of_entries("grad_w1", np.array([[0, 0]]), inputs, values, 1e-9).crossed.all()
 
 

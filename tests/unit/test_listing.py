@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from twolayer import Config, faults
+from twolayer import Config
+from twolayer.backprop import bugs
 from twolayer.training import program as listing
 from twolayer.training import reference
 from twolayer.training.kernels.torch import Tutorial
@@ -36,7 +37,7 @@ def test_the_torch_lines_are_those_of_the_tutorial_kernel():
 def test_the_lines_run_one_after_the_other_are_the_reference():
     problem = make_problem(Config(N=7, D_in=5, H=6, D_out=3, dtype="float64"))
     inputs = {name: getattr(problem, name) for name in listing.INPUTS}
-    values = faults.run(faults.program(None), inputs, 0.01)
+    values = bugs.run(bugs.program(None), inputs, 0.01)
     loss, w1, w2 = reference.iteration(**inputs, learning_rate=0.01)
     assert list(values) == list(STEPS)
     assert values["loss"] == loss
@@ -54,7 +55,7 @@ def test_the_lines_keep_the_dtype_and_the_inputs(dtype):
     problem = make_problem(Config(N=4, D_in=3, H=5, D_out=2, dtype=dtype))
     inputs = {name: getattr(problem, name) for name in listing.INPUTS}
     before = {name: array.copy() for name, array in inputs.items()}
-    values = faults.run(faults.program(None), inputs, 0.01)
+    values = bugs.run(bugs.program(None), inputs, 0.01)
     assert {value.dtype for value in values.values()} == {np.dtype(dtype)}
     for name, array in before.items():
         assert_array_equal(inputs[name], array)

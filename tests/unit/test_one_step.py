@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from twolayer import Config, fit
-from twolayer.faults import FAULTS
-from twolayer.one_step import WINDOW, Chosen, observe
+from twolayer.backprop.bugs import FAULTS
+from twolayer.backprop.one_step import WINDOW, Chosen, observe
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.problem import make_problem
 from twolayer.training.program import STEPS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from twolayer.pooling import largest, largest_of, means
+from twolayer.backprop.pooling import largest, largest_of, means
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (4, 3), (7, 10), (130, 65)], ids=str)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from twolayer import Config, fit, snapshot
+from twolayer import Config, fit
+from twolayer.backprop import snapshot
 from twolayer.training.problem import make_problem
 from twolayer.training.program import INPUTS
 

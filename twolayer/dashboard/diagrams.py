@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import streamlit as st
 
-from twolayer.faults import program
+from twolayer.backprop.bugs import program
 from twolayer.training import program as listing
 
 PLACES: Mapping[str, tuple[float, float]] = {

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.comparison import BANDS, Comparison
+from twolayer.backprop.check import Check
+from twolayer.backprop.comparison import BANDS, Comparison
 from twolayer.dashboard import plot
 from twolayer.dashboard.translations import Translate
-from twolayer.gradient_check import Check
 
 LOWEST = 1e-17
 """What stands for an error of exactly 0 where the scale is logarithmic."""

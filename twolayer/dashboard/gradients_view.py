@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from twolayer.comparison import BANDS, Comparison
+from twolayer.backprop.bugs import FAULTS, program
+from twolayer.backprop.check import DIRECTIONS, Check
+from twolayer.backprop.comparison import BANDS, Comparison
 from twolayer.dashboard import formulas, gradients_charts, iteration, server
 from twolayer.dashboard.translations import Translate, say
-from twolayer.faults import FAULTS, program
-from twolayer.gradient_check import DIRECTIONS, Check
 from twolayer.training.messages import N_
 from twolayer.training.program import GRADIENTS
 

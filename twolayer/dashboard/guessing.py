@@ -4,10 +4,10 @@ from typing import Any
 
 import streamlit as st
 
-from twolayer import faults
+from twolayer.backprop import bugs
+from twolayer.backprop.check import Check
 from twolayer.dashboard.parameters import MOST_GUESSES, NO_FAULT
 from twolayer.dashboard.translations import Translate
-from twolayer.gradient_check import Check
 from twolayer.training.config import Config
 
 
@@ -48,9 +48,9 @@ def answers(_: Translate, config: Config, guess: int) -> None:
     st.markdown(
         _("One of these is in the program, or none. Read the figures and the pictures below, then answer.")
     )
-    options = [NO_FAULT, *faults.possible(config)]
+    options = [NO_FAULT, *bugs.possible(config)]
     labels = {NO_FAULT: _("Nothing: it is right")} | {
-        name: _(fault.label) for name, fault in faults.FAULTS.items()
+        name: _(fault.label) for name, fault in bugs.FAULTS.items()
     }
     chosen = st.radio(
         _("Your answer"),
@@ -89,7 +89,7 @@ def response(_: Translate, check: Check, guess: int) -> None:
     if answer is None:
         return
     truth = check.planted or NO_FAULT
-    name = _(faults.FAULTS[truth].label) if check.planted else _("Nothing: it is right")
+    name = _(bugs.FAULTS[truth].label) if check.planted else _("Nothing: it is right")
     if answer == truth:
         st.success(_("Right: {name}.").format(name=name), icon=":material/celebration:")
     else:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from twolayer import faults, snapshot
+from twolayer.backprop import bugs, snapshot
 from twolayer.dashboard.parameters import NO_FAULT
 from twolayer.dashboard.translations import Translate, say
 from twolayer.training.config import Config
@@ -44,8 +44,8 @@ def fault_switches(_: Translate, config: Config) -> str | None:
     The name of the mistake that is on.
     """
     on = planted(config)
-    for name, fault in faults.FAULTS.items():
-        reason = faults.impossible(name, config)
+    for name, fault in bugs.FAULTS.items():
+        reason = bugs.impossible(name, config)
         st.session_state[f"fault_{name}"] = name == on
         st.toggle(
             _(fault.label), key=f"fault_{name}", disabled=reason is not None, on_change=_switch, args=(name,)
@@ -58,7 +58,7 @@ def fault_switches(_: Translate, config: Config) -> str | None:
 def planted(config: Config) -> str | None:
     """The mistake of the session, if it can show at these shapes."""
     name: str = st.session_state["fault"]
-    return None if name == NO_FAULT or faults.impossible(name, config) else name
+    return None if name == NO_FAULT or bugs.impossible(name, config) else name
 
 
 def _switch(name: str) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from twolayer.backprop.one_step import AXES, View
 from twolayer.dashboard import plot
 from twolayer.dashboard.translations import Translate
-from twolayer.one_step import AXES, View
 
 SCALE = [[0, "theme:0"], [0.5, "theme:background-color"], [1, "theme:1"]]
 """Below 0 in one colour, above it in another, 0 in neither."""

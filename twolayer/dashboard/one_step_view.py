@@ -4,11 +4,11 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from twolayer.backprop.bugs import FAULTS
+from twolayer.backprop.one_step import AXES, Chosen, Observation
 from twolayer.dashboard import diagrams, formulas, iteration, one_step_charts, program, server
 from twolayer.dashboard.questions import MEANINGS, QUESTIONS
 from twolayer.dashboard.translations import Translate
-from twolayer.faults import FAULTS
-from twolayer.one_step import AXES, Chosen, Observation
 from twolayer.training import program as listing
 from twolayer.training.config import Config
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from twolayer.faults import FAULTS
-from twolayer.gradient_check import STEP, STEPS
+from twolayer.backprop.bugs import FAULTS
+from twolayer.backprop.check import STEP, STEPS
 from twolayer.grid import FORM, MOST_SEEDS, MOST_VALUES, RATES, SEEDS, parse_axes
 from twolayer.race.plan import SIZES
 from twolayer.race.timing import ROUNDS

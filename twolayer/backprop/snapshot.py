@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from twolayer.differences import BLOCK_NUMBERS
+from twolayer.backprop.finite_differences import BLOCK_NUMBERS
 from twolayer.training import capabilities, training
 from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.differences import Differences, Float64
-from twolayer.pooling import largest, largest_of
+from twolayer.backprop.finite_differences import Differences, Float64
+from twolayer.backprop.pooling import largest, largest_of
 from twolayer.training.messages import N_
 
 WORST = 8

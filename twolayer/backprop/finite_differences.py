@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.rounding import of_sum
+from twolayer.backprop.rounding import of_sum
 
 Float64 = NDArray[np.float64]
 Values = Mapping[str, NDArray[Any]]

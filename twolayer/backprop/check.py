@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer import faults, snapshot
-from twolayer.comparison import Comparison, against_autograd, against_differences, relative_error
-from twolayer.differences import Direction, Values, along, of_entries
-from twolayer.rounding import bounds
-from twolayer.snapshot import Snapshot
+from twolayer.backprop import bugs, snapshot
+from twolayer.backprop.comparison import Comparison, against_autograd, against_differences, relative_error
+from twolayer.backprop.finite_differences import Direction, Values, along, of_entries
+from twolayer.backprop.rounding import bounds
+from twolayer.backprop.snapshot import Snapshot
 from twolayer.training.config import Config
 from twolayer.training.kernels import UnavailableError, load
 from twolayer.training.kernels.numpy import Tutorial
@@ -106,7 +106,7 @@ def check(
     with Tutorial.threads(config.threads):
         taken = snapshot.take(config, at)
         if guess is not None:
-            planted = faults.drawn(guess, taken.inputs, config)
+            planted = bugs.drawn(guess, taken.inputs, config)
         return examine(config, taken, planted, step, dtype, sample)
 
 
@@ -126,12 +126,12 @@ def examine(
     `MessageError` where a gradient overflows.
     """
     inputs = {name: array.astype(dtype, copy=False) for name, array in taken.inputs.items()}
-    right = faults.run(faults.program(None), inputs, config.learning_rate)
+    right = bugs.run(bugs.program(None), inputs, config.learning_rate)
     if not all(np.isfinite(right[name]).all() for name in GRADIENTS):
         raise MessageError(
             Message.of("The run has grown beyond all numbers here: go back to an earlier iteration.")
         )
-    ours = faults.run(faults.program(planted), inputs, config.learning_rate)
+    ours = bugs.run(bugs.program(planted), inputs, config.learning_rate)
     comparisons: list[Comparison] = []
     directions: list[tuple[str, Direction]] = []
     steps: tuple[AtStep, ...] = ()
@@ -180,8 +180,8 @@ def with_autograd(inputs: Values, planted: str | None, learning_rate: float) -> 
 
     forward, theirs = backward(inputs)
     right, ours = (
-        faults.run(
-            {name: faults.program(fault)[name] for name in GRADIENTS}, {**inputs, **forward}, learning_rate
+        bugs.run(
+            {name: bugs.program(fault)[name] for name in GRADIENTS}, {**inputs, **forward}, learning_rate
         )
         for fault in (None, planted)
     )

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer import faults, gradient_check, snapshot
-from twolayer.pooling import means
-from twolayer.spelled import Speller
+from twolayer.backprop import bugs, check, snapshot
+from twolayer.backprop.cell_formulas import Speller
+from twolayer.backprop.pooling import means
 from twolayer.training.config import Config
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.program import STEPS
@@ -133,8 +133,8 @@ def observe(config: Config, at: int, planted: str | None = None, chosen: Chosen 
     with Tutorial.threads(config.threads):
         taken = snapshot.take(config, at)
         inputs = taken.inputs
-        values = faults.run(faults.program(planted), inputs, config.learning_rate)
-        found = gradient_check.examine(config, taken, planted, valley=False)
+        values = bugs.run(bugs.program(planted), inputs, config.learning_rate)
+        found = check.examine(config, taken, planted, valley=False)
     spell = Speller(inputs, values, config.learning_rate, planted)
     chosen = (chosen or Chosen()).within(config)
     return Observation(

@@ -1,0 +1,1 @@
+"""One iteration taken apart, and whether its gradients are right."""
