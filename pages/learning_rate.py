@@ -4,7 +4,7 @@ import streamlit as st
 
 from twolayer.dashboard import controls, frame, plot, rates_view, rates_work, server
 from twolayer.dashboard.parameters import RATE_LIMITS, SIZES
-from twolayer.grid import MOST_SEEDS, MOST_VALUES
+from twolayer.rates.grid import MOST_SEEDS, MOST_VALUES
 from twolayer.training.config import DEFAULTS
 
 _ = frame.begin("learning_rate")

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 
 import click
 
-from twolayer.grid import MOST_SEEDS, MOST_VALUES, RATES, SEEDS, Axis, Grid, computed, parse_axes, scan_grid
 from twolayer.info import limits, machine
 from twolayer.race import crossover, verdict
 from twolayer.race.contenders import ContenderError, chosen, everyone
@@ -18,6 +17,17 @@ from twolayer.race.machine import Machine
 from twolayer.race.plan import Plan, PlanError, parse_sweep, race
 from twolayer.race.result import Race
 from twolayer.race.timing import CLOCK, ROUNDS
+from twolayer.rates.grid import (
+    MOST_SEEDS,
+    MOST_VALUES,
+    RATES,
+    SEEDS,
+    Axis,
+    Grid,
+    computed,
+    parse_axes,
+    scan_grid,
+)
 from twolayer.settings import SettingError, from_environment
 from twolayer.training.capabilities import probe
 from twolayer.training.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
@@ -133,8 +143,8 @@ def scan_command(
     """
     # Dask's cluster and Arrow are for this command alone
     from twolayer import scan_report, scan_table
-    from twolayer.advice import scanned_rates
-    from twolayer.scan import Scan
+    from twolayer.rates.advice import scanned_rates
+    from twolayer.rates.sweep import Scan
 
     config = computed(config_from(texts))
     try:

@@ -5,15 +5,15 @@ from time import sleep
 
 import numpy as np
 
-from twolayer import curvature
-from twolayer.advice import Advice, advise, bands, mean_loss_rate
-from twolayer.curvature import Curvature
 from twolayer.engine import Engine
-from twolayer.outcomes import OUTCOME_NAMES, OUTCOMES
-from twolayer.scan import Scan, blocks, memory_bytes, train
+from twolayer.rates import curvature
+from twolayer.rates.advice import Advice, advise, bands, mean_loss_rate
+from twolayer.rates.curvature import Curvature
+from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
+from twolayer.rates.sweep import Scan, blocks, memory_bytes, train
+from twolayer.rates.zones import zones
 from twolayer.settings import from_environment
 from twolayer.training.messages import MessageError
-from twolayer.zones import zones
 
 POLL_SECONDS = 0.05
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-from twolayer.outcomes import OUTCOMES
-from twolayer.scan import Scan
+from twolayer.rates.outcomes import OUTCOMES
+from twolayer.rates.sweep import Scan
 
 
 def table(scan: Scan) -> pa.Table:

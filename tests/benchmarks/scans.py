@@ -17,10 +17,10 @@ import time
 from dataclasses import replace
 
 from twolayer import Config
-from twolayer.advice import scanned_rates
 from twolayer.engine import Engine
-from twolayer.grid import RATES, SEEDS, Grid, scan_grid
-from twolayer.scan import Scan, blocks, memory_bytes, train
+from twolayer.rates.advice import scanned_rates
+from twolayer.rates.grid import RATES, SEEDS, Grid, scan_grid
+from twolayer.rates.sweep import Scan, blocks, memory_bytes, train
 from twolayer.settings import from_environment
 
 BOUND = 1.6

@@ -13,8 +13,8 @@ from pyarrow import csv, parquet
 from tests.conftest import ROOT
 from tests.engine.conftest import cluster_of, workers_of
 from twolayer import Config, scan_report
-from twolayer.grid import Grid, computed, parse_axes
-from twolayer.scan import Scan, blocks, memory_bytes, train
+from twolayer.rates.grid import Grid, computed, parse_axes
+from twolayer.rates.sweep import Scan, blocks, memory_bytes, train
 
 BASE = computed(Config(N=8, D_in=30, H=10, D_out=2, steps=400))
 GRID = Grid(BASE, parse_axes("H=4,5,6,7,8,9,10,11,12,13; learning_rate=1e-6:1e-1:100; seed=0,1,2,3,4"))

@@ -11,10 +11,10 @@ from pyarrow import csv, parquet
 from streamlit.testing.v1 import AppTest
 
 from twolayer import Config, fit, scan_table
-from twolayer.advice import advise
 from twolayer.dashboard import plot, rates_charts
-from twolayer.grid import computed, scan_grid
-from twolayer.scan import Scan, train
+from twolayer.rates.advice import advise
+from twolayer.rates.grid import computed, scan_grid
+from twolayer.rates.sweep import Scan, train
 
 SMALL = {"N": "8", "D_in": "30", "H": "10", "D_out": "2", "steps": "60", "rates": "12", "seeds": "2"}
 BASE = computed(Config(N=8, D_in=30, H=10, D_out=2, steps=60))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from twolayer import Config, fit
-from twolayer.advice import advise, bands, mean_loss_rate, scanned_rates, working_rate
-from twolayer.grid import Grid, computed, parse_axes, scan_grid
-from twolayer.scan import train
+from twolayer.rates.advice import advise, bands, mean_loss_rate, scanned_rates, working_rate
+from twolayer.rates.grid import Grid, computed, parse_axes, scan_grid
+from twolayer.rates.sweep import train
 from twolayer.training.problem import make_problem
 from twolayer.training.reference import backward, forward
 

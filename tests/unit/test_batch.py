@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from twolayer import Config, ConfigError, batch, fit
-from twolayer.batch import fit_many
+from twolayer import Config, ConfigError, fit
+from twolayer.rates import batched
+from twolayer.rates.batched import fit_many
 
 SMALL = Config(method="gram", N=7, D_in=11, H=5, D_out=3, steps=60)
 TOLERANCE = {"float64": 1e-9, "float32": 1e-2}
@@ -41,7 +42,7 @@ def test_runs_that_diverge_leave_the_others_alone(dtype):
 def test_blocks_of_any_size_give_the_same(monkeypatch):
     configs = [replace(SMALL, learning_rate=rate) for rate in np.geomspace(1e-5, 1e-3, 9)]
     expected = [outcome.losses for outcome in fit_many(configs)]
-    monkeypatch.setattr(batch, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(batched, "BLOCK_BYTES", 1)
     for outcome, losses in zip(fit_many(configs), expected, strict=True):
         assert_allclose(outcome.losses, losses, rtol=1e-5)
 

@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from twolayer import Config, fit
-from twolayer.curvature import along, expected, hessian_product, largest_eigenvalue, milestones, tasks
+from twolayer.rates.curvature import along, expected, hessian_product, largest_eigenvalue, milestones, tasks
 from twolayer.training.problem import make_problem
 from twolayer.training.reference import backward, forward
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twolayer import Config, fit
-from twolayer.diagnosis import diagnose, first_not_finite
+from twolayer.rates.divergence import diagnose, first_not_finite
 from twolayer.training.edits import Edit
 from twolayer.training.reference import backward, forward
 

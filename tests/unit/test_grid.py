@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from twolayer import Config, ConfigError
-from twolayer.grid import Axis, Grid, computed, parse_axes, scan_grid
+from twolayer.rates.grid import Axis, Grid, computed, parse_axes, scan_grid
 
 
 @pytest.mark.parametrize(

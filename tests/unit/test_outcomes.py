@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twolayer import Config, fit
-from twolayer.outcomes import outcome
+from twolayer.rates.outcomes import outcome
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from twolayer import Config, fit, scan
-from twolayer.grid import Grid, computed, parse_axes
-from twolayer.outcomes import OUTCOMES
-from twolayer.scan import Scan, blocks, memory_bytes, seconds, train
+from twolayer import Config, fit
+from twolayer.rates import sweep
+from twolayer.rates.grid import Grid, computed, parse_axes
+from twolayer.rates.outcomes import OUTCOMES
+from twolayer.rates.sweep import Scan, blocks, memory_bytes, seconds, train
 
 SMALL = computed(Config(N=7, D_in=12, H=9, D_out=3, steps=60, dtype="float64"))
 AXES = "learning_rate=1e-5:1e-1:9; H=4,9; seed=3,4"
@@ -47,10 +48,10 @@ def test_tasks_cover_the_grid_once_and_cost_about_the_same():
     tasks = blocks(grid)
     covered = [index for _, start, stop in tasks for index in range(start, stop)]
     assert covered == list(range(grid.size))
-    costs = [sum(scan.estimated_seconds(grid.config(i)) for i in range(a, b)) for _, a, b in tasks]
+    costs = [sum(sweep.estimated_seconds(grid.config(i)) for i in range(a, b)) for _, a, b in tasks]
     assert sum(costs) == pytest.approx(seconds(grid))
-    largest = max(scan.estimated_seconds(grid.config(i)) for i in range(grid.size))
-    assert max(costs) <= scan.TASK_SECONDS + largest + 1e-9
+    largest = max(sweep.estimated_seconds(grid.config(i)) for i in range(grid.size))
+    assert max(costs) <= sweep.TASK_SECONDS + largest + 1e-9
 
 
 def test_long_trainings_are_tasks_of_their_own():

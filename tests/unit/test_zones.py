@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from twolayer import Config, fit
-from twolayer.curvature import ROW, along, milestones
-from twolayer.grid import Grid, computed, parse_axes
-from twolayer.scan import Scan, train
-from twolayer.zones import story, zones
+from twolayer.rates.curvature import ROW, along, milestones
+from twolayer.rates.grid import Grid, computed, parse_axes
+from twolayer.rates.sweep import Scan, train
+from twolayer.rates.zones import story, zones
 
 
 def said(config: Config) -> str:

@@ -11,7 +11,7 @@ from twolayer.dashboard import charts, plot, server
 from twolayer.dashboard.frame import summary
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate, say
-from twolayer.outcomes import DEAD, outcome
+from twolayer.rates.outcomes import DEAD, outcome
 from twolayer.run import Run
 from twolayer.training.edits import Edit
 from twolayer.training.messages import N_

@@ -13,9 +13,9 @@ import streamlit as st
 
 from twolayer.backprop.bugs import FAULTS
 from twolayer.backprop.check import STEP, STEPS
-from twolayer.grid import FORM, MOST_SEEDS, MOST_VALUES, RATES, SEEDS, parse_axes
 from twolayer.race.plan import SIZES
 from twolayer.race.timing import ROUNDS
+from twolayer.rates.grid import FORM, MOST_SEEDS, MOST_VALUES, RATES, SEEDS, parse_axes
 from twolayer.training.config import FIELDS, LARGEST, Choice, ConfigError, Kind, Real, Whole
 from twolayer.training.messages import Message
 from twolayer.training.program import STEPS as VALUES

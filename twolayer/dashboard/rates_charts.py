@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.advice import Advice
 from twolayer.dashboard import plot
 from twolayer.dashboard.rates_work import Focus, Search
 from twolayer.dashboard.translations import Translate
-from twolayer.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOME_NAMES, OUTCOMES, SLOW
-from twolayer.scan import Scan
+from twolayer.rates.advice import Advice
+from twolayer.rates.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOME_NAMES, OUTCOMES, SLOW
+from twolayer.rates.sweep import Scan
 from twolayer.training.config import Config
 
 LOOKS = {

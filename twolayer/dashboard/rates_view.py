@@ -7,14 +7,15 @@ from time import monotonic
 import numpy as np
 import streamlit as st
 
-from twolayer import advice, curvature, scan_table
+from twolayer import scan_table
 from twolayer.dashboard import plot, rates_charts, rates_work, server
 from twolayer.dashboard.rates_work import Focus, Search
 from twolayer.dashboard.translations import Translate, preferred, say
-from twolayer.outcomes import OUTCOME_NAMES, OUTCOMES
+from twolayer.rates import advice, curvature
+from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
+from twolayer.rates.zones import story, zones
 from twolayer.training.config import Config
 from twolayer.training.messages import N_
-from twolayer.zones import story, zones
 
 STATES = {
     "queued": N_("queued"),

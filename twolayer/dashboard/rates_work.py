@@ -6,14 +6,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from twolayer import advice, curvature
-from twolayer.advice import Advice
 from twolayer.dashboard import frame, parameters, server
 from twolayer.engine import LimitError
-from twolayer.grid import Grid, computed, parse_axes, scan_grid
 from twolayer.job import Job
+from twolayer.rates import advice, curvature
+from twolayer.rates.advice import Advice
+from twolayer.rates.grid import Grid, computed, parse_axes, scan_grid
+from twolayer.rates.sweep import Scan, blocks, estimated_seconds, memory_bytes, seconds, train
 from twolayer.run import Run
-from twolayer.scan import Scan, blocks, estimated_seconds, memory_bytes, seconds, train
 from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import streamlit as st
 
-from twolayer import curvature, diagnosis
 from twolayer.dashboard import frame, server
 from twolayer.dashboard.translations import Translate
 from twolayer.engine import LimitError
 from twolayer.job import Job
+from twolayer.rates import curvature, divergence
 from twolayer.run import Run
 
 PATIENCE_SECONDS = 0.5
@@ -23,7 +23,7 @@ def diagnose(run: Run | None) -> Job | None:
     if run.name not in jobs:
         try:
             jobs[run.name] = server.engine().map(
-                diagnosis.diagnose,
+                divergence.diagnose,
                 [(run.config, run.edits, run.diverged_at)],
                 server.viewer(),
                 memory_bytes=max(run.config.run_bytes, curvature.memory_bytes(run.config)),
@@ -52,7 +52,7 @@ def show(_: Translate, run: Run | None) -> None:
         if job.state != "finished":
             st.markdown(_("What went wrong could not be computed."))
             return
-        found: diagnosis.Diagnosis = job.results()[0][1]
+        found: divergence.Diagnosis = job.results()[0][1]
         st.markdown(" ".join((*_where(_, run, found), *_rate(_, run, found))))
         if found.rate is not None:
             st.caption(_("A rate that works, found by short trainings with these sizes and three seeds:"))
@@ -65,7 +65,7 @@ def show(_: Translate, run: Run | None) -> None:
             )
 
 
-def _where(_: Translate, run: Run, found: diagnosis.Diagnosis) -> Iterator[str]:
+def _where(_: Translate, run: Run, found: divergence.Diagnosis) -> Iterator[str]:
     """Sentences on where it broke."""
     if found.place is not None:
         text = _("The first value that is not finite arose in step {step}, in `{tensor}`.")
@@ -76,7 +76,7 @@ def _where(_: Translate, run: Run, found: diagnosis.Diagnosis) -> Iterator[str]:
         yield text.format(loss=f"{run.losses[peak]:.3g}", step=f"{peak:,}")
 
 
-def _rate(_: Translate, run: Run, found: diagnosis.Diagnosis) -> Iterator[str]:
+def _rate(_: Translate, run: Run, found: divergence.Diagnosis) -> Iterator[str]:
     """Sentences on the rate against the curvature."""
     if found.curvature is not None:
         text = _(

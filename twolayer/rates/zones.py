@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOMES, outcome
-from twolayer.scan import Scan
+from twolayer.rates.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOMES, outcome
+from twolayer.rates.sweep import Scan
 from twolayer.training.config import Config
 from twolayer.training.messages import Message
 

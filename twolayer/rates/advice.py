@@ -7,10 +7,10 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer import curvature
-from twolayer.grid import Axis, Grid, computed, scan_grid
-from twolayer.outcomes import CONVERGED, DEAD, DIVERGES, OUTCOMES
-from twolayer.scan import estimated_seconds, train
+from twolayer.rates import curvature
+from twolayer.rates.grid import Axis, Grid, computed, scan_grid
+from twolayer.rates.outcomes import CONVERGED, DEAD, DIVERGES, OUTCOMES
+from twolayer.rates.sweep import estimated_seconds, train
 from twolayer.training.config import FIELDS, Config, Real, Whole
 from twolayer.training.messages import Message
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twolayer.advice import working_rate
-from twolayer.curvature import Curvature, largest_eigenvalue
+from twolayer.rates.advice import working_rate
+from twolayer.rates.curvature import Curvature, largest_eigenvalue
 from twolayer.training import kernels, training
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, segment

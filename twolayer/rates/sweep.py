@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.batch import Outcome, block_size, fit_many
-from twolayer.grid import Grid
-from twolayer.outcomes import OUTCOMES, outcome
+from twolayer.rates.batched import Outcome, block_size, fit_many
+from twolayer.rates.grid import Grid
+from twolayer.rates.outcomes import OUTCOMES, outcome
 from twolayer.training.config import Config
 from twolayer.training.training import ASSUMED_FLOPS_PER_SECOND, ASSUMED_STEP_OVERHEAD
 

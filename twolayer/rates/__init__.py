@@ -1,0 +1,1 @@
+"""Many trainings, and which learning rate to take."""
