@@ -29,10 +29,10 @@ from tests.browser.conftest import ARGUMENTS, ROOT, serving, state_is
 from tests.engine.conftest import TINY, cluster_elsewhere, cluster_of, kill, settings, workers_of
 from tests.engine.test_faults import free_port, grow
 from twolayer import Config, fit
-from twolayer.course import DEADLINE_SECONDS
 from twolayer.dashboard.translations import say, translator
-from twolayer.engine import Engine
-from twolayer.run import Run
+from twolayer.engine.engine import Engine
+from twolayer.engine.run import Run
+from twolayer.engine.run_loop import DEADLINE_SECONDS
 from twolayer.training.messages import Message
 
 SHORT = Config(**TINY, steps=300)

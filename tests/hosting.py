@@ -27,7 +27,7 @@ from typing import Any
 from tests.benchmarks.server import Server
 from tests.benchmarks.visitors import outcomes, words
 from tests.benchmarks.visits import Visitor
-from twolayer.settings import MB
+from twolayer.engine.settings import MB
 
 ROOT = Path(__file__).parents[1]
 GROUPS = Path("/sys/fs/cgroup")

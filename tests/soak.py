@@ -24,8 +24,8 @@ from tests.benchmarks.server import Server
 from tests.benchmarks.visits import STATE_KEY, Visitor
 from tests.benchmarks.websocket_client import Page
 from twolayer import Config
-from twolayer.engine import Engine
-from twolayer.settings import MB, from_environment
+from twolayer.engine.engine import Engine
+from twolayer.engine.settings import MB, from_environment
 
 ROOT = Path(__file__).parents[1]
 MOST_GROWTH_MB = 30.0

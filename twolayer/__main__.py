@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 
 import click
 
-from twolayer.info import limits, machine
+from twolayer.engine.info import limits, machine
+from twolayer.engine.settings import SettingError, from_environment
 from twolayer.race import crossover, verdict
 from twolayer.race.contenders import ContenderError, chosen, everyone
 from twolayer.race.file import to_csv, to_json
@@ -28,7 +29,6 @@ from twolayer.rates.grid import (
     parse_axes,
     scan_grid,
 )
-from twolayer.settings import SettingError, from_environment
 from twolayer.training.capabilities import probe
 from twolayer.training.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
 from twolayer.training.kernels import UnavailableError

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from twolayer.run import Run
+from twolayer.engine.run import Run
 from twolayer.training import training
 from twolayer.training.capabilities import Capabilities
 from twolayer.training.config import Config

@@ -5,14 +5,14 @@ from time import sleep
 
 import numpy as np
 
-from twolayer.engine import Engine
+from twolayer.engine.engine import Engine
+from twolayer.engine.settings import from_environment
 from twolayer.rates import curvature
 from twolayer.rates.advice import Advice, advise, bands, mean_loss_rate
 from twolayer.rates.curvature import Curvature
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.rates.sweep import Scan, blocks, memory_bytes, train
 from twolayer.rates.zones import zones
-from twolayer.settings import from_environment
 from twolayer.training.messages import MessageError
 
 POLL_SECONDS = 0.05

@@ -66,9 +66,9 @@ def bare(config: Config) -> Timing:
 
 def through_engine(config: Config) -> Timing:
     """Train on an engine of this process, and look at the run now and then, as a page does."""
-    from twolayer.engine import Engine
-    from twolayer.run import Run
-    from twolayer.settings import from_environment
+    from twolayer.engine.engine import Engine
+    from twolayer.engine.run import Run
+    from twolayer.engine.settings import from_environment
 
     def trained(config: Config) -> Run:
         run = engine.submit(config)

@@ -20,7 +20,7 @@ from statistics import median
 from tests.benchmarks.scans import started
 from tests.conftest import ROOT
 from twolayer import Config
-from twolayer.engine import Engine
+from twolayer.engine.engine import Engine
 from twolayer.race.contenders import contenders
 from twolayer.race.file import from_json
 from twolayer.race.plan import Plan, perform

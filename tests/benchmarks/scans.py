@@ -17,11 +17,11 @@ import time
 from dataclasses import replace
 
 from twolayer import Config
-from twolayer.engine import Engine
+from twolayer.engine.engine import Engine
+from twolayer.engine.settings import from_environment
 from twolayer.rates.advice import scanned_rates
 from twolayer.rates.grid import RATES, SEEDS, Grid, scan_grid
 from twolayer.rates.sweep import Scan, blocks, memory_bytes, train
-from twolayer.settings import from_environment
 
 BOUND = 1.6
 POLL_SECONDS = 0.005

@@ -159,7 +159,7 @@ class Server:
         command = " ".join(process.cmdline())
         if process == self._web:
             return "web"
-        if "twolayer.cluster" in command:
+        if "twolayer.engine.cluster" in command:
             return "scheduler"
         if "spawn_main" in command:
             workers = {name for name, _ in self._cpu.values() if name.startswith("worker")}

@@ -12,8 +12,8 @@ import pytest
 
 from tests.conftest import ROOT
 from twolayer import Config
-from twolayer.engine import Engine
-from twolayer.settings import Settings
+from twolayer.engine.engine import Engine
+from twolayer.engine.settings import Settings
 
 TINY: dict[str, Any] = {"N": 3, "D_in": 4, "H": 5, "D_out": 2, "learning_rate": 1e-3}
 """A run of some 10 µs a step: its length is set by `steps` alone."""

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from tests.engine.conftest import TINY
 from tests.engine.test_jobs import square
 from twolayer import Config, fit
-from twolayer.engine import LimitError
+from twolayer.engine.engine import LimitError
 
 LONG = Config(**TINY, steps=1_500_000)
 

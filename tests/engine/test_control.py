@@ -5,7 +5,7 @@ import time
 import pytest
 from numpy.testing import assert_array_equal
 
-import twolayer.course
+import twolayer.engine.run_loop
 from tests.engine.conftest import TINY, cluster_of, tasks_on_scheduler
 from twolayer import Config, ConfigError, fit
 from twolayer.training.edits import Edit
@@ -158,7 +158,7 @@ def test_a_finished_run_with_a_large_state_is_continued_at_once(engine, wait_unt
 
 
 def test_a_stopped_run_goes_on_from_its_last_checkpoint(engine, wait_until, monkeypatch):
-    monkeypatch.setattr(twolayer.course, "CHECKPOINT_SECONDS", 0.2)
+    monkeypatch.setattr(twolayer.engine.run_loop, "CHECKPOINT_SECONDS", 0.2)
     run = engine.submit(Config(**TINY, steps=5_000_000))
     wait_until(lambda: run.seconds > 1)
     engine.stop(run)

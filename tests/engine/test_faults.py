@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from numpy.testing import assert_array_equal
 
-import twolayer.engine
+import twolayer.engine.engine
 from tests.engine.conftest import TINY, cluster_elsewhere, cluster_of, kill, workers_of
-from twolayer import Config, course, fit
-from twolayer.gate import Gate
-from twolayer.run import Run
+from twolayer import Config, fit
+from twolayer.engine import run_loop
+from twolayer.engine.lock import Gate
+from twolayer.engine.run import Run
 
 SHORT = Config(**TINY, steps=300)
 LONG = Config(**TINY, steps=400_000)
@@ -69,14 +70,14 @@ def test_a_worker_that_stands_still_is_replaced_and_the_run_loses_nothing(new_en
 
 def test_a_chunk_gets_the_longer_the_slower_the_run_is():
     def deadline(seconds_per_step):
-        one = course.Course(run=Run("a", LONG), gate=Gate(), checkpoint=None, max_seconds=600)
+        one = run_loop.Course(run=Run("a", LONG), gate=Gate(), checkpoint=None, max_seconds=600)
         first = one._deadline(10)
         one._pace.saw(1, seconds_per_step)
         one._paced = True
         return first, one._deadline(10)
 
-    assert deadline(1e-6) == (600, pytest.approx(course.DEADLINE_SECONDS, abs=0.01))
-    assert deadline(1.0)[1] == course.DEADLINE_SECONDS + course.DEADLINE_FACTOR * 10
+    assert deadline(1e-6) == (600, pytest.approx(run_loop.DEADLINE_SECONDS, abs=0.01))
+    assert deadline(1.0)[1] == run_loop.DEADLINE_SECONDS + run_loop.DEADLINE_FACTOR * 10
 
 
 def test_a_task_beyond_the_memory_of_its_worker_is_given_up_in_words_and_the_next_run_works(
@@ -130,7 +131,7 @@ def test_a_scheduler_that_goes_in_mid_run_and_comes_back_costs_nothing(new_engin
 def test_a_scheduler_that_stays_away_fails_the_run_in_words_and_keeps_what_it_had(
     new_engine, wait_until, monkeypatch
 ):
-    monkeypatch.setattr(twolayer.engine, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(twolayer.engine.engine, "PATIENCE_SECONDS", 1.0)
     with cluster_elsewhere() as (address, process):
         engine = new_engine(scheduler=address)
         run = engine.submit(LONG)

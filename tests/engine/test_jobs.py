@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.conftest import TINY, cluster_of, tasks_on_scheduler, workers_of
 from twolayer import Config
-from twolayer.engine import LimitError
+from twolayer.engine.engine import LimitError
 from twolayer.training.messages import Message, MessageError
 
 

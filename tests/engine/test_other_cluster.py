@@ -5,7 +5,7 @@ import socket
 import pytest
 from numpy.testing import assert_array_equal
 
-import twolayer.connection
+import twolayer.engine.connection
 from tests.engine.conftest import TINY, cluster_elsewhere
 from twolayer import Config, fit
 from twolayer.training import capabilities
@@ -45,8 +45,10 @@ def test_a_cluster_with_other_code_is_refused_in_words(
 
 
 def test_a_cluster_that_is_not_there_is_said_in_words(new_engine, finished, monkeypatch):
-    patient = twolayer.engine.Client
-    monkeypatch.setattr(twolayer.connection, "Client", lambda *a, **k: patient(*a, **{**k, "timeout": 1}))
+    patient = twolayer.engine.engine.Client
+    monkeypatch.setattr(
+        twolayer.engine.connection, "Client", lambda *a, **k: patient(*a, **{**k, "timeout": 1})
+    )
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         engine = new_engine(scheduler=f"tcp://127.0.0.1:{nobody.getsockname()[1]}", ready=False)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from numpy.testing import assert_array_equal
 
-import twolayer.course
+import twolayer.engine.run_loop
 from tests.conftest import ROOT
 from tests.engine.conftest import TINY, cluster_of, is_gone, workers_of
 from twolayer import Config, fit
@@ -33,7 +33,7 @@ def breakable(new_engine):
 def test_a_killed_worker_changes_nothing_in_the_losses(
     breakable, expected, wait_until, monkeypatch, checkpoint_seconds
 ):
-    monkeypatch.setattr(twolayer.course, "CHECKPOINT_SECONDS", checkpoint_seconds)
+    monkeypatch.setattr(twolayer.engine.run_loop, "CHECKPOINT_SECONDS", checkpoint_seconds)
     run = breakable.submit(CONFIG)
     wait_until(lambda: run.step > CONFIG.steps // 4)
     workers = workers_of(cluster_of(breakable))
@@ -52,7 +52,7 @@ def test_a_killed_worker_changes_nothing_in_the_losses(
 def test_a_killed_cluster_changes_nothing_in_the_losses(
     breakable, expected, wait_until, monkeypatch, checkpoint_seconds
 ):
-    monkeypatch.setattr(twolayer.course, "CHECKPOINT_SECONDS", checkpoint_seconds)
+    monkeypatch.setattr(twolayer.engine.run_loop, "CHECKPOINT_SECONDS", checkpoint_seconds)
     run = breakable.submit(CONFIG)
     wait_until(lambda: run.step > CONFIG.steps // 4)
     before = cluster_of(breakable)
@@ -97,8 +97,8 @@ def test_close_while_the_cluster_is_starting_leaves_no_process_behind(new_engine
 HOLDER = """
 import json, sys, time
 from twolayer import Config
-from twolayer.engine import Engine
-from twolayer.settings import Settings
+from twolayer.engine.engine import Engine
+from twolayer.engine.settings import Settings
 engine = Engine(Settings(scheduler=None, workers=1, memory_mb=256, max_seconds=600))
 run = engine.submit(Config(backend="torch", steps=50))
 while not run.over:

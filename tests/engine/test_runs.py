@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-import twolayer.course
+import twolayer.engine.run_loop
 from tests.engine.conftest import TINY, settings, tasks_on_scheduler
 from twolayer import Config, ConfigError, fit
-from twolayer.connection import Connection
-from twolayer.engine import Engine, LimitError
+from twolayer.engine.connection import Connection
+from twolayer.engine.engine import Engine, LimitError
 from twolayer.training import training
 
 LONG = Config(**TINY, steps=3_000_000)
@@ -87,7 +87,7 @@ def test_a_diverged_run_ends_where_fit_does(engine, finished, kernel):
 
 def test_the_scheduler_holds_few_tasks_however_long_a_run_is(engine, monkeypatch):
     monkeypatch.setattr(training, "CHUNK_SECONDS", 0.01)
-    monkeypatch.setattr(twolayer.course, "CHECKPOINT_SECONDS", 0.1)
+    monkeypatch.setattr(twolayer.engine.run_loop, "CHECKPOINT_SECONDS", 0.1)
     run, most = engine.submit(LONG), 0
     while len(run.laps) < 200 * training.LAPS_PER_CHUNK:
         most = max(most, tasks_on_scheduler(engine))
@@ -97,7 +97,7 @@ def test_the_scheduler_holds_few_tasks_however_long_a_run_is(engine, monkeypatch
 
 
 def test_data_that_take_longer_than_a_checkpoint_interval_do_not_end_a_run(engine, finished, monkeypatch):
-    monkeypatch.setattr(twolayer.course, "CHECKPOINT_SECONDS", 0.001)
+    monkeypatch.setattr(twolayer.engine.run_loop, "CHECKPOINT_SECONDS", 0.001)
     config = Config(**WIDE, steps=10)
     run = finished(engine, config)
     assert (run.state, run.message) == ("finished", None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-import twolayer.engine
+import twolayer.engine.engine
 from tests.engine.conftest import TINY
 from twolayer import Config
 
@@ -11,7 +11,7 @@ LONG = Config(**TINY, steps=1_500_000)
 
 @pytest.fixture
 def grace(monkeypatch) -> None:
-    monkeypatch.setattr(twolayer.engine, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(twolayer.engine.engine, "GRACE_SECONDS", 0.3)
 
 
 @pytest.mark.usefixtures("grace")

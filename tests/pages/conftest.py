@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from twolayer.dashboard import server
-from twolayer.engine import Engine
+from twolayer.engine.engine import Engine
 
 
 @pytest.fixture(scope="session", autouse=True)

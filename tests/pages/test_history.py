@@ -5,7 +5,7 @@ import numpy as np
 from twolayer import Config
 from twolayer.dashboard import history
 from twolayer.dashboard.history import Histories
-from twolayer.run import Run
+from twolayer.engine.run import Run
 
 
 def run(name: str, steps: int = 10, *, over: bool = True) -> Run:

@@ -12,8 +12,8 @@ from twolayer.dashboard.history import History
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.runs import differences
 from twolayer.dashboard.translations import plain, say
-from twolayer.info import limits, machine
-from twolayer.run import Run
+from twolayer.engine.info import limits, machine
+from twolayer.engine.run import Run
 from twolayer.training.config import DEFAULTS, FIELDS
 from twolayer.training.edits import Edit
 
@@ -162,7 +162,7 @@ def a_page_with(state: str) -> None:
     """A script that shows a run in a state; run by the test runner, which copies its text."""
     from twolayer import Config
     from twolayer.dashboard.live import show
-    from twolayer.run import Run
+    from twolayer.engine.run import Run
     from twolayer.training.messages import Message
 
     run = Run("a", Config())

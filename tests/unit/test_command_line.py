@@ -6,8 +6,8 @@ from dataclasses import asdict
 import pytest
 
 from twolayer import Config, fit
-from twolayer.info import limits, machine
-from twolayer.settings import from_environment
+from twolayer.engine.info import limits, machine
+from twolayer.engine.settings import from_environment
 from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS
 

@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from safetensors.numpy import load
 
 from twolayer import Config, export, fit
-from twolayer.run import Run
+from twolayer.engine.run import Run
 from twolayer.training import training
 from twolayer.training.capabilities import probe
 from twolayer.training.edits import Edit

@@ -3,8 +3,8 @@
 import dataclasses
 from importlib.metadata import version
 
-from twolayer import info
-from twolayer.settings import Settings
+from twolayer.engine import info
+from twolayer.engine.settings import Settings
 from twolayer.training.capabilities import probe
 from twolayer.training.messages import Message
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from twolayer import Config, logs
-from twolayer.job import Job
-from twolayer.run import Run
+from twolayer import Config
+from twolayer.engine import logs
+from twolayer.engine.job import Job
+from twolayer.engine.run import Run
 from twolayer.training.messages import Message
 
 
@@ -39,7 +40,7 @@ def test_a_run_is_one_line_that_a_program_can_read(lines):
     run = Run("7-ab", Config(N=3, method="auto"), viewer="secret")
     run.begin()
     run.end("failed", Message.of("{name} is gone; try again", name="<typed>"))
-    logging.getLogger("twolayer.engine").info("run", logs.of_run(run))
+    logging.getLogger("twolayer.engine.engine").info("run", logs.of_run(run))
     (line,) = lines
     values = parsed(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", values["time"])
@@ -56,7 +57,7 @@ def test_a_job_is_one_line_too(lines):
     job.begin()
     job.receive(0, 1)
     job.end("stopped")
-    logging.getLogger("twolayer.engine").info("job", logs.of_job(job))
+    logging.getLogger("twolayer.engine.engine").info("job", logs.of_job(job))
     values = parsed(*lines)
     assert (values["event"], values["state"], values["tasks"], values["done"]) == ("job", "stopped", "9", "1")
     assert float(values["in_all"]) >= 0
@@ -67,7 +68,7 @@ def test_an_error_with_its_traceback_stays_one_line(lines):
     try:
         raise OSError("a\nb")
     except OSError:
-        logging.getLogger("twolayer.engine").exception("%s failed", "7-ab")
+        logging.getLogger("twolayer.engine.engine").exception("%s failed", "7-ab")
     (line,) = lines
     assert "\n" not in line
     values = parsed(line)

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from twolayer import Config
-from twolayer.run import LIVE, Run, Series
+from twolayer.engine.run import LIVE, Run, Series
 from twolayer.training import training
 from twolayer.training.messages import Message
 from twolayer.training.training import Chunk

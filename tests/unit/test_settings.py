@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from tests.conftest import ROOT
-from twolayer.settings import MB, SETTINGS, WORKER_MB, SettingError, Settings, from_environment
+from twolayer.engine.settings import MB, SETTINGS, WORKER_MB, SettingError, Settings, from_environment
 
 README = ROOT / "README.md"
 SOURCES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "twolayer").rglob("*.py")]

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from twolayer import info
 from twolayer.dashboard import server
 from twolayer.dashboard.translations import Translate, plain, say
+from twolayer.engine import info
 
 
 def draw(_: Translate) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from twolayer.dashboard import server
-from twolayer.job import Job
+from twolayer.engine.job import Job
 from twolayer.training.messages import Message, MessageError
 
 MOMENT_SECONDS = 0.5

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twolayer.dashboard import plot
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate
-from twolayer.run import Run
+from twolayer.engine.run import Run
 from twolayer.training.config import DEFAULTS
 
 Points = tuple[NDArray[Any], NDArray[Any]]

@@ -8,7 +8,7 @@ import streamlit as st
 
 from twolayer.dashboard import browser, frame, presets, server
 from twolayer.dashboard.translations import Translate, translator
-from twolayer.run import CONTINUABLE, Run
+from twolayer.engine.run import CONTINUABLE, Run
 from twolayer.training.config import FIELDS, Config, Real, Whole
 from twolayer.training.messages import N_, MessageError
 

@@ -20,7 +20,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from twolayer.dashboard import about, browser, parameters, plot, server
 from twolayer.dashboard.presets import PRESETS
 from twolayer.dashboard.translations import LANGUAGES, Translate, plain, preferred, say, translator
-from twolayer.settings import SettingError
+from twolayer.engine.settings import SettingError
 from twolayer.training.config import FIELDS, Config, ConfigError
 from twolayer.training.messages import N_, Message
 

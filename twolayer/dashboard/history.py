@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field, replace
 
-from twolayer.run import Run
+from twolayer.engine.run import Run
 
 MOST_RUNS = 50
 MOST_BYTES = 256 * 1024 * 1024

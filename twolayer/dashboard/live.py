@@ -11,8 +11,8 @@ from twolayer.dashboard import charts, plot, server
 from twolayer.dashboard.frame import summary
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate, say
+from twolayer.engine.run import Run
 from twolayer.rates.outcomes import DEAD, outcome
-from twolayer.run import Run
 from twolayer.training.edits import Edit
 from twolayer.training.messages import N_
 from twolayer.training.training import Pace

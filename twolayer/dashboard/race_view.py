@@ -8,7 +8,7 @@ from dask.utils import format_bytes
 from twolayer.dashboard import race_charts, server
 from twolayer.dashboard.race_work import Heat
 from twolayer.dashboard.translations import Translate, plain, say
-from twolayer.job import Job
+from twolayer.engine.job import Job
 from twolayer.race import agreement, crossover, verdict
 from twolayer.race.plan import Task
 from twolayer.race.result import Race

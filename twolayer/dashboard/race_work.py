@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from twolayer.dashboard import server
-from twolayer.job import Job
+from twolayer.engine.job import Job
 from twolayer.race.plan import Plan, Task, perform
 from twolayer.race.result import Race
 from twolayer.training.messages import Message, MessageError

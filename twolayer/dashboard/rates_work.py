@@ -7,13 +7,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from twolayer.dashboard import frame, parameters, server
-from twolayer.engine import LimitError
-from twolayer.job import Job
+from twolayer.engine.engine import LimitError
+from twolayer.engine.job import Job
+from twolayer.engine.run import Run
 from twolayer.rates import advice, curvature
 from twolayer.rates.advice import Advice
 from twolayer.rates.grid import Grid, computed, parse_axes, scan_grid
 from twolayer.rates.sweep import Scan, blocks, estimated_seconds, memory_bytes, seconds, train
-from twolayer.run import Run
 from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
 

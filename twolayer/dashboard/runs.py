@@ -11,7 +11,7 @@ from twolayer.dashboard.charts import COLOURS
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.live import STATES
 from twolayer.dashboard.translations import Translate, plain
-from twolayer.run import Run
+from twolayer.engine.run import Run
 from twolayer.training.config import FIELDS, Config
 
 LONGEST_NAME = 40

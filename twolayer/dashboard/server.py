@@ -10,11 +10,11 @@ from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
-from twolayer import logs
 from twolayer.dashboard.history import Histories, History
-from twolayer.engine import Engine
-from twolayer.run import Run
-from twolayer.settings import from_environment
+from twolayer.engine import logs
+from twolayer.engine.engine import Engine
+from twolayer.engine.run import Run
+from twolayer.engine.settings import from_environment
 from twolayer.training.training import Pace
 
 P = ParamSpec("P")

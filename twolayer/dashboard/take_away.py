@@ -9,9 +9,9 @@ from twolayer import eject, export
 from twolayer.dashboard import server
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate, plain
-from twolayer.engine import Engine
-from twolayer.job import Job
-from twolayer.run import Run
+from twolayer.engine.engine import Engine
+from twolayer.engine.job import Job
+from twolayer.engine.run import Run
 
 WEIGHTS_SECONDS = 120.0
 

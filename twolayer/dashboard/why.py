@@ -7,10 +7,10 @@ import streamlit as st
 
 from twolayer.dashboard import frame, server
 from twolayer.dashboard.translations import Translate
-from twolayer.engine import LimitError
-from twolayer.job import Job
+from twolayer.engine.engine import LimitError
+from twolayer.engine.job import Job
+from twolayer.engine.run import Run
 from twolayer.rates import curvature, divergence
-from twolayer.run import Run
 
 PATIENCE_SECONDS = 0.5
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from distributed import Client, wait
 
-from twolayer import watchdog
-from twolayer.connection import fetched
-from twolayer.gate import Gate
-from twolayer.run import Run
+from twolayer.engine import worker
+from twolayer.engine.connection import fetched
+from twolayer.engine.lock import Gate
+from twolayer.engine.run import Run
 from twolayer.training import training
 from twolayer.training.config import Config
 from twolayer.training.edits import segment
@@ -94,7 +94,7 @@ class Course:
     def _watched(
         self, client: Client, name: str, seconds: float, function: Callable[..., Any], *values: Any
     ) -> Any:
-        return self._task(client, name, watchdog.within, seconds, function, *values)
+        return self._task(client, name, worker.within, seconds, function, *values)
 
     async def _chain(self, client: Client, problem: Any) -> Chunk | None:
         """One chain of tasks from the checkpoint; returns the next checkpoint."""

@@ -12,8 +12,8 @@ from distributed import Client, KilledWorker, wait
 from distributed.client import ClosedClientError, FutureCancelledError, FuturesCancelledError
 from distributed.comm import CommClosedError
 
-from twolayer.cluster import EmbeddedCluster
-from twolayer.settings import Settings
+from twolayer.engine.cluster import EmbeddedCluster
+from twolayer.engine.settings import Settings
 from twolayer.training import capabilities
 from twolayer.training.capabilities import Capabilities
 from twolayer.training.config import Config

@@ -8,10 +8,10 @@ from typing import Any
 
 from distributed import Client
 
-from twolayer import watchdog
-from twolayer.connection import fetched
-from twolayer.gate import Gate
-from twolayer.job import Job
+from twolayer.engine import worker
+from twolayer.engine.connection import fetched
+from twolayer.engine.job import Job
+from twolayer.engine.lock import Gate
 
 TASKS_PER_WORKER = 2
 PRIORITY_SINGLE, PRIORITY_MANY, PRIORITY_LATER = 10, 0, -10
@@ -68,7 +68,7 @@ class Work:
         async with self.gate.alone() if self.exclusive else self.gate.shared():
             job.begin()
             future = client.submit(
-                watchdog.within,
+                worker.within,
                 self.task_seconds,
                 self.function,
                 *self.items[index],

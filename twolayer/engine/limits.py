@@ -6,9 +6,9 @@ takes no place.
 
 from collections.abc import Iterable
 
-from twolayer.job import Job
-from twolayer.run import Run
-from twolayer.settings import Settings
+from twolayer.engine.job import Job
+from twolayer.engine.run import Run
+from twolayer.engine.settings import Settings
 from twolayer.training.messages import Message, MessageError
 
 

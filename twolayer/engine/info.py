@@ -1,6 +1,6 @@
 """What a server has and allows, for the command line and for the pages: one table for both."""
 
-from twolayer.settings import MB, Settings
+from twolayer.engine.settings import MB, Settings
 from twolayer.training.capabilities import Capabilities
 from twolayer.training.messages import Message
 

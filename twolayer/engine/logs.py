@@ -13,8 +13,8 @@ from dataclasses import asdict
 from time import gmtime, monotonic
 from typing import Any
 
-from twolayer.job import Job
-from twolayer.run import Run
+from twolayer.engine.job import Job
+from twolayer.engine.run import Run
 
 ROOT_NAME = "twolayer"
 PLAIN = re.compile(r"[\w.:/+-]+")

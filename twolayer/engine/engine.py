@@ -20,23 +20,23 @@ from typing import Any
 
 from distributed import Client
 
-from twolayer import logs
-from twolayer.admission import LimitError as LimitError
-from twolayer.admission import admit, is_live
-from twolayer.connection import LOST, Connection, UnreachableError
-from twolayer.course import Course
-from twolayer.gate import Gate
-from twolayer.job import Job
-from twolayer.room import Kept, Room
-from twolayer.run import CONTINUABLE, Run
-from twolayer.settings import MB, Settings
+from twolayer.engine import logs
+from twolayer.engine.connection import LOST, Connection, UnreachableError
+from twolayer.engine.job import Job
+from twolayer.engine.job_loop import Work
+from twolayer.engine.limits import LimitError as LimitError
+from twolayer.engine.limits import admit, is_live
+from twolayer.engine.lock import Gate
+from twolayer.engine.memory import Kept, Room
+from twolayer.engine.run import CONTINUABLE, Run
+from twolayer.engine.run_loop import Course
+from twolayer.engine.settings import MB, Settings
 from twolayer.training import capabilities
 from twolayer.training.capabilities import Capabilities
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, changes, current
 from twolayer.training.messages import Message, MessageError
 from twolayer.training.training import Chunk
-from twolayer.work import Work
 
 LOG = logging.getLogger(__name__)
 

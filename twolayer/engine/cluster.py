@@ -1,6 +1,6 @@
 """The Dask cluster that runs live on: an embedded one, in a process of its own, or one elsewhere.
 
-The embedded cluster is `python -m twolayer.cluster`: a scheduler and single-threaded worker
+The embedded cluster is `python -m twolayer.engine.cluster`: a scheduler and single-threaded worker
 processes on the loopback interface. It is not part of the web process, whose own work would ruin
 timings, and it ends when its standard input closes: however the web process dies, nothing is left.
 Its parts talk TLS and take each other's certificate only: another user of the machine, who can reach
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 DASK_CONFIG: Mapping[str, Any] = {
     # Tasks wait at the workers, by priority and age. At the scheduler, where some would wait for a worker
@@ -71,7 +71,7 @@ class EmbeddedCluster:
 
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "twolayer.cluster", f"--workers={workers}", f"--memory-limit={memory_limit}"),
+            *("-m", "twolayer.engine.cluster", f"--workers={workers}", f"--memory-limit={memory_limit}"),
             cwd=ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -116,7 +116,7 @@ def main() -> None:
     from distributed import LocalCluster
     from distributed.security import Security
 
-    parser = argparse.ArgumentParser(prog="python -m twolayer.cluster", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m twolayer.engine.cluster", description=main.__doc__)
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--memory-limit", type=int, required=True, help="bytes, for each worker")
     arguments = parser.parse_args()

@@ -1,0 +1,1 @@
+"""Runs and jobs on Dask, for a web process that never waits."""
