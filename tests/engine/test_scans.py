@@ -12,7 +12,8 @@ from pyarrow import csv, parquet
 
 from tests.conftest import ROOT
 from tests.engine.conftest import cluster_of, workers_of
-from twolayer import Config, scan_report
+from twolayer import Config
+from twolayer.cli import sweep
 from twolayer.rates.grid import Grid, computed, parse_axes
 from twolayer.rates.sweep import Scan, blocks, memory_bytes, train
 
@@ -98,10 +99,10 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch):
         if done:
             raise KeyboardInterrupt
 
-    _, complete = scan_report.compute(scan, interrupt)
+    _, complete = sweep.compute(scan, interrupt)
     assert not complete
     assert 0 < scan.done == len(scan.there) < GRID.size
-    assert f"{scan.done} of 5000 trainings" in scan_report.words(scan, None)
+    assert f"{scan.done} of 5000 trainings" in sweep.words(scan, None)
 
 
 @pytest.mark.parametrize(

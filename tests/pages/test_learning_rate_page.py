@@ -10,8 +10,9 @@ from numpy.testing import assert_array_equal
 from pyarrow import csv, parquet
 from streamlit.testing.v1 import AppTest
 
-from twolayer import Config, fit, scan_table
+from twolayer import Config, fit
 from twolayer.dashboard import plot, rates_charts
+from twolayer.export import sweep_files
 from twolayer.rates.advice import advise
 from twolayer.rates.grid import computed, scan_grid
 from twolayer.rates.sweep import Scan, train
@@ -108,8 +109,8 @@ def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:
     page.selectbox(key="layer").set_value(1).run()
     assert not page.exception
     for table in (
-        csv.read_csv(io.BytesIO(scan_table.as_csv(scan))),
-        parquet.read_table(io.BytesIO(scan_table.as_parquet(scan))),
+        csv.read_csv(io.BytesIO(sweep_files.as_csv(scan))),
+        parquet.read_table(io.BytesIO(sweep_files.as_parquet(scan))),
     ):
         assert table.num_rows == 40
         assert table["final_loss"].null_count == np.isnan(scan.rows["final"]).sum()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from twolayer import Config, eject, fit
+from twolayer import Config, fit
+from twolayer.export import script
 from twolayer.training.config import METHODS
 from twolayer.training.edits import Edit
 
@@ -50,22 +51,22 @@ def random_configs(count: int) -> list[Config]:
 def test_a_script_reproduces_the_losses_exactly(backend, number, tmp_path):
     config = Config(**vars(random_configs(10)[number]) | {"backend": backend})
     expected = fit(config)
-    rows = printed(eject.script(config), tmp_path)
+    rows = printed(script.script(config), tmp_path)
     assert_array_equal(rows[:, 0], np.arange(len(expected.losses)))
     assert_array_equal(rows[:, 1], expected.losses)
 
 
 def test_a_script_of_the_default_run_reproduces_the_losses_exactly(kernel, tmp_path):
     config = Config(**kernel)
-    assert_array_equal(printed(eject.script(config), tmp_path)[:, 1], fit(config).losses)
+    assert_array_equal(printed(script.script(config), tmp_path)[:, 1], fit(config).losses)
 
 
 def test_a_changed_run_is_ejected_with_its_changes_and_as_far_as_it_went(kernel, tmp_path):
     config = Config(**kernel, N=13, D_in=50, H=11, D_out=2, learning_rate=1e-4, steps=100)
     edits = (Edit(40, "learning_rate", 3e-5), Edit(100, "steps", 200), Edit(150, "learning_rate", 1e-5))
     losses = fit(config, edits).losses
-    assert_array_equal(printed(eject.script(config, edits), tmp_path)[:, 1], losses)
-    assert_array_equal(printed(eject.script(config, edits, steps=170), tmp_path)[:, 1], losses[:170])
+    assert_array_equal(printed(script.script(config, edits), tmp_path)[:, 1], losses)
+    assert_array_equal(printed(script.script(config, edits, steps=170), tmp_path)[:, 1], losses[:170])
 
 
 def test_some_of_the_random_configs_diverge_and_all_methods_are_among_them():
@@ -75,6 +76,6 @@ def test_some_of_the_random_configs_diverge_and_all_methods_are_among_them():
 
 
 def test_a_script_needs_nothing_of_this_project(kernel):
-    script = eject.script(Config(**kernel))
-    assert not any(name in script for name in OURS)
-    compile(script, "run.py", "exec")
+    text = script.script(Config(**kernel))
+    assert not any(name in text for name in OURS)
+    compile(text, "run.py", "exec")

@@ -10,8 +10,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load
 
-from twolayer import Config, export, fit
+from twolayer import Config, fit
 from twolayer.engine.run import Run
+from twolayer.export import run_files
 from twolayer.training import training
 from twolayer.training.capabilities import probe
 from twolayer.training.edits import Edit
@@ -33,7 +34,7 @@ def run_of(config: Config, edits: tuple[Edit, ...] = ()) -> Run:
 
 def test_a_csv_has_a_row_for_each_step_and_every_number_reads_back():
     run = run_of(TINY)
-    rows = list(csv.DictReader(io.StringIO(export.csv(run).decode())))
+    rows = list(csv.DictReader(io.StringIO(run_files.csv(run).decode())))
     assert len(rows) == 50_000
     assert_array_equal([float(row["loss"]) for row in rows], run.losses)
     assert_array_equal([int(row["step"]) for row in rows], np.arange(50_000))
@@ -43,7 +44,7 @@ def test_a_csv_has_a_row_for_each_step_and_every_number_reads_back():
 
 def test_parquet_holds_the_same_table():
     run = run_of(Config(steps=30))
-    assert pyarrow.parquet.read_table(io.BytesIO(export.parquet(run))).equals(export.table(run))
+    assert pyarrow.parquet.read_table(io.BytesIO(run_files.parquet(run))).equals(run_files.table(run))
 
 
 def test_the_time_of_a_step_is_that_of_its_lap():
@@ -51,18 +52,18 @@ def test_the_time_of_a_step_is_that_of_its_lap():
     run.begin()
     laps = np.array([[2, 4e-6], [3, 3e-6]])
     run.receive(Chunk(5, {}, np.arange(5.0), laps))
-    assert export.table(run)["microseconds"].to_pylist() == pytest.approx([2, 2, 1, 1, 1])
+    assert run_files.table(run)["microseconds"].to_pylist() == pytest.approx([2, 2, 1, 1, 1])
 
 
 def test_a_run_without_steps_has_a_table_without_rows():
-    assert export.table(Run("a", Config())).num_rows == 0
-    assert json.loads(export.as_json(Run("a", Config()), None))["results"]["losses"] == []
+    assert run_files.table(Run("a", Config())).num_rows == 0
+    assert json.loads(run_files.as_json(Run("a", Config()), None))["results"]["losses"] == []
 
 
 def test_json_holds_config_edits_environment_and_results():
     edits = (Edit(10, "learning_rate", 1e-7),)
     run = run_of(Config(steps=20, method="auto"), edits)
-    read = json.loads(export.as_json(run, probe()))
+    read = json.loads(run_files.as_json(run, probe()))
     assert Config(**read["config"]) == run.config
     assert read["method_used"] == "gram"
     assert read["edits"] == [{"step": 10, "field": "learning_rate", "value": 1e-7}]
@@ -76,11 +77,11 @@ def test_weights_of_a_state_are_those_of_fit(kernel):
     config = Config(**kernel, N=13, D_in=50, H=11, D_out=2, learning_rate=1e-4, steps=40)
     problem = training.prepare(config)
     chunk = training.advance(config, problem, training.start(config, problem), 40)
-    arrays, expected = export.weights(config, chunk), fit(config)
+    arrays, expected = run_files.weights(config, chunk), fit(config)
     assert_array_equal(arrays["w1"], expected.w1)
-    read = np.load(io.BytesIO(export.npz(arrays)), allow_pickle=False)
+    read = np.load(io.BytesIO(run_files.npz(arrays)), allow_pickle=False)
     assert sorted(read) == ["w1", "w2"]
     for name, array in arrays.items():
         assert_array_equal(read[name], array)
         assert read[name].dtype == "float32"
-        assert_array_equal(load(export.safetensors(arrays))[name], array)
+        assert_array_equal(load(run_files.safetensors(arrays))[name], array)

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-import twolayer.__main__
+import twolayer.cli.app
 from tests import strangers
-from twolayer import Config, ConfigError, fit, scan_report
+from twolayer import Config, ConfigError, fit
+from twolayer.cli import sweep
 from twolayer.training import capabilities
 from twolayer.training.config import FIELDS, parse_fields
 
@@ -99,12 +100,12 @@ def test_any_command_line_ends_with_a_result_or_one_line(command, arguments):
     assume(command != "scan" or "--csv" not in arguments)  # it would write to what comes next
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(twolayer.__main__, "fit", tiny_fit)
-        patch.setattr(twolayer.__main__, "race", no_race)
-        patch.setattr(scan_report, "compute", no_scan)
+        patch.setattr(twolayer.cli.app, "fit", tiny_fit)
+        patch.setattr(twolayer.cli.app, "race", no_race)
+        patch.setattr(sweep, "compute", no_scan)
         patch.setattr(sys, "argv", ["twolayer", command, *(text.replace("\x00", "") for text in arguments)])
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), bounded():
-            status = twolayer.__main__.run()
+            status = twolayer.cli.app.run()
     assert status in (0, 2)
     if status:
         assert out.getvalue() == ""

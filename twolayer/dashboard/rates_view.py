@@ -7,10 +7,10 @@ from time import monotonic
 import numpy as np
 import streamlit as st
 
-from twolayer import scan_table
 from twolayer.dashboard import plot, rates_charts, rates_work, server
 from twolayer.dashboard.rates_work import Focus, Search
 from twolayer.dashboard.translations import Translate, preferred, say
+from twolayer.export import sweep_files
 from twolayer.rates import advice, curvature
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.rates.zones import story, zones
@@ -153,8 +153,8 @@ def downloads(_: Translate, search: Search, name: str) -> None:
     """The trainings that are done as files; made when they are asked for."""
     scan = search.scan
     for label, ending, made in (
-        ("CSV", "csv", scan_table.as_csv),
-        ("Parquet", "parquet", scan_table.as_parquet),
+        ("CSV", "csv", sweep_files.as_csv),
+        ("Parquet", "parquet", sweep_files.as_parquet),
     ):
         st.download_button(
             label,

@@ -5,13 +5,13 @@ from functools import partial
 
 import streamlit as st
 
-from twolayer import eject, export
 from twolayer.dashboard import server
 from twolayer.dashboard.history import Entry
 from twolayer.dashboard.translations import Translate, plain
 from twolayer.engine.engine import Engine
 from twolayer.engine.job import Job
 from twolayer.engine.run import Run
+from twolayer.export import run_files, script
 
 WEIGHTS_SECONDS = 120.0
 
@@ -23,30 +23,34 @@ def show(_: Translate, entry: Entry) -> None:
     steps = run.step
     machine = server.engine().capabilities
     file = f"run-{entry.number}"
-    _download(_("Losses and timings, CSV"), partial(export.csv, run), f"{file}.csv", "text/csv")
+    _download(_("Losses and timings, CSV"), partial(run_files.csv, run), f"{file}.csv", "text/csv")
     _download(
         _("Losses and timings, Parquet"),
-        partial(export.parquet, run),
+        partial(run_files.parquet, run),
         f"{file}.parquet",
         "application/vnd.apache.parquet",
     )
-    _download(_("The run, JSON"), partial(export.as_json, run, machine), f"{file}.json", "application/json")
+    _download(
+        _("The run, JSON"), partial(run_files.as_json, run, machine), f"{file}.json", "application/json"
+    )
     st.caption(_("Weights after step {step}, computed again by a worker").format(step=f"{steps:,}"))
     engine, viewer = server.engine(), server.viewer()
     weights = partial(_weights, engine, run, viewer)
-    _download("w1, w2 (.npz)", partial(_file, export.npz, weights), f"{file}.npz", "application/octet-stream")
-    if export.has_safetensors():
+    _download(
+        "w1, w2 (.npz)", partial(_file, run_files.npz, weights), f"{file}.npz", "application/octet-stream"
+    )
+    if run_files.has_safetensors():
         _download(
             "w1, w2 (.safetensors)",
-            partial(_file, export.safetensors, weights),
+            partial(_file, run_files.safetensors, weights),
             f"{file}.safetensors",
             "application/octet-stream",
         )
     st.caption(_("This run as a plain script that needs nothing of this project and prints these losses"))
-    script = eject.script(run.config, run.edits, steps)
-    _download(_("Eject the code"), script, f"run_{entry.number}.py", "text/x-python", primary=True)
+    program = script.script(run.config, run.edits, steps)
+    _download(_("Eject the code"), program, f"run_{entry.number}.py", "text/x-python", primary=True)
     with st.expander(_("Read it here")):
-        st.code(script, language="python")
+        st.code(program, language="python")
 
 
 def _download(
@@ -74,7 +78,7 @@ def _weights(engine: Engine, run: Run, viewer: str) -> dict[str, object]:
         _wait(engine, again)
         chunk = engine.checkpoint(again)
         engine.forget(again)
-    job = engine.map(export.weights, [(run.config, chunk)], viewer, memory_bytes=run.config.run_bytes)
+    job = engine.map(run_files.weights, [(run.config, chunk)], viewer, memory_bytes=run.config.run_bytes)
     _wait(engine, job)
     weights: dict[str, object] = job.results()[0][1]
     return weights
