@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from twolayer.dashboard import conduct, controls, frame, live, plot, runs, server, welcome, why
-from twolayer.dashboard.translations import say
+from twolayer.dashboard.common import controls, frame, server
+from twolayer.dashboard.i18n import say
+from twolayer.dashboard.plot import plot
+from twolayer.dashboard.train import buttons, diagnosis, live, runs_table, welcome
 
 TABLE_SECONDS = 2.0
 
 _ = frame.begin("train")
 if st.session_state.pop("start_at_once", False):
-    conduct.train()
+    buttons.train()
     st.query_params.pop("run", None)  # a reload is to show this run, not to start another
 
 with st.sidebar:
@@ -18,16 +20,16 @@ with st.sidebar:
 frame.links(_, config)
 welcome.show(_, config)
 frame.address_errors(_)
-run = conduct.current()
+run = buttons.current()
 if run is not None:
     server.wait_a_moment(run)
 is_live = run is not None and run.live
-conduct.buttons(_, config)
+buttons.buttons(_, config)
 refusal = st.session_state.get("refusal")
 if refusal is not None:
     st.error(say(_, refusal))
 
-is_moving = is_live or why.is_pending(run)
+is_moving = is_live or diagnosis.is_pending(run)
 interval = max(server.redraw_seconds(), plot.slowest_redraw()) if is_moving else None
 
 
@@ -36,10 +38,10 @@ def watch() -> None:
     """The run as it is now. When it has ended or paused, or when so many others have come that the redraws
     must be fewer, the whole page once more: the timer is declared there."""
     frame.rerun_if_asked()
-    current = conduct.current()
+    current = buttons.current()
     live.show(_, current, server.history().shown)
-    why.show(_, current)
-    at_rest = current is None or not (current.live or why.is_pending(current))
+    diagnosis.show(_, current)
+    at_rest = current is None or not (current.live or diagnosis.is_pending(current))
     if interval is not None and (at_rest or server.redraw_seconds() > 2 * interval):
         frame.again()
 
@@ -48,7 +50,7 @@ def watch() -> None:
 def table() -> None:
     """The table of the runs, which follows a live one at its own pace."""
     frame.rerun_if_asked()
-    runs.show(_, conduct.current())
+    runs_table.show(_, buttons.current())
 
 
 watch()

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from twolayer.backprop import check, snapshot
-from twolayer.dashboard import asking, controls, frame, gradients_view, guessing, iteration, parameters
-from twolayer.dashboard.translations import say
+from twolayer.dashboard.common import controls, frame, iteration, jobs, parameters
+from twolayer.dashboard.gradients import guessing, view
+from twolayer.dashboard.i18n import say
 
 _ = frame.begin("gradients")
 with st.sidebar:
@@ -46,7 +47,7 @@ with st.container(border=True):
         )
 
 item = (config, at, planted, guess or None, float(st.session_state["difference_step"]))
-question = asking.ask(
+question = jobs.ask(
     "gradients",
     check.check,
     (*item, st.session_state["check_dtype"]),
@@ -54,7 +55,7 @@ question = asking.ask(
 )
 
 
-@st.fragment(run_every=asking.REDRAW_SECONDS if question.waiting else None)
+@st.fragment(run_every=jobs.REDRAW_SECONDS if question.waiting else None)
 def result(waited: bool) -> None:
     """What is known by now; once the answer has come, the whole page."""
     if waited and not question.waiting:
@@ -67,7 +68,7 @@ def result(waited: bool) -> None:
     elif question.answer is not None:
         if guess:
             guessing.response(_, question.answer, guess)
-        gradients_view.show(_, question.answer, hidden=guessing.hides(question.answer, guess))
+        view.show(_, question.answer, hidden=guessing.hides(question.answer, guess))
 
 
 result(question.waiting)

@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from twolayer.dashboard import controls, frame, plot, rates_view, rates_work, server
-from twolayer.dashboard.parameters import RATE_LIMITS, SIZES
+from twolayer.dashboard.common import controls, frame, server
+from twolayer.dashboard.common.parameters import RATE_LIMITS, SIZES
+from twolayer.dashboard.learning_rate import job, view
+from twolayer.dashboard.plot import plot
 from twolayer.rates.grid import MOST_SEEDS, MOST_VALUES
 from twolayer.training.config import DEFAULTS
 
 _ = frame.begin("learning_rate")
 if st.session_state.pop("start_at_once", False):
-    rates_work.start_scan()
+    job.start_scan()
 
 with st.sidebar:
     config = controls.draw(_, leave_out=("backend", "device", "method", "threads"))
@@ -23,17 +25,17 @@ st.markdown(
     )
 )
 frame.address_errors(_)
-rates_view.refusal(_, "scan")
+view.refusal(_, "scan")
 
 interval = max(1.5 * server.redraw_seconds(), plot.slowest_redraw())
-live = {part: rates_work.is_live(part) for part in ("scan", "focus", "grid")}
+live = {part: job.is_live(part) for part in ("scan", "focus", "grid")}
 intervals = {part: interval if is_live else None for part, is_live in live.items()}
 
 
 def keep_watching() -> None:
     """When something has ended, or when a click has begun something, the whole page once more: the timers
     are declared there."""
-    if any(rates_work.is_live(part) != is_live for part, is_live in live.items()):
+    if any(job.is_live(part) != is_live for part, is_live in live.items()):
         frame.again()
 
 
@@ -56,14 +58,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         key="scan",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=rates_work.start_scan,
+        on_click=job.start_scan,
         disabled=config is None,
     )
     st.button(
         _("Stop"),
         key="stop_scan",
         icon=":material/stop:",
-        on_click=rates_work.stop,
+        on_click=job.stop,
         args=("scan",),
         disabled=not live["scan"],
     )
@@ -73,7 +75,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 def watch_scan() -> None:
     """The scan as it is now."""
     if config is not None:
-        rates_view.scan(_, config)
+        view.scan(_, config)
     keep_watching()
 
 
@@ -85,7 +87,7 @@ st.header(_("Why: one training and its curvature"), anchor=False, divider="gray"
 def watch_focus() -> None:
     """The training that is looked at, as it is now."""
     if config is not None:
-        rates_view.focus(_, config)
+        view.focus(_, config)
     keep_watching()
 
 
@@ -98,14 +100,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         _("Train the grid"),
         key="start_grid",
         icon=":material/grid_on:",
-        on_click=rates_work.start_grid,
+        on_click=job.start_grid,
         disabled=config is None,
     )
     st.button(
         _("Stop"),
         key="stop_grid",
         icon=":material/stop:",
-        on_click=rates_work.stop,
+        on_click=job.stop,
         args=("grid",),
         disabled=not live["grid"],
     )
@@ -120,13 +122,13 @@ st.text_input(
         "they are, with two dozen learning rates each."
     ),
 )
-rates_view.refusal(_, "grid")
+view.refusal(_, "grid")
 
 
 @st.fragment(run_every=intervals["grid"])
 def watch_grid() -> None:
     """The grid as it is now."""
-    rates_view.grid(_)
+    view.grid(_)
     keep_watching()
 
 

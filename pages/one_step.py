@@ -3,8 +3,9 @@
 import streamlit as st
 
 from twolayer.backprop import one_step, snapshot
-from twolayer.dashboard import asking, controls, frame, iteration, one_step_view, playing
-from twolayer.dashboard.translations import say
+from twolayer.dashboard.common import controls, frame, iteration, jobs
+from twolayer.dashboard.i18n import say
+from twolayer.dashboard.one_step import playback, view
 
 _ = frame.begin("one_step")
 with st.sidebar:
@@ -23,32 +24,32 @@ if config is None:
 with st.container(border=True):
     left, right = st.columns([3, 2], gap="large")
     with left:
-        playing.buttons(_)
-        playing.steps(_)
+        playback.buttons(_)
+        playback.steps(_)
     with right:
         at = iteration.at_slider(_, config)
         with st.popover(_("Break it"), icon=":material/bug_report:", width="stretch"):
             planted = iteration.fault_switches(_, config)
-    one_step_view.indices(_, config)
+    view.indices(_, config)
 
-chosen = one_step_view.chosen()
-question = asking.ask(
+chosen = view.chosen()
+question = jobs.ask(
     "one_step", one_step.observe, (config, at, planted, chosen), snapshot.memory_bytes(config)
 )
 
 
-@st.fragment(run_every=asking.REDRAW_SECONDS if question.waiting else None)
+@st.fragment(run_every=jobs.REDRAW_SECONDS if question.waiting else None)
 def result(waited: bool) -> None:
     """What is known by now. The whole page once more when the answer has come, or a cell was clicked."""
-    if one_step_view.chosen() != chosen or (waited and not question.waiting):
+    if view.chosen() != chosen or (waited and not question.waiting):
         frame.again()
     if question.failure is not None:
         st.error(say(_, question.failure))
     elif question.answer is not None:
-        one_step_view.show(_, question.answer, st.session_state["show"])
+        view.show(_, question.answer, st.session_state["show"])
     else:
         st.caption(_("Computing …"))
 
 
 result(question.waiting)
-playing.go_on()
+playback.go_on()

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from twolayer.dashboard import controls, frame, race_files, race_settings, race_view, race_work, server
-from twolayer.dashboard.translations import say
+from twolayer.dashboard.common import controls, frame, server
+from twolayer.dashboard.i18n import say
+from twolayer.dashboard.race import files, job, options, view
 
 REDRAW_SECONDS = 1.0
 """Rarely: what draws the charts takes part in the race for the processor."""
@@ -23,10 +24,10 @@ frame.address_errors(_)
 if config is None:
     st.stop()
 with st.container(border=True):
-    plan = race_settings.draw(_, config)
+    plan = options.draw(_, config)
 if st.session_state.pop("start_at_once", False) and plan is not None:
-    race_work.start(plan)
-heat = race_work.current()
+    job.start(plan)
+heat = job.current()
 is_live = heat is not None and not heat.job.over
 with st.container(horizontal=True):
     st.button(
@@ -34,14 +35,12 @@ with st.container(horizontal=True):
         key="race",
         type="primary",
         icon=":material/speed:",
-        on_click=race_work.start,
+        on_click=job.start,
         args=(plan,),
         disabled=plan is None,
     )
-    st.button(
-        _("Stop"), key="stop_race", icon=":material/stop:", on_click=race_work.stop, disabled=not is_live
-    )
-refusal = race_work.refusal()
+    st.button(_("Stop"), key="stop_race", icon=":material/stop:", on_click=job.stop, disabled=not is_live)
+refusal = job.refusal()
 if refusal is not None:
     st.error(say(_, refusal))
 
@@ -49,15 +48,15 @@ if refusal is not None:
 @st.fragment(run_every=max(REDRAW_SECONDS, server.redraw_seconds()) if is_live else None)
 def watch(was_live: bool) -> None:
     """The race as it is now; once it is over, the whole page, which shows all that was found."""
-    now = race_work.current()
+    now = job.current()
     if was_live and (now is None or now.job.over):
         frame.again()
-    race_view.live(_, now)
+    view.live(_, now)
 
 
 watch(is_live)
 races = heat.races if heat is not None else []
 if heat is not None and races and not is_live:
-    race_view.results(_, heat)
-    race_files.export(_, heat)
-race_files.other_machine(_, config, [] if is_live else races)
+    view.results(_, heat)
+    files.export(_, heat)
+files.other_machine(_, config, [] if is_live else races)

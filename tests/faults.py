@@ -29,7 +29,7 @@ from tests.browser.conftest import ARGUMENTS, ROOT, serving, state_is
 from tests.engine.conftest import TINY, cluster_elsewhere, cluster_of, kill, settings, workers_of
 from tests.engine.test_faults import free_port, grow
 from twolayer import Config, fit
-from twolayer.dashboard.translations import say, translator
+from twolayer.dashboard.i18n import say, translator
 from twolayer.engine.engine import Engine
 from twolayer.engine.run import Run
 from twolayer.engine.run_loop import DEADLINE_SECONDS

@@ -94,7 +94,7 @@ def test_only_kernels_and_the_probe_of_a_machine_know_pytorch():
         ("import twolayer.__main__", ["torch", "streamlit", "distributed"]),
         ("import twolayer.engine.cluster", ["torch", "streamlit"]),
         ("import twolayer.backprop.check, twolayer.backprop.one_step", ["torch", "streamlit", "distributed"]),
-        ("import twolayer.dashboard.gradients_view, twolayer.dashboard.one_step_view", ["torch"]),
+        ("import twolayer.dashboard.gradients.view, twolayer.dashboard.one_step.view", ["torch"]),
     ],
 )
 def test_an_import_loads_no_more_than_it_needs(python, statement, absent):

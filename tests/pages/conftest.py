@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from twolayer.dashboard import server
+from twolayer.dashboard.common import server
 from twolayer.engine.engine import Engine
 
 

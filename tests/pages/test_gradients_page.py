@@ -182,7 +182,7 @@ def a_page_without_pytorch(dtype: str) -> None:
 
     from twolayer import Config
     from twolayer.backprop.check import check
-    from twolayer.dashboard.gradients_view import show
+    from twolayer.dashboard.gradients.view import show
     from twolayer.training.kernels import why_missing
 
     found = check(Config(N=5, D_in=4, H=3, D_out=2), 0, "no_factor", dtype=dtype)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from twolayer import Config
-from twolayer.dashboard import history
-from twolayer.dashboard.history import Histories
+from twolayer.dashboard.common import history
+from twolayer.dashboard.common.history import Histories
 from twolayer.engine.run import Run
 
 

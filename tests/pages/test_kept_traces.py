@@ -9,7 +9,7 @@ def a_chart() -> None:
 
     import streamlit as st
 
-    from twolayer.dashboard import plot
+    from twolayer.dashboard.plot import plot
 
     moved = st.session_state.get("moved", 0)
     sent = []

@@ -10,9 +10,10 @@ from tests.pages.test_gradients_page import TINY, answered, shown
 from tests.pages.test_gradients_page import opened as opened_page
 from twolayer import Config, fit
 from twolayer.backprop.bugs import FAULTS
-from twolayer.dashboard import formulas, playing
-from twolayer.dashboard.questions import MEANINGS, QUESTIONS
-from twolayer.dashboard.translations import translator
+from twolayer.dashboard.common import formulas
+from twolayer.dashboard.i18n import translator
+from twolayer.dashboard.one_step import playback
+from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS
 from twolayer.training.program import STEPS, numpy_places, torch_places
 
 
@@ -58,7 +59,7 @@ def test_play_begins_again_at_the_end_and_a_press_stops_it() -> None:
     page.button(key="play").click().run()
     assert page.session_state["show"] == STEPS[0]
     assert page.button(key="play").label == "Pause"
-    page.session_state["shown_since"] -= playing.SECONDS
+    page.session_state["shown_since"] -= playback.SECONDS
     page.run()
     assert page.session_state["show"] == STEPS[1]
     assert page.button(key="play").label == "Pause"

@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 from tests import strangers
 from tests.conftest import ROOT
 from twolayer import Config
-from twolayer.dashboard import server
-from twolayer.dashboard.translations import LANGUAGES
+from twolayer.dashboard.common import server
+from twolayer.dashboard.i18n import LANGUAGES
 from twolayer.training.config import FIELDS
 
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]

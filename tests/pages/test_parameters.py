@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from twolayer.dashboard.frame import PAGES
-from twolayer.dashboard.parameters import PARAMETERS
+from twolayer.dashboard.common.frame import PAGES
+from twolayer.dashboard.common.parameters import PARAMETERS
 from twolayer.training.config import FIELDS, PAGE_PARAMETERS
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_array_equal
 from streamlit.testing.v1 import AppTest
 
-from twolayer.dashboard import plot
+from twolayer.dashboard.plot import plot
 
 
 def test_a_short_curve_is_sent_whole():
@@ -42,7 +42,7 @@ def test_a_static_folder_that_cannot_be_written_is_said_in_the_log(tmp_path, mon
 
 def a_chart() -> None:
     """A page with a chart; run by the test runner, which copies its text."""
-    from twolayer.dashboard import plot
+    from twolayer.dashboard.plot import plot
 
     plot.draw([{"uid": "a", "revision": 1, "y": [1, 2], "line": {"color": "theme:1"}}], {}, key="c", alt="a")
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.unit.races import GRAM, TORCH_GRAM, TUTORIAL, race_of
 from twolayer import Config
-from twolayer.dashboard.race_work import Heat
+from twolayer.dashboard.race.job import Heat
 from twolayer.race.file import LARGEST_BYTES, from_json, to_json
 
 SMALL = {"N": "7", "D_in": "30", "H": "5", "D_out": "3", "learning_rate": "1e-4", "steps": "60"}
@@ -235,7 +235,7 @@ def a_page_with_a_wrong_contender() -> None:
     import streamlit as st
 
     from tests.unit.races import GRAM, RIGHT, TUTORIAL, WRONG, race_of
-    from twolayer.dashboard import race_view
+    from twolayer.dashboard.race import view
 
     st.session_state["lang"] = "en"
     race = race_of({GRAM: [1e-6] * 15, TUTORIAL: [1e-5] * 15}, {GRAM: WRONG, TUTORIAL: RIGHT})
@@ -244,8 +244,8 @@ def a_page_with_a_wrong_contender() -> None:
         plan=SimpleNamespace(sweep=None),
         job=SimpleNamespace(state="finished", over=True, done=1, total=1, began=0.0),
     )
-    race_view.live(str, heat)
-    race_view.results(str, heat)
+    view.live(str, heat)
+    view.results(str, heat)
 
 
 def test_a_contender_made_wrong_is_flagged_in_the_table_and_does_not_win() -> None:

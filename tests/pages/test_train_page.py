@@ -7,11 +7,12 @@ from numpy.testing import assert_array_equal
 from streamlit.testing.v1 import AppTest
 
 from twolayer import Config, fit
-from twolayer.dashboard import live, server
-from twolayer.dashboard.history import History
-from twolayer.dashboard.presets import PRESETS
-from twolayer.dashboard.runs import differences
-from twolayer.dashboard.translations import plain, say
+from twolayer.dashboard.common import server
+from twolayer.dashboard.common.history import History
+from twolayer.dashboard.common.presets import PRESETS
+from twolayer.dashboard.i18n import plain, say
+from twolayer.dashboard.train import live
+from twolayer.dashboard.train.runs_table import differences
 from twolayer.engine.info import limits, machine
 from twolayer.engine.run import Run
 from twolayer.training.config import DEFAULTS, FIELDS
@@ -161,7 +162,7 @@ def test_korean_by_address() -> None:
 def a_page_with(state: str) -> None:
     """A script that shows a run in a state; run by the test runner, which copies its text."""
     from twolayer import Config
-    from twolayer.dashboard.live import show
+    from twolayer.dashboard.train.live import show
     from twolayer.engine.run import Run
     from twolayer.training.messages import Message
 

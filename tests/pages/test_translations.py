@@ -7,7 +7,7 @@ import pytest
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
-from twolayer.dashboard.translations import KEYWORDS, LANGUAGES, LOCALE, plain, preferred, say, translator
+from twolayer.dashboard.i18n import KEYWORDS, LANGUAGES, LOCALE, plain, preferred, say, translator
 from twolayer.training.messages import Message
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_every_text_that_a_page_shows_is_marked() -> None:
     for path in [
         ROOT / "app.py",
         *(ROOT / "pages").glob("*.py"),
-        *(ROOT / "twolayer/dashboard").glob("*.py"),
+        *(ROOT / "twolayer/dashboard").rglob("*.py"),
     ]:
         assert not calls.findall(path.read_text(encoding="utf-8")), path
 

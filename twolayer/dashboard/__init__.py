@@ -1,1 +1,1 @@
-"""Everything that knows Streamlit: what the pages are made of."""
+"""All that knows Streamlit: what the pages are made of."""

@@ -1,0 +1,1 @@
+"""What the pages share: the frame, the address, the controls, the server and its visitors."""

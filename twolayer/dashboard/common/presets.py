@@ -1,0 +1,69 @@
+"""Presets: settings worth a look, each a link with a sentence on what to look at."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from twolayer.dashboard.i18n import Translate
+from twolayer.training.config import Config
+from twolayer.training.messages import N_
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings, their name, and what to look at."""
+
+    config: Config
+    title: str
+    look: str
+
+
+PRESETS = {
+    "tutorial": Preset(
+        Config(),
+        N_("Tutorial"),
+        N_("The tutorial's own run. The loss falls from some 30 million to almost nothing in 500 steps."),
+    ),
+    "tiny": Preset(
+        Config(N=4, D_in=3, H=5, D_out=2, learning_rate=5e-3, steps=200, dtype="float64"),
+        N_("Tiny"),
+        N_("Small enough to read every number: go to One step, and follow one value through the formulas."),
+    ),
+    "wide": Preset(
+        Config(H=2000, method="auto", learning_rate=3e-8),
+        N_("Wide"),
+        N_("Twenty times the hidden units want a rate some twenty times smaller, and each unit moves less."),
+    ),
+    "edge": Preset(
+        Config(learning_rate=1.5e-6, dtype="float64"),
+        N_("On the edge"),
+        N_("The loss jumps up before it falls: the rate is beyond what the curvature at the start allows."),
+    ),
+    "dead": Preset(
+        Config(learning_rate=2e-6),
+        N_("Dead units"),
+        N_("One jump kills most hidden units: they are 0 for every sample, and get no gradient ever again."),
+    ),
+    "diverges": Preset(
+        Config(learning_rate=1e-5),
+        N_("Diverges"),
+        N_("Each step overshoots more than the last, until a number no longer fits into float32."),
+    ),
+}
+
+
+def of(config: Config) -> Preset | None:
+    """The preset that has these settings, if there is one."""
+    return next((preset for preset in PRESETS.values() if preset.config == config), None)
+
+
+def links(_: Translate) -> None:
+    """A link for each preset, which starts it, and what to look at."""
+    for name, preset in PRESETS.items():
+        st.page_link(
+            "app.py",
+            label=f"**{_(preset.title)}**",
+            icon=":material/arrow_forward:",
+            query_params={"preset": name, "run": "1", "lang": st.session_state["lang"]},
+        )
+        st.caption(_(preset.look))

@@ -1,0 +1,1 @@
+"""The Gradients page."""

@@ -1,0 +1,96 @@
+"""Guess first: a mistake is planted, and which one is said only after the learner has answered."""
+
+from typing import Any
+
+import streamlit as st
+
+from twolayer.backprop import bugs
+from twolayer.backprop.check import Check
+from twolayer.dashboard.common.parameters import MOST_GUESSES, NO_FAULT
+from twolayer.dashboard.i18n import Translate
+from twolayer.training.config import Config
+
+
+def switch(_: Translate) -> int:
+    """The switch, and the round that is on; 0 where the learner does not guess."""
+    left, right = st.columns([3, 2], vertical_alignment="center")
+    with left:
+        st.subheader(_("Break it"), anchor=False)
+    with right:
+        st.session_state["guessing"] = st.session_state["guess"] > 0
+        st.toggle(_("Guess first"), key="guessing", on_change=_turn)
+    guess: int = st.session_state["guess"]
+    return guess
+
+
+def _turn() -> None:
+    st.session_state["guess"] = 1 if st.session_state["guessing"] else 0
+    st.session_state["fault"] = NO_FAULT
+    _forget()
+
+
+def _next() -> None:
+    st.session_state["guess"] = st.session_state["guess"] % MOST_GUESSES + 1
+    _forget()
+
+
+def _forget() -> None:
+    st.session_state["answer"] = None
+    st.session_state["answered"] = None
+
+
+def _give(of: Any) -> None:
+    st.session_state["answered"] = (of, st.session_state["answer"])
+
+
+def answers(_: Translate, config: Config, guess: int) -> None:
+    """The possible answers, and the buttons to give one and to go on."""
+    st.markdown(
+        _("One of these is in the program, or none. Read the figures and the pictures below, then answer.")
+    )
+    options = [NO_FAULT, *bugs.possible(config)]
+    labels = {NO_FAULT: _("Nothing: it is right")} | {
+        name: _(fault.label) for name, fault in bugs.FAULTS.items()
+    }
+    chosen = st.radio(
+        _("Your answer"),
+        options,
+        index=None,
+        format_func=labels.__getitem__,
+        key="answer",
+        label_visibility="collapsed",
+    )
+    with st.container(horizontal=True):
+        st.button(
+            _("Answer"),
+            key="give_answer",
+            type="primary",
+            disabled=chosen is None,
+            on_click=_give,
+            args=((config, guess),),
+        )
+        st.button(_("Another one"), key="another", icon=":material/casino:", on_click=_next)
+
+
+def given(config: Config, guess: int) -> str | None:
+    """The answer that was given in this round, if one was."""
+    answered = st.session_state.get("answered")
+    return answered[1] if answered is not None and answered[0] == (config, guess) else None
+
+
+def hides(check: Check, guess: int) -> bool:
+    """Whether the mistake is still to be guessed."""
+    return guess > 0 and given(check.config, guess) is None
+
+
+def response(_: Translate, check: Check, guess: int) -> None:
+    """Say whether the answer was right, and what it was."""
+    answer = given(check.config, guess)
+    if answer is None:
+        return
+    truth = check.planted or NO_FAULT
+    name = _(bugs.FAULTS[truth].label) if check.planted else _("Nothing: it is right")
+    if answer == truth:
+        st.success(_("Right: {name}.").format(name=name), icon=":material/celebration:")
+    else:
+        st.warning(_("Not quite. It was: {name}.").format(name=name), icon=":material/lightbulb:")

@@ -1,0 +1,243 @@
+"""What a check of the gradients found, on the page."""
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from twolayer.backprop.bugs import FAULTS, program
+from twolayer.backprop.check import DIRECTIONS, Check
+from twolayer.backprop.comparison import BANDS, Comparison
+from twolayer.dashboard.common import formulas, iteration, server
+from twolayer.dashboard.gradients import charts
+from twolayer.dashboard.i18n import Translate, say
+from twolayer.training.messages import N_
+from twolayer.training.program import GRADIENTS
+
+AGAINST = {"autograd": N_("PyTorch autograd"), "differences": N_("Central differences")}
+
+
+@server.in_turn
+def show(_: Translate, check: Check, *, hidden: bool) -> None:
+    """All that was found; with `hidden` not which formula is wrong, which is to be guessed."""
+    iteration.say_if_diverged(_, check.at, check.diverged_at)
+    if check.comparisons:
+        _verdict(_, check, hidden=hidden)
+    for why in (check.no_autograd, check.no_differences):
+        if why is not None:
+            st.info(say(_, why))
+    if check.comparisons:
+        _figures(_, check)
+        _where(_, check)
+    _steps(_, check)
+    _reading(_)
+
+
+def _verdict(_: Translate, check: Check, *, hidden: bool) -> None:
+    with st.container(key="verdict"):
+        if not check.wrong:
+            _right(_, check, hidden=hidden)
+            return
+        tensors = check.wrong_tensors
+        if tensors:
+            names = ", ".join(f"**{name}**" for name in tensors)
+            said = _("Wrong: the gradient of the loss with respect to {names}.").format(names=names)
+        else:
+            said = _("Wrong on the way, though both weights' gradients are 0 here and hide it.")
+        if hidden:
+            st.error(said, icon=":material/error:")
+            return
+        formula = check.formula
+        assert formula is not None
+        look = _("Look at the formula of **{formula}**: all that goes into it agrees, and it does not.")
+        st.error(" ".join((said, look.format(formula=formula))), icon=":material/error:")
+        _trail(_, check.wrong)
+        for words, fault in ((_("What it should be"), None), (_("What the program does"), check.planted)):
+            st.caption(words)
+            st.latex(formulas.formula(formula, check.config, fault))
+            st.code(program(fault)[formula], language="python", wrap_lines=True)
+        if check.planted is not None:
+            st.markdown(_(FAULTS[check.planted].why))
+
+
+def _right(_: Translate, check: Check, *, hidden: bool) -> None:
+    if check.planted is not None and not check.changed and not hidden:
+        st.info(
+            _(
+                "The mistake is in the program, and changes nothing at these weights: no number that it "
+                "touches is another one. Try another seed or another iteration."
+            )
+        )
+        return
+    if check.planted is not None and not hidden:
+        st.warning(_("The mistake changes less than rounding does, so that nobody could tell."))
+        return
+    st.success(
+        _(
+            "The backward pass is right: nothing differs by more than rounding. Plant a mistake and "
+            "see whether the check finds it."
+        )
+        if not hidden
+        else _("Nothing differs by more than rounding."),
+        icon=":material/check_circle:",
+    )
+
+
+def _trail(_: Translate, wrong: Iterable[str]) -> None:
+    """The five gradients in the order in which they are made, each right or wrong."""
+    wrong = set(wrong)
+    with st.container(horizontal=True, gap="small", key="trail"):
+        for name in GRADIENTS:
+            if name in wrong:
+                st.badge(name, icon=":material/close:", color="red")
+            else:
+                st.badge(name, icon=":material/check:", color="green")
+
+
+def _figures(_: Translate, check: Check) -> None:
+    """A row for each comparison of w1 and w2; all parameters at once along random directions."""
+    pairs = [(gradient, against) for against in AGAINST for gradient in ("grad_w1", "grad_w2")]
+    compared = [c for c in (check.comparison(*pair) for pair in pairs) if c is not None]
+    rows = {
+        _("Gradient"): [c.gradient for c in compared],
+        _("Against"): [_(AGAINST[c.against]) for c in compared],
+        _("Wrong"): [c.wrong for c in compared],
+        _("Largest error"): [error(c.largest) for c in compared],
+        _("Median error"): [error(c.median) for c in compared],
+        _("Cosine"): [f"{c.cosine:.9f}" for c in compared],
+        _("Compared"): [f"{c.compared:,} / {c.shape[0] * c.shape[1]:,}" for c in compared],
+        _("Left out at kinks"): [c.kinks for c in compared],
+    }
+    with st.container(key="figures"):
+        st.dataframe(rows, hide_index=True)
+    along = check.directions
+    if along:
+        agree = sum(not direction.wrong for _name, direction in along)
+        st.caption(
+            _(
+                "Every parameter at once: along {count} random directions, each at the price of two forward "
+                "passes, {agree} agree to rounding. Their steps stop short of any kink; the shortest is "
+                "{step}."
+            ).format(count=len(along), agree=agree, step=error(min(d.step for _name, d in along)))
+        )
+    left_out = 2 * DIRECTIONS - len(along) if not check.no_differences else 0
+    if left_out:
+        st.caption(
+            _("{count} directions are left out: a hidden unit is exactly at its kink.").format(count=left_out)
+        )
+
+
+def _where(_: Translate, check: Check) -> None:
+    """Where one gradient is off: two pictures, and the worst entries."""
+    st.subheader(_("Where they differ"), anchor=False)
+    with st.container(horizontal=True):
+        tensor = st.segmented_control(
+            _("Gradient"),
+            ["grad_w1", "grad_w2"],
+            default="grad_w1",
+            required=True,
+            key="picture_of",
+            label_visibility="collapsed",
+        )
+        there = [name for name in AGAINST if check.comparison("grad_w1", name) is not None]
+        against = st.segmented_control(
+            _("Against"),
+            there,
+            format_func=lambda name: _(AGAINST[name]),
+            default=there[0],
+            required=True,
+            key=f"against_{'_'.join(there)}",
+            label_visibility="collapsed",
+        )
+    comparison = check.comparison(tensor, against)
+    if comparison is None:  # a browser may send what is not among the options
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.caption(_picture_says(_, comparison))
+        charts.error_picture(_, comparison)
+    with right:
+        st.caption(
+            _("{count} entries, each a point: on the line the two agree.").format(
+                count=len(comparison.points)
+            )
+        )
+        charts.agreement_scatter(_, comparison)
+    st.caption(_("The worst entries"))
+    worst = comparison.worst
+    st.dataframe(
+        {
+            _("Entry"): [f"{comparison.gradient}[{e.index[0]}, {e.index[1]}]" for e in worst],
+            _("By hand"): [f"{e.ours:.9g}" for e in worst],
+            _(AGAINST[comparison.against]): [f"{e.theirs:.9g}" for e in worst],
+            _("Relative error"): [error(e.error) for e in worst],
+            _("Verdict"): [_("wrong") if e.wrong else _("rounding") for e in worst],
+        },
+        hide_index=True,
+        height="content",
+    )
+
+
+def _picture_says(_: Translate, comparison: Comparison) -> str:
+    rows, columns = comparison.block
+    if (rows, columns) == (1, 1):
+        return _("The relative error of every entry that was compared.")
+    return _("The relative error: each cell is the largest of {rows} × {columns} entries.").format(
+        rows=rows, columns=columns
+    )
+
+
+def _steps(_: Translate, check: Check) -> None:
+    if not check.valley:
+        return
+    st.subheader(_("The step of the difference"), anchor=False)
+    st.markdown(
+        _(
+            "A difference is wrong in two ways. With a small step the two losses are so alike that "
+            "**rounding** is most of what is left of them; with a large one a hidden unit changes sign on "
+            "the way, and the loss has a **kink** there. Between kinks the loss is a parabola in each single "
+            "weight, for which a central difference is exact: so there is no third error, and without the "
+            "kinks the curve only falls."
+        )
+    )
+    charts.valley(_, check)
+    here = next((each for each in check.valley if each.step == check.step), None)
+    if here is not None:
+        st.caption(
+            _(
+                "Measured with {sample} entries of w1. At a step of {step}, {kinks} of them cross a kink; "
+                "they are counted and left out of the check."
+            ).format(sample=check.sample, step=f"{here.step:g}", kinks=here.kinks)
+        )
+
+
+def error(value: float) -> str:
+    """A relative error, or a step, in two digits."""
+    return f"{value:.1e}" if value else "0"
+
+
+def _reading(_: Translate) -> None:
+    with st.expander(_("How to read the errors")):
+        st.markdown(
+            _(
+                "The relative error of two numbers a and b is |a − b| / max(|a|, |b|): it asks how many "
+                "digits they share, whatever their size. Two zeros agree. The Stanford course CS231n gives "
+                "these thresholds:"
+            )
+        )
+        lines = [
+            f"- {_('above {threshold}').format(threshold=f'{threshold:g}')}: {_(words)}"
+            if threshold
+            else f"- {_('below that')}: {_(words)}"
+            for threshold, words in BANDS
+        ]
+        st.markdown("\n".join(lines))
+        st.markdown(
+            _(
+                "Kinks loosen them: where the ReLU's corner lies between the two sides of a difference, the "
+                "quotient is neither slope, and says nothing about the gradient. Here such entries are found "
+                "by the change of sign and left out, so that what remains can be judged strictly: **wrong** "
+                "means that an entry differs by more than rounding can do in sums of this length. So a right "
+                "program is never accused, even where a gradient that is nearly 0 has few digits left; and a "
+                "mistake far below 1e-7 is still found."
+            )
+        )

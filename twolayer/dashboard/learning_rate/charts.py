@@ -1,0 +1,343 @@
+"""The charts of the Learning-rate page."""
+
+from collections.abc import Callable
+from math import log10
+from typing import Any
+
+import numpy as np
+
+from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.learning_rate.job import Focus, Search
+from twolayer.dashboard.plot import plot
+from twolayer.rates.advice import Advice
+from twolayer.rates.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOME_NAMES, OUTCOMES, SLOW
+from twolayer.rates.sweep import Scan
+from twolayer.training.config import Config
+
+LOOKS = {
+    CONVERGES: ("theme:2", "circle"),
+    SLOW: ("theme:4", "diamond"),
+    DEAD: ("theme:3", "square"),
+    DIVERGES: ("theme:5", "triangle-up"),
+}
+"""Colour and symbol of an outcome: the symbols are for those who do not see the colours apart."""
+ABOVE_FIRST = 100.0
+"""Trainings that diverge have no final loss: they stand at this many times the first one."""
+TALL = 430
+LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}
+
+
+def scan_chart(
+    _: Translate,
+    scan: Scan | None,
+    found: Advice | None,
+    rate: float,
+    threshold: float | None,
+    focus: Focus | None,
+    on_click: Callable[[int], None],
+) -> None:
+    """A point for each training of a scan: its learning rate and its final loss. With the safe band, the
+    learning rate that is set, 2/λmax at the start, and a ring around the training that is looked at, as far
+    as they are there. `on_click` is given the number of the training that was clicked."""
+    traces = [] if scan is None else [_points(_, scan, kind) for kind in OUTCOMES]
+    if scan is not None and focus is not None:
+        traces.append(_ring(scan, focus.config))
+    marks: list[dict[str, Any]] = [_line_at(rate, "theme:0", "dot")]
+    notes = [_note(rate, "η", "theme:0", left=threshold is not None and rate < threshold)]
+    if threshold is not None and np.isfinite(threshold):
+        marks.append(_line_at(threshold, "theme:7", "dash"))
+        notes.append(_note(threshold, "2/λmax", "theme:7", left=threshold <= rate))
+    if found is not None and found.low is not None and found.high is not None:
+        band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "line": {"width": 0}}
+        marks.append(band | {"x0": found.low, "x1": found.high, "fillcolor": "theme:2", "opacity": 0.12})
+    layout = {
+        "xaxis": {
+            "title": {"text": _("learning rate")},
+            "type": "log",
+            "exponentformat": "power",
+            "dtick": 1,
+            **_rate_range(scan),
+        },
+        "yaxis": {
+            "title": {"text": _("final loss")},
+            "type": "log",
+            "exponentformat": "power",
+            **({"range": [-7, 10]} if scan is None or not scan.done else {}),
+        },
+        "hovermode": "closest",
+        "showlegend": scan is not None,
+        "legend": LEGEND,
+        "shapes": marks,
+        "annotations": notes,
+        "uirevision": str(id(scan)),
+        "margin": {"l": 70, "r": 16, "t": 44, "b": 48},
+    }
+
+    def clicked(point: dict[str, Any]) -> None:
+        data = point.get("customdata")
+        index = data[0] if isinstance(data, list) and data else None
+        if scan is not None and type(index) is int and 0 <= index < scan.grid.size:
+            on_click(index)
+
+    plot.draw(
+        traces,
+        layout,
+        key="scan_chart",
+        alt=_("Scatter chart: the final loss of each training against its learning rate"),
+        height=TALL,
+        on_click=clicked,
+    )
+
+
+def _points(_: Translate, scan: Scan, kind: str) -> dict[str, Any]:
+    """The trainings with one outcome."""
+    grid, rows = scan.grid, scan.there
+    first = rows["first"][np.isfinite(rows["first"])]
+    top = ABOVE_FIRST * float(first.max()) if len(first) else 1.0
+    rows = rows[rows["outcome"] == OUTCOMES.index(kind)]
+    places = np.unravel_index(rows["index"], grid.shape)
+    rates, seeds = (
+        np.array(grid.axes[axis].values)[places[axis]]
+        for axis in (grid.position("learning_rate"), grid.position("seed"))
+        if axis is not None
+    )
+    colour, symbol = LOOKS[kind]
+    seed, dead = _("seed"), _("dead units")
+    text = f"η = %{{x:.2e}}<br>{seed} %{{customdata[1]}}<br>"
+    if kind == DIVERGES:
+        text += _("not finite from step {step} on").format(step="%{customdata[2]}")
+    else:
+        text += f"{_('final loss')} %{{y:.4g}}<br>{dead} %{{customdata[3]}}"
+    numbers = np.column_stack([rows["index"], seeds, rows["diverged_at"], rows["dead"]])
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "uid": kind,
+        "revision": f"{id(scan)} {scan.done}",
+        "name": _(OUTCOME_NAMES[kind]),
+        "x": plot.packed(rates.astype(float)),
+        "y": plot.packed(np.full(len(rows), top) if kind == DIVERGES else rows["final"].astype(float)),
+        "customdata": numbers.astype(int).tolist(),
+        "hovertemplate": f"{text}<extra></extra>",
+        "marker": {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.75},
+    }
+
+
+def _ring(scan: Scan, config: Config) -> dict[str, Any]:
+    """A ring around the training that is looked at, if it is one of the scan's and did not diverge."""
+    wanted = [vars(config)[axis.field] for axis in scan.grid.axes]
+    at = np.empty(0, int)
+    if all(value in axis.values for value, axis in zip(wanted, scan.grid.axes, strict=True)):
+        places = [axis.values.index(value) for value, axis in zip(wanted, scan.grid.axes, strict=True)]
+        at = np.array([np.ravel_multi_index(places, scan.grid.shape)])
+    rows = scan.rows[at]
+    rows = rows[(rows["index"] >= 0) & (rows["diverged_at"] < 0)]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": plot.packed(np.full(len(rows), config.learning_rate)),
+        "y": plot.packed(rows["final"].astype(float)),
+        "customdata": [],
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "marker": {"symbol": "circle-open", "size": 16, "color": "theme:text-color", "line": {"width": 2}},
+    }
+
+
+def _rate_range(scan: Scan | None) -> dict[str, Any]:
+    if scan is None:
+        return {}
+    axis = scan.grid.position("learning_rate")
+    rates = scan.grid.axes[axis or 0].values
+    return {"range": [log10(min(rates)) - 0.1, log10(max(rates)) + 0.1]}
+
+
+def _line_at(rate: float, colour: str, dash: str) -> dict[str, Any]:
+    line = {"color": colour, "width": 1.5, "dash": dash}
+    return {"type": "line", "x0": rate, "x1": rate, "yref": "paper", "y0": 0, "y1": 1, "line": line}
+
+
+def _note(rate: float, text: str, colour: str, *, left: bool) -> dict[str, Any]:
+    """A word at a line, on its left or right. Plotly wants the logarithm here, and the value for the line."""
+    place: dict[str, Any] = {"x": log10(rate), "y": 1.0, "yref": "paper", "yanchor": "top"}
+    place |= {"xanchor": "right" if left else "left"}
+    return place | {"text": text, "showarrow": False, "font": {"color": colour}}
+
+
+def loss_chart(_: Translate, focus: Focus | None) -> None:
+    """The losses of the training that is looked at; the first steps at length."""
+    losses = focus.run.losses if focus else np.empty(0)
+    at = plot.thinned(losses)
+    trace = _curve(at + 1, losses[at], _("loss"), "theme:0")
+    layout = {
+        "xaxis": _step_axis(_, focus),
+        "yaxis": {
+            "title": {"text": _("loss")},
+            "type": "log",
+            "exponentformat": "power",
+            **({} if len(losses) else {"range": [-6, 8]}),
+        },
+        "uirevision": focus.run.name if focus else "",
+    }
+    plot.draw([trace], layout, key="focus_loss_chart", alt=_("Line chart: the loss of each step"))
+
+
+def curvature_chart(_: Translate, focus: Focus | None) -> None:
+    """λmax along the training that is looked at, and 2/η."""
+    traces, values = [], np.empty(0)
+    if focus is not None and len(focus.curve):
+        curve, limit = focus.curve, 2 / focus.config.learning_rate
+        values = curve["value"]
+        both = np.array([1.0, focus.config.steps + 1.0])
+        traces = [
+            _curve(curve["step"] + 1, values, "λmax", "theme:1") | {"mode": "lines+markers"},
+            _curve(both, np.full(2, limit), "2/η", "theme:0")
+            | {"line": {"color": "theme:0", "dash": "dash"}},
+        ]
+        values = np.append(values, limit)
+    wide = len(values) > 0 and values.max() > 30 * max(values.min(), 1e-300)
+    layout = {
+        "xaxis": _step_axis(_, focus),
+        "yaxis": {
+            "title": {"text": "λmax"},
+            "type": "log" if wide else "linear",
+            "exponentformat": "power",
+            **({"rangemode": "tozero"} if len(values) and not wide else {}),
+            **({"range": [0, 3e6]} if not len(values) else {}),
+        },
+        "showlegend": bool(traces),
+        "legend": LEGEND,
+        "uirevision": f"{focus.run.name if focus else ''} {wide}",
+        "margin": {"l": 70, "r": 16, "t": 36, "b": 48},
+    }
+    alt = _("Line chart: the largest eigenvalue of the Hessian along the training, and 2/η")
+    plot.draw(traces, layout, key="curvature_chart", alt=alt)
+
+
+def _curve(x: Any, y: Any, name: str, colour: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": plot.packed(np.asarray(x, dtype=float)),
+        "y": plot.packed(np.ascontiguousarray(y, dtype=float)),
+        "line": {"color": colour},
+    }
+
+
+def _step_axis(_: Translate, focus: Focus | None) -> dict[str, Any]:
+    steps = focus.config.steps if focus else 500
+    axis: dict[str, Any] = {
+        "title": {"text": _("step, from 1 on")},
+        "type": "log",
+        "exponentformat": "none",
+        "dtick": 1,
+    }
+    return axis | {"range": [-0.03, log10(steps + 1) + 0.03]}
+
+
+def band_chart(_: Translate, search: Search) -> None:
+    """The recommended learning rate over the one or two sizes of a grid, as far as it is known."""
+    scan = search.scan
+    outer = [axis for axis in scan.grid.axes if axis.field not in ("learning_rate", "seed")]
+    across, down = outer[0], outer[1] if len(outer) > 1 else None
+    shape = (len(down.values) if down else 1, len(across.values))
+    rates, texts = np.full(shape, np.nan), np.full(shape, "", dtype=object)
+    hovers = texts.copy()
+    for places, found in search.bands.items():
+        cell = (places[1] if down else 0, places[0])
+        if found.rate is None or found.low is None or found.high is None:
+            texts[cell] = "–"
+            continue
+        rates[cell] = log10(found.rate)
+        texts[cell] = f"{found.rate:.1e}".replace("e-0", "e-")
+        hovers[cell] = f"{found.rate:.2g} ({found.low:.2g} – {found.high:.2g})"
+    _heatmap(
+        rates,
+        texts,
+        hovers,
+        ([str(value) for value in across.values], [str(value) for value in down.values] if down else [""]),
+        (across.field, down.field if down else ""),
+        title="log₁₀ η",
+        alt=_("Heat map: the recommended learning rate over the sizes"),
+    )
+
+
+def loss_map(_: Translate, scan: Scan, layer: int) -> None:
+    """The final losses, relative to the first, over the last two axes of a grid; `layer` is the place on
+    the first axis where there are three."""
+    grid = scan.grid
+    ratios = np.full(grid.size, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios[scan.there["index"]] = np.log10(scan.there["final"] / scan.there["first"])
+    diverged = np.zeros(grid.size, bool)
+    diverged[scan.there["index"]] = scan.there["outcome"] == OUTCOMES.index(DIVERGES)
+    ratios[diverged] = np.nan
+    shaped, lost = ratios.reshape(grid.shape), diverged.reshape(grid.shape)
+    if len(grid.shape) == 3:
+        shaped, lost = shaped[layer], lost[layer]
+    shaped, lost = np.atleast_2d(shaped), np.atleast_2d(lost)
+    axes = grid.axes[-2:]
+    names = [[_value(value) for value in axis.values] for axis in axes]
+    rows = names[0] if len(axes) > 1 else [""]
+    with np.errstate(over="ignore"):
+        hovers = np.where(lost, "×", np.char.mod("%.2e", 10**shaped))
+    _heatmap(
+        shaped,
+        np.where(lost, "×", ""),
+        hovers,
+        (names[-1], rows),
+        (axes[-1].field, axes[0].field if len(axes) > 1 else ""),
+        title=_("log₁₀ of the final loss, of the first"),
+        alt=_("Heat map: the final loss relative to the first over two fields; × diverged"),
+    )
+
+
+def _value(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _heatmap(
+    z: Any,
+    texts: Any,
+    hovers: Any,
+    places: tuple[list[str], list[str]],
+    names: tuple[str, str],
+    *,
+    title: str,
+    alt: str,
+) -> None:
+    """A heat map of `z` with `texts` in its cells; `hovers` says more. All are (rows, columns)."""
+    trace = {
+        "type": "heatmap",
+        "z": [[None if np.isnan(value) else float(value) for value in row] for row in z],
+        "x": places[0],
+        "y": places[1],
+        "text": texts.tolist(),
+        "texttemplate": "%{text}",
+        "textfont": {"size": 11},
+        "hovertext": hovers.tolist(),
+        "hovertemplate": f"{names[0]} %{{x}}, {names[1]} %{{y}}: %{{hovertext}}<extra></extra>",
+        "colorscale": "Viridis",
+        "colorbar": {"title": {"text": title, "side": "right"}, "thickness": 12},
+        "xgap": 1 if len(places[0]) > 12 else 2,
+        "ygap": 1 if len(places[1]) > 12 else 2,
+        "hoverongaps": False,
+    }
+    layout = {
+        "xaxis": {"title": {"text": names[0]}, "type": "category"},
+        "yaxis": {"title": {"text": names[1]}, "type": "category"},
+        "hovermode": "closest",
+        "uirevision": f"{names}",
+    }
+    plot.draw([trace], layout, key="grid_chart", alt=alt, height=TALL)
+
+
+def threshold(config: Config, focus: Focus | None) -> float | None:
+    """2/λmax at the start of the training that is looked at, if it is of these sizes and known."""
+    sizes = ("N", "D_in", "H", "D_out")
+    if focus is None or any(getattr(focus.config, name) != getattr(config, name) for name in sizes):
+        return None
+    start = focus.curve[:1]
+    known = len(start) and start["step"][0] == 0 and start["value"][0] > 0
+    return 2 / float(start["value"][0]) if known else None

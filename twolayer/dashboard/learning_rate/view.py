@@ -1,0 +1,313 @@
+"""What the Learning-rate page says: of a scan, of one training and its curvature, of a grid."""
+
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+
+import numpy as np
+import streamlit as st
+
+from twolayer.dashboard.common import server
+from twolayer.dashboard.i18n import Translate, preferred, say
+from twolayer.dashboard.learning_rate import charts, job
+from twolayer.dashboard.learning_rate.job import Focus, Search
+from twolayer.dashboard.plot import plot
+from twolayer.export import sweep_files
+from twolayer.rates import advice, curvature
+from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
+from twolayer.rates.zones import story, zones
+from twolayer.training.config import Config
+from twolayer.training.messages import N_
+
+STATES = {
+    "queued": N_("queued"),
+    "running": N_("running"),
+    "finished": N_("finished"),
+    "stopped": N_("stopped"),
+    "failed": N_("failed"),
+}
+
+
+def refusal(_: Translate, name: str) -> None:
+    """Why a search could not be started."""
+    message = job.refusal(name)
+    if message is not None:
+        st.error(say(_, message))
+
+
+def progress(_: Translate, search: Search | None, name: str) -> None:
+    """How far a search is; the place is there before the first one."""
+    if search is None:
+        st.progress(0.0, text=_("Nothing trained yet"))
+        return
+    scan, job = search.scan, search.job
+    text = _("{done} of {total} trainings").format(done=f"{scan.done:,}", total=f"{scan.grid.size:,}")
+    if not job.over and job.began is not None and scan.done:
+        left = (monotonic() - job.began) / scan.done * (scan.grid.size - scan.done)
+        text += " · " + _("{seconds} s left").format(seconds=f"{left:.0f}")
+    elif job.seconds is not None:
+        text += " · " + _("{state}, {seconds} s").format(
+            state=_(STATES[job.state]), seconds=f"{job.seconds:.1f}"
+        )
+    else:
+        text += " · " + _(STATES[job.state])
+    with st.container(key=f"progress_{name}"):
+        st.progress(scan.done / scan.grid.size, text=text)
+    if job.message is not None:
+        st.error(say(_, job.message))
+
+
+@server.in_turn
+def scan(_: Translate, config: Config) -> None:
+    """The scan as it is now: progress, advice, the points, their zones."""
+    search, focus = job.search("scan"), job.focus()
+    if search is not None:
+        search.update()
+    progress(_, search, "scan")
+    found = None
+    if search is not None and search.job.over and search.scan.done:
+        found = advice.advise(search.scan.grid, search.scan.there)
+    _advice(_, search, found, config)
+    charts.scan_chart(
+        _,
+        search.scan if search else None,
+        found,
+        config.learning_rate,
+        charts.threshold(config, focus),
+        focus,
+        _look_at,
+    )
+    if search is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            _(
+                "A point is a training of {N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps. Click one."
+            ).format(**vars(search.scan.grid.base)),
+            width="stretch",
+        )
+        _numbers(_, search)
+        downloads(_, search, "scan")
+    if search.job.over:
+        _zones(_, search)
+
+
+def _look_at(index: int) -> None:
+    search = job.search("scan")
+    if search is not None:
+        job.look_at(search.scan.grid.config(index))
+
+
+def _advice(_: Translate, search: Search | None, found: advice.Advice | None, config: Config) -> None:
+    """One box that is always there, so that nothing moves when a scan ends."""
+    if search is None:
+        st.info(_("Press Scan: each learning rate is trained with each seed, to the end."))
+    elif not search.job.over:
+        st.info(_("Training at all these learning rates. The advice comes when all are done."))
+    elif found is None or found.rate is None or found.low is None or found.high is None:
+        st.warning(say(_, found.reason) if found else _("Stopped. What was computed is kept."))
+    else:
+        base = search.scan.grid.base
+        box = st.success if found.reached else st.warning
+        box(
+            _("Recommended: **{rate}**. Safe from {low} to {high}.").format(
+                rate=f"{found.rate:.2g}", low=f"{found.low:.2g}", high=f"{found.high:.2g}"
+            )
+            + " "
+            + say(_, found.reason)
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            taken = replace(base, learning_rate=float(f"{found.rate:.2g}"))
+            take(_, job.to_train(taken, config), "take_recommended")
+            st.caption(
+                _(
+                    "For the mean instead of the sum of the squared errors: {rate}. Its gradient is N·D_out "
+                    "= {outputs} times smaller, so the same steps take a rate so many times larger."
+                ).format(
+                    rate=f"{advice.mean_loss_rate(base, found.rate):.2g}",
+                    outputs=f"{base.N * base.D_out:,}",
+                ),
+                width="stretch",
+            )
+
+
+def take(_: Translate, config: Config, key: str) -> None:
+    """A button that goes to the Train page with this learning rate."""
+    query = config.to_query()
+    if st.session_state["lang"] != preferred(st.context.locale):
+        query["lang"] = st.session_state["lang"]
+    label = _("Train with {rate}").format(rate=f"{config.learning_rate:.3g}")
+    if st.button(label, key=key, icon=":material/play_arrow:"):
+        st.switch_page("app.py", query_params=query)
+
+
+def _numbers(_: Translate, search: Search) -> None:
+    """The points as a table, for those who cannot see the chart."""
+    rows, grid = search.scan.there, search.scan.grid
+    places = np.unravel_index(rows["index"], grid.shape)
+    columns = {axis.field: np.array(axis.values)[at] for axis, at in zip(grid.axes, places, strict=True)}
+    columns["outcome"] = np.array([_(OUTCOME_NAMES[name]) for name in OUTCOMES])[rows["outcome"]]
+    columns["final_loss"] = rows["final"]
+    plot.numbers(_, columns, key="scan_chart", title=_("The trainings of the scan"))
+
+
+def downloads(_: Translate, search: Search, name: str) -> None:
+    """The trainings that are done as files; made when they are asked for."""
+    scan = search.scan
+    for label, ending, made in (
+        ("CSV", "csv", sweep_files.as_csv),
+        ("Parquet", "parquet", sweep_files.as_parquet),
+    ):
+        st.download_button(
+            label,
+            partial(made, scan),
+            file_name=f"twolayer-{name}.{ending}",
+            key=f"{name}_{ending}",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            disabled=not scan.done,
+        )
+
+
+def _zones(_: Translate, search: Search) -> None:
+    """The zones of the learning rate in a few lines."""
+    found = zones(search.scan)
+    if not found:
+        return
+    with st.expander(_("The zones, from small rates to large ones"), expanded=False):
+        st.dataframe(
+            {
+                _("from"): [f"{zone.low:.2g}" for zone in found],
+                _("to"): [f"{zone.high:.2g}" for zone in found],
+                _("what becomes of it"): [
+                    " / ".join(_(OUTCOME_NAMES[name]) for name in zone.outcomes) for zone in found
+                ],
+            },
+            hide_index=True,
+        )
+        st.caption(
+            _(
+                "Between two zones the seeds differ. No one number parts what works from what does not: "
+                "2/λmax is where a quadratic would diverge, and the loss is none."
+            )
+        )
+
+
+@server.in_turn
+def focus(_: Translate, config: Config) -> None:
+    """One training closely: its losses, λmax along it, and what these have to do with each other."""
+    refusal(_, "focus")
+    current = job.focus()
+    _story(_, current)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader(_("Its loss"), anchor=False)
+        charts.loss_chart(_, current)
+    with right:
+        st.subheader(_("λmax along it"), anchor=False)
+        charts.curvature_chart(_, current)
+    if current is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(_measured(_, current), width="stretch")
+        curve = current.curve
+        if len(curve):
+            plot.numbers(
+                _,
+                {name: curve[name] for name in ("step", "loss", "residual", "value")},
+                key="curvature_chart",
+                title=_("λmax (value) and its residual along the training"),
+            )
+        take(_, job.to_train(current.config, config), "take_focus")
+
+
+def _story(_: Translate, current: Focus | None) -> None:
+    """Why it came out so, when all of it is there."""
+    if current is None:
+        st.info(_("The training at the learning rate of the sidebar is shown here, or the point you click."))
+        return
+    heading = _("η = {rate}, seed {seed}").format(
+        rate=f"{current.config.learning_rate:.4g}", seed=current.config.seed
+    )
+    message = current.run.message or current.job.message
+    if message is not None:
+        st.error(say(_, message))
+        return
+    told = _("Training, and measuring λmax along the way.")
+    if current.over and len(current.curve):
+        run = current.run
+        dead = int(run.dead[-1, 1]) if len(run.dead) else 0
+        sentences = story(current.config, run.losses, run.diverged_at, dead, current.curve)
+        told = " ".join(say(_, sentence) for sentence in sentences)
+    elif current.over:
+        told = _("Stopped. What was computed is kept.")
+    st.info(" ".join((f"**{heading}.**", told)))
+
+
+def _measured(_: Translate, current: Focus) -> str:
+    """How good the eigenvalue is, and what the sizes let expect."""
+    curve = current.curve
+    if not len(curve):
+        return ""
+    return _(
+        "λmax at step {step}: {value}, residual ‖H·v − λmax·v‖ = {residual}, by Lanczos' method with exact "
+        "products H·v in float64. From the sizes alone one expects {expected} at the start, most of it "
+        "N·H·D_in/π: so the rates that work shrink as any of the three grows."
+    ).format(
+        step=int(curve[0]["step"]),
+        value=f"{curve[0]['value']:.6g}",
+        residual=f"{curve[0]['residual']:.2g}",
+        expected=f"{curvature.expected(current.config):.3g}",
+    )
+
+
+@server.in_turn
+def grid(_: Translate) -> None:
+    """The grid as it is now: progress, map, files."""
+    search = job.search("grid")
+    if search is not None:
+        search.update()
+    progress(_, search, "grid")
+    if search is None:
+        return
+    grid = search.scan.grid
+    fields = [axis.field for axis in grid.axes]
+    sizes = [name for name in fields if name not in ("learning_rate", "seed")]
+    shows_bands = "learning_rate" in fields and len(sizes) in (1, 2)
+    views = {"band": _("Recommended rate"), "loss": _("Final loss")}
+    view = "loss"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if shows_bands:
+            view = st.segmented_control(
+                _("Shown"),
+                list(views),
+                format_func=views.__getitem__,
+                default="band",
+                required=True,
+                key="view",
+            )
+        layer = 0
+        if view == "loss" and len(grid.shape) == 3:
+            axis = grid.axes[0]
+            layer = st.selectbox(
+                axis.field,
+                range(len(axis.values)),
+                format_func=lambda place: str(axis.values[place]),
+                key="layer",
+            )
+        downloads(_, search, "grid")
+    if view == "band":
+        charts.band_chart(_, search)
+    else:
+        charts.loss_map(_, search.scan, min(layer, grid.shape[0] - 1))
+    st.caption(_of_grid(_, search))
+
+
+def _of_grid(_: Translate, search: Search) -> str:
+    scan = search.scan
+    finite = np.isfinite(scan.there["final"])
+    return _(
+        "The loss is a sum over N·D_out outputs, and each sums over H units of D_in inputs: λmax grows like "
+        "N·H·D_in/π, and the band moves down by as much. {done} trainings, {diverged} of them diverged."
+    ).format(done=f"{scan.done:,}", diverged=f"{int((~finite | (scan.there['diverged_at'] >= 0)).sum()):,}")

@@ -1,0 +1,1 @@
+"""The One step page."""

@@ -1,0 +1,120 @@
+"""The heat maps of the One step page: a value as a whole, and a window of its cells."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from twolayer.backprop.one_step import AXES, View
+from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.plot import plot
+
+SCALE = [[0, "theme:0"], [0.5, "theme:background-color"], [1, "theme:1"]]
+"""Below 0 in one colour, above it in another, 0 in neither."""
+
+
+def picture(_: Translate, name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -> None:
+    """The whole value, each cell the mean of a block; the window is framed, and a click moves it."""
+    rows, columns = view.block
+    high, wide = view.window.shape
+    top, left = view.first
+    trace = {
+        **_heat(view.picture),
+        "name": name,
+        "x0": (columns - 1) / 2,
+        "dx": columns,
+        "y0": (rows - 1) / 2,
+        "dy": rows,
+        "hovertemplate": f"{name}[%{{y:.0f}}, %{{x:.0f}}]<br>%{{z:.4g}}<extra></extra>",
+    }
+    frame = {
+        "type": "rect",
+        "x0": left - 0.5,
+        "x1": left + wide - 0.5,
+        "y0": top - 0.5,
+        "y1": top + high - 0.5,
+        "line": {"color": "theme:text-color", "width": 2},
+    }
+    plot.draw(
+        [trace],
+        _layout(name, [frame]),
+        key="picture",
+        alt=_("Heat map of all of {name}").format(name=name),
+        on_click=on_click,
+    )
+
+
+def window(_: Translate, name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -> None:
+    """Some cells with their numbers; to point at one shows how it was made, a click chooses it."""
+    rows, columns = view.window.shape
+    top, left = view.first
+    row, column = view.chosen
+    trace = {
+        **_heat(view.window),
+        "name": name,
+        "x": [str(left + place) for place in range(columns)],
+        "y": [str(top + place) for place in range(rows)],
+        "text": [[short(value) for value in line] for line in view.window],
+        "texttemplate": "%{text}",
+        "textfont": {"size": 11},
+        "customdata": [[_broken(text) for text in line] for line in view.sums],
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "showscale": False,
+        "xgap": 1,
+        "ygap": 1,
+    }
+    chosen = {
+        "type": "rect",
+        "x0": column - left - 0.5,
+        "x1": column - left + 0.5,
+        "y0": row - top - 0.5,
+        "y1": row - top + 0.5,
+        "line": {"color": "theme:text-color", "width": 2},
+    }
+    layout = _layout(name, [chosen])
+    for axis in ("xaxis", "yaxis"):
+        layout[axis] |= {"type": "category", "tickmode": "linear"}
+    plot.draw(
+        [trace],
+        layout,
+        key="window",
+        alt=_("Heat map of some cells of {name}, with their numbers").format(name=name),
+        on_click=on_click,
+    )
+
+
+def short(value: float) -> str:
+    """A number in few characters, for a cell."""
+    if 1e3 <= abs(value) < 99_999.5:
+        return f"{value:.0f}"
+    mantissa, _e, exponent = f"{value + 0.0:.3g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def _heat(values: Any) -> dict[str, Any]:
+    size = float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values))) or 1.0
+    return {
+        "type": "heatmap",
+        "z": plot.packed(np.ascontiguousarray(values)),
+        "zmin": -size,
+        "zmax": size,
+        "colorscale": SCALE,
+        "colorbar": {"thickness": 12, "exponentformat": "power"},
+    }
+
+
+def _layout(name: str, shapes: list[dict[str, Any]]) -> dict[str, Any]:
+    rows, columns = AXES[name] or ("", "")
+    return {
+        "xaxis": {"title": {"text": columns}, "showgrid": False, "side": "top"},
+        "yaxis": {"title": {"text": rows}, "showgrid": False, "autorange": "reversed"},
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left", "namelength": -1},
+        "shapes": shapes,
+        "margin": {"l": 44, "r": 8, "t": 44, "b": 8},
+    }
+
+
+def _broken(text: str) -> str:
+    """A sum on several lines, so that it fits beside the pointer on a phone."""
+    return text.replace(" = ", "<br>= ").replace(" + ", "<wbr> + ")

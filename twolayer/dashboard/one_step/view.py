@@ -1,0 +1,211 @@
+"""One iteration on the page: the step that is shown, where it stands, and how it came about."""
+
+from typing import Any, Literal
+
+import streamlit as st
+
+from twolayer.backprop.bugs import FAULTS
+from twolayer.backprop.one_step import AXES, Chosen, Observation
+from twolayer.dashboard.common import formulas, iteration, server
+from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.one_step import charts, diagrams, listing
+from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS
+from twolayer.training.config import Config
+from twolayer.training.program import numpy_places, torch_places
+
+SHORT = 6
+"""Rows of a table that are shown without scrolling."""
+
+CHOSEN = {"n": "sample", "i": "input", "j": "unit", "o": "output"}
+"""The session's parameter for the index of each axis."""
+
+
+@server.in_turn
+def show(_: Translate, seen: Observation, name: str) -> None:
+    """The step `name` of the iteration."""
+    iteration.say_if_diverged(_, seen.at, seen.diverged_at)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _line(_, seen, name)
+    with right:
+        _diagrams(_, seen, name)
+    _value(_, seen, name)
+    _chain(_, seen)
+
+
+def _diagrams(_: Translate, seen: Observation, name: str) -> None:
+    """What is made from what, and where that is in the network."""
+    colours = diagrams.colours()
+    dot = diagrams.computation(name, seen.planted, seen.wrong, colours)
+    st.graphviz_chart(dot, width="stretch", alt=_("Graph of the computation; the present step is filled"))
+    st.caption(
+        _("Filled: this step. Bold: the values that it uses. Down: the way forward. Up: the way back.")
+    )
+    sizes = {size: getattr(seen.config, size) for size in ("D_in", "H", "D_out")}
+    dot = diagrams.network(name, sizes, colours)
+    st.graphviz_chart(dot, width="stretch", alt=_("Diagram of the network; what the step is about in colour"))
+    st.caption(_("The network for one sample. In colour: the layer or the weights that this step is about."))
+
+
+def _line(_: Translate, seen: Observation, name: str) -> None:
+    """The formula, what it means, and the program."""
+    fault = FAULTS[seen.planted] if seen.planted else None
+    here = fault is not None and fault.formula == name
+    st.latex(formulas.formula(name, seen.config, seen.planted))
+    st.markdown(_(MEANINGS[name]))
+    if here and fault is not None:
+        st.error(_("The planted mistake is in this line. It now reads:"), icon=":material/bug_report:")
+        st.code(fault.line, language="python", wrap_lines=True)
+        st.caption(_("It should be:"))
+        st.latex(formulas.formula(name, seen.config))
+    elif name in seen.wrong:
+        st.warning(
+            _("This line is right, but what it is given is not: the mistake is further up."),
+            icon=":material/warning:",
+        )
+    _questions(_, seen.config, name)
+    st.caption(_("NumPy, in the reference"))
+    listing.draw(numpy_places()[name])
+    st.caption(_("PyTorch, in the tutorial's kernel"))
+    listing.draw(torch_places()[name])
+
+
+def _value(_: Translate, seen: Observation, name: str) -> None:
+    """The numbers: their ends, a picture, and a window of cells."""
+    view = seen.views[name]
+    figures = (
+        ("metric_minimum", _("Minimum"), f"{view.minimum:.4g}"),
+        ("metric_maximum", _("Maximum"), f"{view.maximum:.4g}"),
+        ("metric_zeros", _("Zeros"), f"{view.zeros:.1%}"),
+    )
+    with st.container(horizontal=True, gap="small"):
+        for key, title, value in figures:
+            with st.container(key=key, border=True, width=150):
+                st.metric(title, value)
+    if name == "loss":
+        listing.line(view.sums[0][0])
+        return
+
+    def choose(point: dict[str, Any]) -> None:
+        _choose(seen.config, name, point.get("y"), point.get("x"))
+
+    rows, columns = (f"{size:,}" for size in view.shape)
+    if view.whole:
+        words = _("All {rows} × {columns} entries. Point at a cell to see the sum that makes it.")
+        st.caption(words.format(rows=rows, columns=columns))
+        charts.window(_, name, view, choose)
+    else:
+        left, right = st.columns(2, gap="large")
+        with left:
+            words = _(
+                "All {rows} × {columns} entries, each cell the mean of {high} × {wide}. A click moves the "
+                "frame."
+            )
+            high, wide = view.block
+            st.caption(words.format(rows=rows, columns=columns, high=high, wide=wide))
+            charts.picture(_, name, view, choose)
+        with right:
+            words = _("The {rows} × {columns} in the frame. Point at a cell to see the sum that makes it.")
+            high, wide = view.window.shape
+            st.caption(words.format(rows=high, columns=wide))
+            charts.window(_, name, view, choose)
+    row, column = view.chosen
+    listing.line(view.sums[row - view.first[0]][column - view.first[1]])
+
+
+def chosen() -> Chosen:
+    """The cell that is chosen at present."""
+    return Chosen(*(st.session_state[key] for key in CHOSEN.values()))
+
+
+def _choose(config: Config, name: str, row: Any, column: Any) -> None:
+    """Take the cell that was clicked: what a browser sends is checked."""
+    for axis, place in zip(AXES[name], (row, column), strict=True):
+        size = {"n": config.N, "i": config.D_in, "j": config.H, "o": config.D_out}[axis]
+        try:
+            index = round(float(place))
+        except (TypeError, ValueError, OverflowError):
+            continue
+        st.session_state[CHOSEN[axis]] = min(max(index, 0), size - 1)
+
+
+def indices(_: Translate, config: Config) -> None:
+    """The indices of the chosen cell."""
+    fields = (
+        ("sample", _("Sample n"), config.N),
+        ("input", _("Input i"), config.D_in),
+        ("unit", _("Hidden unit j"), config.H),
+        ("output", _("Output o"), config.D_out),
+    )
+    with st.container(horizontal=True, gap="small"):
+        for key, title, size in fields:
+            st.session_state[key] = min(st.session_state[key], size - 1)
+            st.number_input(title, 0, size - 1, key=key, width=150)
+
+
+def _questions(_: Translate, config: Config, name: str) -> None:
+    """What readers ask about this line."""
+    terms = config.N * config.D_out
+    values = {
+        "terms": f"{terms:,}",
+        "rate": f"{config.learning_rate:g}",
+        "mean_rate": f"{config.learning_rate * terms:.3g}",
+    }
+    for question in QUESTIONS.get(name, ()):
+        with st.expander(_(question.asked)):
+            st.markdown(_(question.answer).format(**values))
+
+
+def _chain(_: Translate, seen: Observation) -> None:
+    """The chain rule for the chosen entry of w1, in numbers."""
+    n, i, j = seen.chosen.n, seen.chosen.i, seen.chosen.j
+    chain = seen.chain
+    st.subheader(_("The chain rule for w1[{i}, {j}]").format(i=i, j=j), anchor=False)
+    st.latex(
+        r"\frac{\partial\,\mathtt{loss}}{\partial\,\mathtt{w1}[i,j]} = \sum_n "
+        r"\underbrace{\mathtt{x}[n,i]}_{\partial \mathtt{h}/\partial \mathtt{w1}}\;\cdot\;"
+        r"\underbrace{[\mathtt{h}[n,j] \ge 0]}_{\partial \mathtt{h\_relu}/\partial \mathtt{h}}\;\cdot\;"
+        r"\sum_o \underbrace{\mathtt{w2}[j,o]}_{\partial \mathtt{y\_pred}/\partial \mathtt{h\_relu}}\;\cdot\;"
+        r"\underbrace{2\,(\mathtt{y\_pred}-\mathtt{y})[n,o]}"
+        r"_{\partial \mathtt{loss}/\partial \mathtt{y\_pred}}"
+    )
+    st.caption(_("For sample {n}: from the outputs back to hidden unit {j}").format(n=n, j=j))
+    titles = ("o", "y_pred", "y", "grad_y_pred", f"w2[{j}, o]", "grad_y_pred·w2")
+    st.dataframe(_table(chain.outputs, titles), hide_index=True, height=_height(len(chain.outputs)))
+    if chain.other_outputs:
+        st.caption(_("The first ones; {count} more are not shown.").format(count=chain.other_outputs))
+    st.caption(_("Over the samples: from hidden unit {j} to the weight of input {i}").format(i=i, j=j))
+    titles = ("n", f"x[n, {i}]", f"h[n, {j}]", "grad_h_relu", "grad_h", "x·grad_h")
+    st.dataframe(_table(chain.samples, titles), hide_index=True, height=_height(len(chain.samples)))
+    if chain.other_samples:
+        st.caption(
+            _("Those that weigh most; {count} more add up to {sum}.").format(
+                count=chain.other_samples, sum=f"{chain.other_sum:.4g}"
+            )
+        )
+    st.markdown(
+        _(
+            "The last column adds up to **grad_w1[{i}, {j}] = {total}**. One step against it, {rate} of the "
+            "way, takes w1[{i}, {j}] from {before} to **{after}**."
+        ).format(
+            i=i,
+            j=j,
+            total=f"{chain.total:.6g}",
+            rate=f"{seen.config.learning_rate:g}",
+            before=f"{chain.before:.8g}",
+            after=f"{chain.after:.8g}",
+        )
+    )
+
+
+def _height(rows: int) -> int | Literal["content"]:
+    """As high as it is; a long table scrolls."""
+    return 250 if rows > SHORT else "content"
+
+
+def _table(rows: Any, titles: tuple[str, ...]) -> dict[str, Any]:
+    """Columns of numbers under their titles; the first is an index. A negative zero is shown as 0."""
+    first, *others = titles
+    return {first: rows[:, 0].astype(int)} | {
+        title: [f"{value + 0.0:.5g}" for value in rows[:, place + 1]] for place, title in enumerate(others)
+    }

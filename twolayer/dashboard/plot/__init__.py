@@ -1,0 +1,1 @@
+"""The one chart component of the app: Plotly without a flicker."""

@@ -1,0 +1,135 @@
+"""Races that leave the page and come to it: exported, and loaded from another machine."""
+
+import streamlit as st
+
+from twolayer.dashboard.i18n import Translate, plain, say
+from twolayer.dashboard.race import charts, view
+from twolayer.dashboard.race.job import Heat
+from twolayer.race.file import LARGEST_BYTES, RaceFileError, from_json, to_csv, to_json
+from twolayer.race.result import Race, Standing
+from twolayer.race.verdict import disturbances, microseconds, ratio, sentences
+from twolayer.training.config import DEFAULTS, Config
+
+NOT_ASKED = ("data", "backend", "device", "method")
+
+
+def export(_: Translate, heat: Heat) -> None:
+    """The race as files."""
+    with st.container(horizontal=True):
+        st.download_button(
+            _("Export CSV"),
+            lambda: to_csv(heat.races),
+            "race.csv",
+            "text/csv",
+            key="export_csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        st.download_button(
+            _("Export JSON"),
+            lambda: to_json(heat.races),
+            "race.json",
+            "application/json",
+            key="export_json",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def other_machine(_: Translate, config: Config, races: list[Race]) -> None:
+    """How to race on another machine, and what came of it beside what was found here."""
+    st.subheader(_("Bring your GPU"), anchor=False)
+    st.markdown(
+        _(
+            "Run the same race on another machine, from a checkout of this program, and load the file that "
+            "it writes: what is measured there is shown beside what was measured here."
+        )
+    )
+    st.code(command(config), language="sh", wrap_lines=True)
+    uploaded = st.file_uploader(
+        _("A race from another machine (JSON, at most {size} MB)").format(size=LARGEST_BYTES // 10**6),
+        key="race_file",
+    )
+    if uploaded is None:
+        return
+    try:
+        theirs = from_json(uploaded.getvalue())
+    except RaceFileError as error:
+        st.error(say(_, error.message))
+        return
+    _show_other(_, theirs, races)
+
+
+def command(config: Config) -> str:
+    """The command that runs this race."""
+    options = [
+        f"--{name} {value}"
+        for name, value in vars(config).items()
+        if name not in NOT_ASKED and value != DEFAULTS[name]
+    ]
+    return " ".join([".venv/bin/python -m twolayer race", *options, "--json > race.json"])
+
+
+def _show_other(_: Translate, theirs: list[Race], ours: list[Race]) -> None:
+    there = theirs[0]
+    if len(theirs) > 1:
+        labels = [_size(race.config) for race in theirs]
+        at = st.selectbox(
+            _("Size in the file"), range(len(theirs)), format_func=labels.__getitem__, key="their_size"
+        )
+        there = theirs[at]
+    with st.container(border=True):
+        st.markdown(_("**In the file**"))
+        for message in (*sentences(there), *disturbances([there])):
+            st.markdown(say(_, message))
+        view.machine(_, there)
+    here = next((race for race in ours if _same(race.config, there.config)), None)
+    if here is None:
+        st.info(
+            _("The file is of {size}. Race here at the same sizes to see both side by side.").format(
+                size=plain(_size(there.config))
+            )
+        )
+        return
+    charts.compared(_, here, there)
+    names = dict.fromkeys(s.contender.name for race in (here, there) for s in race.ranked)
+    mine, other = ({s.contender.name: s for s in race.standings} for race in (here, there))
+    table = st.container(key="compared_table")
+    table.dataframe(
+        {
+            _("Contender"): list(names),
+            _("here"): [_time(mine.get(name)) for name in names],
+            _("in the file"): [_time(other.get(name)) for name in names],
+            _("the file is so many times as fast"): [
+                _times(mine.get(name), other.get(name)) for name in names
+            ],
+            _("right there"): [_right(_, other.get(name)) for name in names],
+        },
+        hide_index=True,
+    )
+
+
+def _same(one: Config, other: Config) -> bool:
+    """Whether two races had the same sizes, dtype and threads."""
+    fields = ("N", "D_in", "H", "D_out", "dtype", "threads")
+    return all(getattr(one, name) == getattr(other, name) for name in fields)
+
+
+def _size(config: Config) -> str:
+    return (
+        f"{config.N} × {config.D_in} → {config.H} → {config.D_out}, {config.dtype}, threads: {config.threads}"
+    )
+
+
+def _time(standing: Standing | None) -> str:
+    return "–" if standing is None else microseconds(standing.median)
+
+
+def _times(here: Standing | None, there: Standing | None) -> str:
+    return "–" if here is None or there is None else ratio(here.median / there.median)
+
+
+def _right(_: Translate, standing: Standing | None) -> str:
+    if standing is None or standing.agreement is None:
+        return "–"
+    return _("right") if standing.agreement.right else _("WRONG")

@@ -1,0 +1,109 @@
+"""The settings of a race: who takes part, how many rounds, and a sweep."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from twolayer.dashboard.common import server
+from twolayer.dashboard.common.parameters import MOST_ROUNDS, NO_SWEEP, PARAMETERS
+from twolayer.dashboard.i18n import Translate, say
+from twolayer.race.contenders import Contender, ContenderError, chosen, contenders
+from twolayer.race.plan import SIZES, Plan, Sweep, logarithmic
+from twolayer.training.config import LARGEST, Config
+from twolayer.training.kernels import why_missing
+from twolayer.training.messages import MessageError
+
+
+@server.in_turn
+def draw(_: Translate, config: Config) -> Plan | None:
+    """Draw the settings and what the race will take. None (and a message) if there can be no race."""
+    taking_part = _contenders(_, _here(config))
+    columns = st.columns(5, vertical_alignment="bottom")
+    with columns[0]:
+        st.number_input(
+            _("Rounds"),
+            min_value=3,
+            max_value=MOST_ROUNDS,
+            value=PARAMETERS["rounds"].default,
+            key="rounds",
+            help=_("In a round each contender is timed once, in a random order. A verdict takes at least 8."),
+        )
+    try:
+        plan = Plan(config, tuple(taking_part), st.session_state["rounds"], _sweep(_, columns[1:]))
+    except MessageError as error:
+        st.error(say(_, error.message))
+        return None
+    st.caption(
+        _("Takes about {seconds} s (contenders: {contenders}, sizes: {sizes})").format(
+            seconds=f"{plan.seconds:.0f}", contenders=len(plan.contenders), sizes=len(plan.configs)
+        )
+    )
+    return plan
+
+
+def _here(config: Config) -> list[Contender]:
+    """Everyone whom the workers have; until they have said so, whom they have in all likelihood."""
+    known = server.engine().capabilities
+    likely = [("numpy", ("cpu",))]
+    if why_missing("torch") is None:
+        likely.append(("torch", ("cpu",)))
+    return contenders(known.devices if known else likely, config.dtype)
+
+
+def _contenders(_: Translate, here: list[Contender]) -> list[Contender]:
+    names = {contender.key: contender.name for contender in here}
+    asked: str = st.session_state["contenders"]
+    picked = list(names)
+    if asked:
+        try:
+            picked = [contender.key for contender in chosen(asked, here)]
+        except ContenderError as error:
+            st.warning(say(_, error.message))
+            picked = [key for key in names if key in asked.split(",")] or picked
+    st.session_state["contender_pills"] = picked
+
+    def pick() -> None:
+        # Without anyone there is no race: when the last is taken out, everyone is back
+        now = [key for key in names if key in st.session_state["contender_pills"]]
+        st.session_state["contenders"] = "" if len(now) in (0, len(names)) else ",".join(now)
+
+    st.pills(
+        _("Contenders"),
+        list(names),
+        selection_mode="multi",
+        format_func=lambda key: names.get(key, key),
+        key="contender_pills",
+        on_change=pick,
+        help=_(
+            "Every backend, device and method that is here, and torch autograd, which is what a PyTorch "
+            "user would write."
+        ),
+    )
+    return [contender for contender in here if contender.key in picked]
+
+
+def _sweep(_: Translate, columns: Sequence[DeltaGenerator]) -> Sweep | None:
+    """A sweep over one dimension, if one is chosen. Raises `PlanError`."""
+    with columns[0]:
+        field = st.selectbox(
+            _("Sizes"),
+            [NO_SWEEP, *SIZES],
+            format_func=lambda name: (
+                _("as on the left") if name == NO_SWEEP else _("sweep over {field}").format(field=name)
+            ),
+            key="sweep",
+            help=_("One race at the sizes on the left, or a race for each of several values of one of them."),
+        )
+    if field == NO_SWEEP:
+        return None
+    fields = (
+        ("sweep_from", _("From"), 1, LARGEST),
+        ("sweep_to", _("To"), 1, LARGEST),
+        ("sweep_points", _("Points"), 2, 9),
+    )
+    for column, (key, label, low, high) in zip(columns[1:], fields, strict=True):
+        with column:
+            st.number_input(label, low, high, PARAMETERS[key].default, 1, key=key)
+    low, high, points = (st.session_state[key] for key, *_rest in fields)
+    return logarithmic(field, low, high, points)

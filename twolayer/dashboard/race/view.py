@@ -1,0 +1,247 @@
+"""A race on the page: what runs now, the verdict, the charts, who is right, and the machine."""
+
+from time import monotonic
+
+import streamlit as st
+from dask.utils import format_bytes
+
+from twolayer.dashboard.common import server
+from twolayer.dashboard.i18n import Translate, plain, say
+from twolayer.dashboard.race import charts
+from twolayer.dashboard.race.job import Heat
+from twolayer.engine.job import Job
+from twolayer.race import agreement, crossover, verdict
+from twolayer.race.plan import Task
+from twolayer.race.result import Race
+from twolayer.race.timing import CLOCK
+from twolayer.training.messages import N_, Message
+
+TASKS = {
+    "machine": N_("looking at the machine"),
+    "ceiling": N_("measuring the ceilings of the machine"),
+    "round": N_("round {number} of {rounds}"),
+    "agreement": N_("comparing {name} with the reference"),
+}
+STATES = {
+    "queued": N_("waiting for a free worker"),
+    "finished": N_("finished"),
+    "stopped": N_("stopped; what was measured is kept"),
+    "failed": N_("failed"),
+}
+
+
+@server.in_turn
+def live(_: Translate, heat: Heat | None) -> None:
+    """What changes while a race is on: its progress, its verdict so far, its step times."""
+    _progress(_, heat)
+    _verdict(_, heat)
+    if heat is None or not heat.races:
+        return
+    sweep, races = heat.plan.sweep, heat.races
+    if sweep is not None:
+        st.subheader(_("Time per step against {field}").format(field=sweep.field), anchor=False)
+        charts.sweep(_, sweep, races)
+    if not heat.job.over:
+        _title_of_size(_, races[-1])
+        charts.times(_, races[-1])
+
+
+@server.in_turn
+def results(_: Translate, heat: Heat) -> None:
+    """All that a race that is over has found."""
+    races, sweep = heat.races, heat.plan.sweep
+    race = races[0]
+    if sweep is not None and len(races) > 1:
+        at = st.select_slider(
+            _("Size that the figures below are of"),
+            [getattr(one.config, sweep.field) for one in races],
+            format_func=lambda size: f"{sweep.field} = {size:,}",
+            key="race_size",
+        )
+        race = next(one for one in races if getattr(one.config, sweep.field) == at)
+        st.markdown(_in_lines(_, verdict.sentences(race)))
+    _charts(_, race)
+    _figures(_, race)
+    _agreement(_, race)
+    machine(_, race)
+
+
+def _title_of_size(_: Translate, race: Race) -> None:
+    config = race.config
+    st.subheader(
+        _("{N} × {D_in} → {H} → {D_out}, {dtype}").format(
+            N=config.N, D_in=config.D_in, H=config.H, D_out=config.D_out, dtype=config.dtype
+        ),
+        anchor=False,
+    )
+
+
+def _progress(_: Translate, heat: Heat | None) -> None:
+    if heat is None:
+        st.progress(0.0, text=_("No race yet"))
+        return
+    job = heat.job
+    text = _(STATES[job.state]) if job.state in STATES else _task(_, heat, heat.now)
+    left = _seconds_left(job)
+    if left is not None:
+        text += " · " + _("{seconds} s left").format(seconds=f"{left:.0f}")
+    st.progress(job.done / job.total, text=text)
+
+
+def _task(_: Translate, heat: Heat, task: Task) -> str:
+    text = _(TASKS[task.kind]).format(
+        number=task.number + 1,
+        rounds=heat.plan.rounds,
+        name=plain(heat.plan.contenders[task.number].name) if task.kind == "agreement" else "",
+    )
+    sweep = heat.plan.sweep
+    return text if sweep is None else f"{sweep.field} = {getattr(task.config, sweep.field):,}: {text}"
+
+
+def _seconds_left(job: Job) -> float | None:
+    """By the pace of the tasks so far."""
+    if job.over or job.began is None or not job.done:
+        return None
+    return (monotonic() - job.began) / job.done * (job.total - job.done)
+
+
+def _verdict(_: Translate, heat: Heat | None) -> None:
+    """One box that is always there."""
+    if heat is None:
+        st.info(_("Press Race: every contender trains the same data, and the clock decides."))
+    elif heat.job.state == "failed":
+        reason = say(_, heat.job.message) if heat.job.message else ""
+        st.error(_("Failed: {reason}").format(reason=reason))
+    elif not heat.races:
+        st.info(_("The first round is still to come."))
+    elif not heat.job.over:
+        st.info(_("The verdict comes when everyone has run and has been compared with the reference."))
+    else:
+        said = _said(heat)
+        won = all(verdict.judge(race).winner for race in heat.races)
+        (st.success if won else st.info)(_in_lines(_, said))
+
+
+def _said(heat: Heat) -> list[Message]:
+    races, sweep = heat.races, heat.plan.sweep
+    if sweep is None:
+        said = verdict.sentences(races[0])
+    else:
+        said = verdict.of_sweep(sweep.field, races) + crossover.sentences(sweep.field, races)
+    return said + verdict.disturbances(races)
+
+
+def _in_lines(_: Translate, said: list[Message]) -> str:
+    texts = [say(_, message) for message in said]
+    return texts[0] if len(texts) == 1 else "\n".join(f"- {text}" for text in texts)
+
+
+def _charts(_: Translate, race: Race) -> None:
+    _title_of_size(_, race)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown(_("**Time per step**: the median, and whiskers to the 95th percentile"))
+        charts.times(_, race)
+    with right:
+        st.markdown(_("**Speed-up**: times as fast as the tutorial’s NumPy loop"))
+        charts.speed_ups(_, race)
+    st.caption(_(CLOCK))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(_("**Phases of a step**"), width="content")
+            as_shares = st.toggle(_("As shares"), key="phases_as_shares")
+        charts.phases(_, race, as_shares=as_shares)
+        st.caption(
+            _(
+                "Measured by a clock inside the steps, whose own time is taken off; nothing is scaled so "
+                "that the phases add up to the step. The transfer brings losses and state to the host, once "
+                "for a block of steps; the clock of the race leaves it out."
+            )
+        )
+    with right:
+        st.markdown(_("**Roofline**"))
+        charts.roofline(_, race)
+        _roofline_words(_, race)
+
+
+def _roofline_words(_: Translate, race: Race) -> None:
+    if race.ceiling is None:
+        st.caption(_("The ceilings have not been measured."))
+        return
+    text = _(
+        "The ceilings, measured here: {peak} GFLOP/s in a product of 1024 × 1024 matrices, and {bandwidth} "
+        "GB/s when copying memory. The product x·w1 alone reaches {here} GFLOP/s at this size. Bytes are "
+        "those that a step cannot do without; a point above the slope works from the caches."
+    ).format(
+        peak=f"{race.ceiling.gflops_large:.0f}",
+        bandwidth=f"{race.ceiling.gbytes:.0f}",
+        here=f"{race.ceiling.gflops_here:.0f}",
+    )
+    if any(s.contender.device != "cpu" for s in race.standings):
+        text += " " + _("Contenders on a GPU are left out: these are the ceilings of the processor.")
+    st.caption(text)
+
+
+def _figures(_: Translate, race: Race) -> None:
+    """All figures of the charts, for those who want them or cannot see charts."""
+    rows = race.rows()
+    columns = {
+        _("Contender"): [row["contender"] for row in rows],
+        _("Median (µs)"): [row["median_us"] for row in rows],
+        _("95th percentile (µs)"): [row["p95_us"] for row in rows],
+        _("Spread (%)"): [100 * row["spread"] for row in rows],
+        _("Times as fast"): [row["speed_up"] for row in rows],
+        "GFLOP/s": [row["gflops"] for row in rows],
+        **{
+            _("{phase} (µs)").format(phase=_(name)): [row[f"{phase}_us"] for row in rows]
+            for phase, name in charts.PHASE_NAMES.items()
+        },
+    }
+    with st.expander(_("All figures"), icon=":material/table_rows:"):
+        st.dataframe(
+            columns,
+            hide_index=True,
+            column_config={name: st.column_config.NumberColumn(format="%.4g") for name in list(columns)[1:]},
+        )
+
+
+def _agreement(_: Translate, race: Race) -> None:
+    st.subheader(_("Who is right?"), anchor=False)
+    checked = [s for s in race.ranked if s.agreement is not None]
+    if not checked:
+        st.caption(_("Nobody has been compared with the reference yet."))
+        return
+    found = [s.agreement for s in checked if s.agreement is not None]
+    table = st.container(key="agreement_table")
+    table.dataframe(
+        {
+            _("Contender"): [s.contender.name for s in checked],
+            _("Verdict"): [_("right") if a.right else _("WRONG") for a in found],
+            _("Losses off by"): [f"{a.drift.loss:.1e}" for a in found],
+            _("allowed for losses"): [f"{a.allowed(a.one_rounding.loss):.1e}" for a in found],
+            _("Weights off by"): [f"{a.drift.weight:.1e}" for a in found],
+            _("allowed for weights"): [f"{a.allowed(a.one_rounding.weight):.1e}" for a in found],
+            _("Last loss, times the reference’s"): [f"{a.drift.last_ratio:.3g}" for a in found],
+        },
+        hide_index=True,
+    )
+    st.caption(" ".join(say(_, message) for message in agreement.sentences(race.config, found)))
+
+
+def machine(_: Translate, race: Race) -> None:
+    """The machine of a race, as text."""
+    one = race.machine
+    st.subheader(_("The machine"), anchor=False)
+    versions = ", ".join(f"{library} {version}" for library, version in one.versions)
+    facts = {
+        _("Processor"): one.processor,
+        _("Cores"): f"{one.cores}" if one.cores == one.all_cores else f"{one.cores} / {one.all_cores}",
+        _("Memory"): format_bytes(one.memory_bytes),
+        "GPU": ", ".join(one.gpus) or _("none"),
+        "BLAS": _("{blas}, threads: {threads}").format(blas=one.blas, threads=race.config.threads),
+        _("Versions"): versions,
+    }
+    st.markdown("\n".join(f"- {name}: {plain(value)}" for name, value in facts.items()))
+    for note in one.notes:
+        st.warning(say(_, note))

@@ -1,0 +1,198 @@
+"""The charts of the runs that are shown: loss, time per step, dead hidden units."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twolayer.dashboard.common.history import Entry
+from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.plot import plot
+from twolayer.engine.run import Run
+from twolayer.training.config import DEFAULTS
+
+Points = tuple[NDArray[Any], NDArray[Any]]
+
+COLOURS = 8
+DASHES = ("solid", "dash", "dot", "dashdot")
+TALL, SMALL = 430, 200
+TIME_POINTS, DEAD_POINTS = 400, 300
+SMALL_MARGIN = {"l": 70, "r": 16, "t": 8, "b": 40}
+
+
+def loss_chart(
+    _: Translate, entries: Sequence[Entry], current: Run | None, *, logarithmic: bool, by_seconds: bool
+) -> None:
+    """The losses of the shown runs, thinned for the screen. A run that was changed has a line where, one
+    that diverged a cross at its last finite loss."""
+    axis = "s" if by_seconds else "step"
+    traces = []
+    for entry in entries:
+        traces.append(_line(entry, f"{entry.run.step} {axis}", partial(_losses, entry.run, by_seconds)))
+        if entry.run.state == "diverged" and entry.run.step:
+            text = _("diverged at step {step}").format(step=f"{entry.run.diverged_at:,}")
+            cross = _line(entry, axis, partial(_last_loss, entry.run, by_seconds))
+            marker = {"symbol": "x", "size": 11, "color": _colour(entry)}
+            traces.append(
+                cross
+                | {"uid": f"{entry.run.name} end", "mode": "markers", "marker": marker, "showlegend": False}
+                | {"hovertemplate": f"{text}<extra></extra>"}
+            )
+    layout = {
+        "xaxis": _axis(_, entries, by_seconds=by_seconds),
+        "yaxis": {
+            "title": {"text": _("loss (sum of squared errors)")},
+            "type": "log" if logarithmic else "linear",
+            "exponentformat": "power",
+            "tickformat": ".1~e" if logarithmic else "",
+            **({"dtick": "D2"} if logarithmic and _few_decades(entries) else {}),
+            **({} if any(len(e.run.losses) for e in entries) else _idle_range(logarithmic=logarithmic)),
+        },
+        "uirevision": f"{current.name if current else ''} {logarithmic} {axis}",
+        "showlegend": len(entries) > 1,
+        "legend": {"uirevision": "kept", "orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        **_changes(entries, by_seconds=by_seconds),
+    }
+    plot.draw(traces, layout, key="loss_chart", alt=_("Line chart: the loss of each step"), height=TALL)
+
+
+def time_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> None:
+    """The time of a step in microseconds, as the clock was read on the way."""
+    traces = [_line(entry, str(len(entry.run.laps)), partial(_times, entry.run), 1) for entry in entries]
+    layout = {
+        "xaxis": _axis(_, entries),
+        "yaxis": {"title": {"text": _("µs per step")}, **_calm_range([entry.run for entry in entries])},
+        "uirevision": current.name if current else "",
+        "margin": SMALL_MARGIN,
+    }
+    alt = _("Line chart: the time of a step in microseconds")
+    plot.draw(traces, layout, key="time_chart", alt=alt, height=SMALL)
+
+
+def dead_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> None:
+    """How many hidden units are active for no sample of the batch, over the steps."""
+    traces = [_line(entry, str(len(entry.run.dead)), partial(_dead, entry.run)) for entry in entries]
+    most = max((entry.run.config.H for entry in entries), default=DEFAULTS["H"])
+    layout = {
+        "xaxis": _axis(_, entries),
+        "yaxis": {"title": {"text": _("dead units")}, "range": [-0.04 * most, 1.04 * most]},
+        "uirevision": current.name if current else "",
+        "margin": SMALL_MARGIN,
+    }
+    alt = _("Line chart: the number of hidden units that are active for no sample")
+    plot.draw(traces, layout, key="dead_chart", alt=alt, height=SMALL)
+
+
+def _line(entry: Entry, state: str, points: Callable[[], Points], width: int = 2) -> dict[str, Any]:
+    """A curve of a run. `state` tells whether it is the one that was sent before."""
+    dash = DASHES[(entry.number - 1) // COLOURS % len(DASHES)]
+
+    def make() -> dict[str, Any]:
+        x, y = points()
+        return {"x": plot.packed(x.astype(np.float32)), "y": plot.packed(_small(y))}
+
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "uid": entry.run.name,
+        "revision": f"{state} {entry.name}",
+        "name": escape(entry.name),
+        "line": {"color": _colour(entry), "dash": dash, "width": width},
+        "make": make,
+    }
+
+
+def _losses(run: Run, by_seconds: bool) -> Points:
+    losses = run.losses
+    at = plot.thinned(losses)
+    return _place(run, at, by_seconds), losses[at]
+
+
+def _last_loss(run: Run, by_seconds: bool) -> Points:
+    last = np.array([run.step - 1])
+    return _place(run, last, by_seconds), run.losses[last]
+
+
+def _times(run: Run) -> Points:
+    laps = run.laps
+    microseconds = laps[:, 1] * 1e6
+    at = plot.thinned(np.ascontiguousarray(microseconds), TIME_POINTS)
+    return laps[at, 0], microseconds[at]
+
+
+def _dead(run: Run) -> Points:
+    steps, dead = run.dead.T
+    at = plot.thinned(np.ascontiguousarray(dead), DEAD_POINTS)
+    return steps[at], dead[at]
+
+
+def _small(y: NDArray[Any]) -> NDArray[Any]:
+    """The values in half the space, as far as float32 can hold them; the screen cannot tell."""
+    limits = np.finfo(np.float32)
+    held = (np.abs(y) < limits.max) & ((np.abs(y) > limits.tiny) | (y == 0))
+    return y.astype(np.float32, copy=False) if held.all() else y
+
+
+def _colour(entry: Entry) -> str:
+    return f"theme:{(entry.number - 1) % COLOURS}"
+
+
+def _place(run: Run, steps: NDArray[Any], by_seconds: bool) -> NDArray[np.float64]:
+    """Where steps stand on the axis: their number, or the time in the steps until then."""
+    if not by_seconds:
+        return steps.astype(float)
+    laps = run.laps
+    ends = np.concatenate(([0.0], laps[:, 0]))
+    reached = np.concatenate(([0.0], np.cumsum(np.diff(ends) * laps[:, 1])))
+    return np.asarray(np.interp(steps, ends, reached))
+
+
+def _changes(entries: Sequence[Entry], *, by_seconds: bool) -> dict[str, Any]:
+    """A dotted line with the new rate where a shown run was given one."""
+    shapes, notes = [], []
+    for entry in entries:
+        for edit in entry.run.edits:
+            if edit.field != "learning_rate":
+                continue
+            x = float(_place(entry.run, np.array([edit.step]), by_seconds)[0])
+            line = {"color": _colour(entry), "dash": "dot", "width": 1}
+            shapes.append({"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line})
+            note = {"x": x, "yref": "paper", "y": 1, "yanchor": "top", "xanchor": "left", "showarrow": False}
+            notes.append(note | {"text": f" η = {edit.value!r}", "font": {"size": 11}})
+    return {"shapes": shapes, "annotations": notes}
+
+
+def _few_decades(entries: Sequence[Entry]) -> bool:
+    """Whether a tick at each of 1, 2 and 5 is not too many: for each number it would be, and one at each
+    power of ten too few."""
+    ends = [(e.run.losses.min(), e.run.losses.max()) for e in entries if e.run.step]
+    lowest, highest = (
+        min((low for low, _high in ends), default=0),
+        max((high for _low, high in ends), default=0),
+    )
+    return bool(0 < highest < 1e4 * lowest)
+
+
+def _idle_range(*, logarithmic: bool) -> dict[str, Any]:
+    return {"range": [-6, 8] if logarithmic else [0, 1e8]}
+
+
+def _calm_range(runs: list[Run]) -> dict[str, Any]:
+    """From 0 to the highest point, but not so high that one interruption hides all the rest: what is
+    above is cut off on the screen, and a double click shows it."""
+    usual = max((run.step_seconds for run in runs if run.step), default=None)
+    if usual is None:
+        return {"range": [0, 1000]}
+    highest = max(float(run.laps[:, 1].max()) for run in runs if run.step)
+    return {"range": [0, 1e6 * min(highest * 1.1, usual * 4)]}
+
+
+def _axis(_: Translate, entries: Sequence[Entry], *, by_seconds: bool = False) -> dict[str, Any]:
+    """The whole runs from the first point on, so that nothing moves; what there is, once they broke off."""
+    if by_seconds:
+        return {"title": {"text": _("seconds in the steps")}, "rangemode": "tozero"}
+    ends = [entry.run.step if entry.run.over else entry.run.steps for entry in entries]
+    return {"title": {"text": _("step")}, "range": [0, max(ends, default=DEFAULTS["steps"]) or 1]}

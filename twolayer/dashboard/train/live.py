@@ -1,0 +1,197 @@
+"""A run on the page: its figures, its progress, its charts, and what is to be said of it."""
+
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from twolayer.dashboard.common import server
+from twolayer.dashboard.common.frame import summary
+from twolayer.dashboard.common.history import Entry
+from twolayer.dashboard.i18n import Translate, say
+from twolayer.dashboard.plot import plot
+from twolayer.dashboard.train import charts
+from twolayer.engine.run import Run
+from twolayer.rates.outcomes import DEAD, outcome
+from twolayer.training.edits import Edit
+from twolayer.training.messages import N_
+from twolayer.training.training import Pace
+
+STATES = {
+    "queued": N_("queued"),
+    "running": N_("running"),
+    "paused": N_("paused"),
+    "finished": N_("finished"),
+    "diverged": N_("diverged"),
+    "stopped": N_("stopped"),
+    "failed": N_("failed"),
+}
+
+SILENT_SECONDS = 2.5
+SILENT_STEPS = 5
+
+
+@server.in_turn
+def show(_: Translate, run: Run | None, entries: list[Entry]) -> None:
+    """Draw all of a run as it is now, and the curves of `entries`; the same places are there before the
+    first run."""
+    _progress(_, run)
+    _figures(_, run)
+    _verdict(_, run)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(_("Loss"), anchor=False, width="content")
+            logarithmic = st.toggle(_("Logarithmic"), value=True, key="log_loss")
+            by_seconds = st.toggle(_("By seconds"), key="by_seconds")
+            _numbers(_, run, "loss_chart")
+        charts.loss_chart(_, entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
+    with right:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(_("Time per step"), anchor=False, width="content")
+            _numbers(_, run, "time_chart")
+        charts.time_chart(_, entries, run)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            help = _("Hidden units that are 0 for every sample: no gradient reaches their weights.")
+            st.subheader(_("Dead hidden units"), anchor=False, width="content", help=help)
+            _numbers(_, run, "dead_chart")
+        charts.dead_chart(_, entries, run)
+    st.caption(_shown(_, run))
+
+
+def _shown(_: Translate, run: Run | None) -> str:
+    """Which run the figures are of, and what was changed in it on the way."""
+    if run is None:
+        return _("No run yet")
+    text = _("Shown: {summary}").format(summary=summary(_, run.config))
+    if run.edits:
+        edits = "; ".join(_edit(_, edit) for edit in run.edits)
+        text += " — " + _("**edited on the way**: {edits}").format(edits=edits)
+    return text
+
+
+def _edit(_: Translate, edit: Edit) -> str:
+    if edit.field == "steps":
+        return _("{value} steps in all, from step {step}").format(
+            value=f"{edit.value:,}", step=f"{edit.step:,}"
+        )
+    return _("learning rate {value} from step {step}").format(value=repr(edit.value), step=f"{edit.step:,}")
+
+
+def _numbers(_: Translate, run: Run | None, chart: str) -> None:
+    """The table beside a chart, of the current run."""
+    columns: dict[str, NDArray[Any]] | None = None
+    title = ""
+    if run is not None and run.step:
+        losses, laps, dead = run.losses, run.laps, run.dead
+        if chart == "loss_chart":
+            columns, title = {_("step"): np.arange(len(losses)), _("loss"): losses}, _("Loss")
+        elif chart == "time_chart":
+            columns = {_("step"): laps[:, 0], _("µs per step"): laps[:, 1] * 1e6}
+            title = _("Time per step")
+        else:
+            columns, title = {_("step"): dead[:, 0], _("dead units"): dead[:, 1]}, _("Dead hidden units")
+    plot.numbers(_, columns, key=chart, title=title)
+
+
+def _progress(_: Translate, run: Run | None) -> None:
+    if run is None:
+        st.progress(0.0, text=_("No run yet"))
+        return
+    steps, done, began = run.steps, run.step, run.began
+    text = _("{done} of {steps} steps").format(done=f"{done:,}", steps=f"{steps:,}")
+    if run.live and run.speed:
+        text += " · " + _("slow motion, {speed:g} steps a second").format(speed=run.speed)
+    elif run.live and began is not None and done > run.began_step and run.goal is None:
+        left = (monotonic() - began) / (done - run.began_step) * (steps - done)
+        text += " · " + _("{seconds} s left").format(seconds=f"{left:.0f}")
+    st.progress(min(1.0, done / steps), text=text)
+
+
+def _figures(_: Translate, run: Run | None) -> None:
+    step, loss, time, dead, state = "–", "–", "–", "–", _("ready")
+    if run is not None:
+        state = _(STATES[run.state])
+        losses = run.losses
+        if len(losses):
+            step, loss = f"{len(losses):,}", f"{losses[-1]:.4g}"
+            time = f"{run.step_seconds * 1e6:,.0f} µs"
+            dead = _("{dead} of {H}").format(dead=f"{run.dead[-1, 1]:.0f}", H=run.config.H)
+    figures = (
+        ("metric_step", _("Steps done"), step),
+        ("metric_loss", _("Loss"), loss),
+        ("metric_step_time", _("Median step"), time),
+        ("metric_dead", _("Dead units"), dead),
+        ("metric_state", _("State"), state),
+    )
+    with st.container(horizontal=True, gap="small"):
+        for key, label, value in figures:
+            with st.container(key=key, border=True, width=150):
+                st.metric(label, value)
+
+
+def _verdict(_: Translate, run: Run | None) -> None:
+    """One box that is always there, so that nothing moves when a run ends."""
+    if run is None:
+        st.info(_("Press Train. The settings are those of the tutorial until you change them."))
+        return
+    trouble = server.engine().trouble
+    if run.live and trouble is not None:
+        st.warning(_("{reason} It is tried again; what was computed is kept.").format(reason=say(_, trouble)))
+    elif run.state == "queued":
+        ahead = server.engine().ahead(run)
+        if ahead:
+            st.info(_("Waiting for a free worker. Runs ahead of this one: {count}").format(count=ahead))
+        else:
+            st.info(_("Waiting for a free worker."))
+    elif run.state == "running" and (silent := monotonic() - run.heard) > _patience(run):
+        text = _(
+            "No new losses for {seconds} s: others have their turn, or the process that computes was lost "
+            "and another one takes its place. What was computed is kept."
+        )
+        st.warning(text.format(seconds=f"{silent:.0f}"))
+    elif run.state == "running":
+        st.info(_("Training: each step is one pass forward, one backward, one update of the weights."))
+    elif run.state == "paused":
+        text = _("Paused after step {step}. Resume, go on step by step, or change the rest under Continue.")
+        st.info(text.format(step=f"{run.step:,}"))
+    elif run.state == "diverged":
+        text = _(
+            "Diverged: from step {step} on the loss is no longer a finite number. Below the charts: why, and "
+            "a rate that works."
+        )
+        st.error(text.format(step=f"{run.diverged_at:,}"))
+    elif run.state == "failed":
+        reason = say(_, run.message) if run.message else ""
+        st.error(_("Failed: {reason}").format(reason=reason))
+    elif run.state == "stopped":
+        st.warning(say(_, run.message) if run.message else _("Stopped. What was computed is kept."))
+    else:
+        _finished(_, run)
+
+
+def _patience(run: Run) -> float:
+    """Seconds without news after which a visitor wonders. Large steps take long, and with many runs each
+    waits for its turn."""
+    return SILENT_SECONDS + server.redraw_seconds() + SILENT_STEPS * Pace(run.config).seconds_per_step
+
+
+def _finished(_: Translate, run: Run) -> None:
+    """What came of a run that was taken to its end."""
+    first, last = f"{run.losses[0]:.4g}", f"{run.losses[-1]:.4g}"
+    dead = int(run.dead[-1, 1])
+    if outcome(run.config, run.losses, None, dead) == DEAD:
+        text = _(
+            "Finished, but {dead} of {H} hidden units are dead: they are 0 for every sample and learn no "
+            "more. The loss rests at {last}; a network that answers 0 has Σy² = {zero}. Try a smaller "
+            "learning rate."
+        )
+        st.warning(text.format(dead=dead, H=run.config.H, last=last, zero=f"{run.zero_loss:.4g}"))
+    elif run.losses[-1] < run.losses[0]:
+        text = _("Finished: the loss fell from {first} to {last} in {seconds} s of computing.")
+        st.success(text.format(first=first, last=last, seconds=f"{run.seconds:.3g}"))
+    else:
+        text = _("Finished, but the loss did not fall: {first} to {last}. Try a smaller learning rate.")
+        st.warning(text.format(first=first, last=last))

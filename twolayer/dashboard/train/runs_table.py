@@ -1,0 +1,175 @@
+"""The table of the runs of a visitor: show, rename, delete, compare, load the settings, take away."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import streamlit as st
+
+from twolayer.dashboard.common import frame, server
+from twolayer.dashboard.common.history import Entry
+from twolayer.dashboard.i18n import Translate, plain
+from twolayer.dashboard.train import downloads
+from twolayer.dashboard.train.charts import COLOURS
+from twolayer.dashboard.train.live import STATES
+from twolayer.engine.run import Run
+from twolayer.training.config import FIELDS, Config
+
+LONGEST_NAME = 40
+CURRENT = 0
+"""The choice of whatever run is the current one; the others are numbers of runs."""
+
+
+@server.in_turn
+def show(_: Translate, current: Run | None) -> None:
+    """The table, and what can be done with the chosen run."""
+    history = server.history()
+    st.subheader(_("Runs"), anchor=False)
+    if not history.entries or (len(history.entries) == 1 and history.entries[0].run.live):
+        # A first run that is live is all over the page; its table would cost as much as a redraw.
+        st.caption(_("Every run of this session is kept here, to be shown, compared and taken away."))
+        return
+    _table(_, history.entries)
+    st.caption(differences(_, [entry.run for entry in history.shown]))
+    if history.let_go:
+        st.caption(_("Old runs that are not kept any more: {count}").format(count=history.let_go))
+    _actions(_, history.entries, current)
+
+
+def in_short(config: Config) -> str:
+    """The fields that differ from the tutorial's."""
+    return ", ".join(f"{field}={value}" for field, value in config.to_query().items())
+
+
+def differences(_: Translate, runs: Sequence[Run]) -> str:
+    """The fields in which runs differ, with their values in order, and what was edited on the way."""
+    if len(runs) < 2:
+        return _("Show two runs or more to see in what they differ.")
+    parts = []
+    for field in FIELDS:
+        values = list(dict.fromkeys(getattr(run.config, field) for run in runs))
+        if len(values) > 1:
+            parts.append(f"**{plain(field)}** ({plain(', '.join(map(str, values)))})")
+    if len({run.edits for run in runs}) > 1:
+        parts.append(_("edits on the way"))
+    if not parts:
+        return _("The shown runs have the same settings.")
+    return _("The shown runs differ in: {fields}").format(fields=", ".join(parts))
+
+
+def _table(_: Translate, entries: list[Entry]) -> None:
+    rows = [_row(_, entry) for entry in entries]
+    columns: Any = {name: [row[name] for row in rows] for name in rows[0]}
+    text, number = st.column_config.TextColumn, st.column_config.NumberColumn
+    st.data_editor(
+        columns,
+        key="runs_table",
+        hide_index=True,
+        num_rows="fixed",
+        height=min(38 * (len(rows) + 1), 320),
+        on_change=_edited,
+        alt=_("Table of the runs"),
+        column_config={
+            "colour": st.column_config.ImageColumn("", width=36),
+            "shown": st.column_config.CheckboxColumn(_("Show"), width=56),
+            "name": text(_("Name"), max_chars=LONGEST_NAME, required=True),
+            "config": text(_("Settings"), disabled=True, width="medium"),
+            "state": text(_("State"), disabled=True, width="small"),
+            "steps": number(_("Steps"), disabled=True, format="localized"),
+            "loss": number(_("Last loss"), disabled=True, format="%.4g"),
+            "step_time": number(_("µs per step"), disabled=True, format="%.1f"),
+            "seconds": number(_("Total s"), disabled=True, format="%.3g"),
+        },
+    )
+
+
+def _row(_: Translate, entry: Entry) -> dict[str, Any]:
+    run = entry.run
+    state = _(STATES[run.state])
+    if run.diverged_at is not None:
+        state = _("diverged at step {step}").format(step=f"{run.diverged_at:,}")
+    edited = " · " + _("edited") if run.edits else ""
+    return {
+        "colour": _dot(entry),
+        "shown": entry.shown,
+        "name": entry.name,
+        "config": in_short(run.config) or _("the tutorial's"),
+        "state": state + edited,
+        "steps": run.step,
+        "loss": float(run.losses[-1]) if run.step and run.diverged_at is None else None,
+        "step_time": run.step_seconds * 1e6 if run.step else None,
+        "seconds": run.seconds if run.step else None,
+    }
+
+
+def _dot(entry: Entry) -> str:
+    """The colour of a run as a picture."""
+    colours = st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategoricalColors")
+    colour = colours[(entry.number - 1) % COLOURS].replace("#", "%23")
+    circle = f"<circle cx='8' cy='8' r='6' fill='{colour}'/>"
+    return (
+        f"data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>{circle}</svg>"
+    )
+
+
+def _edited() -> None:
+    """Take over what was changed in the table: whether runs are shown, and their names."""
+    entries = server.history().entries
+    edited = st.session_state["runs_table"]["edited_rows"]
+    for row, entry in enumerate(entries):
+        changes = edited.get(row, {})
+        entry.shown = bool(changes.get("shown", entry.shown))
+        name = str(changes.get("name") or "").strip()[:LONGEST_NAME]
+        entry.name = name or entry.name
+    frame.whole_page()
+
+
+def _actions(_: Translate, entries: list[Entry], current: Run | None) -> None:
+    """What can be done with one run: the current one, or the one that was chosen, whatever comes later."""
+    names = {CURRENT: _("The current run")} | {entry.number: entry.name for entry in entries}
+    if st.session_state.get("chosen_run") not in names:
+        st.session_state["chosen_run"] = CURRENT
+    with st.container(horizontal=True, vertical_alignment="bottom", key="run_actions"):
+        number = st.selectbox(
+            _("Run"), list(names), format_func=names.__getitem__, key="chosen_run", width=220
+        )
+        entry = next((e for e in entries if e.number == number or (not number and e.run is current)), None)
+        st.button(
+            _("Load its settings"),
+            key="load_settings",
+            icon=":material/settings_backup_restore:",
+            on_click=_load,
+            args=(entry,),
+            disabled=entry is None,
+        )
+        st.button(
+            _("Delete"),
+            key="delete_run",
+            icon=":material/delete:",
+            on_click=_delete,
+            args=(entry,),
+            disabled=entry is None,
+        )
+        with st.popover(
+            _("Take away"),
+            icon=":material/download:",
+            disabled=entry is None,
+            key="take_away",
+            on_change="rerun",
+        ) as opened:
+            if entry is not None and opened.open:
+                downloads.show(_, entry)
+
+
+def _load(entry: Entry) -> None:
+    for field, value in asdict(entry.run.config).items():
+        st.session_state[field] = value
+    frame.whole_page()
+
+
+def _delete(entry: Entry) -> None:
+    server.history().remove(entry)
+    server.engine().forget(entry.run)
+    if st.session_state.get("run") is entry.run:
+        st.session_state["run"] = None
+    frame.whole_page()

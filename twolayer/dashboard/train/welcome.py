@@ -1,0 +1,65 @@
+"""What a first visit shows: what the network is, in a sentence and a diagram with the chosen sizes."""
+
+import streamlit as st
+
+from twolayer.dashboard.i18n import Translate
+from twolayer.training.config import Config
+
+BOX, GAP, HEIGHT = 112, 76, 92
+
+
+def show(_: Translate, config: Config | None) -> None:
+    """The sentence, and beside it the diagram."""
+    left, right = st.columns([4, 5], gap="medium", vertical_alignment="center")
+    with left:
+        st.markdown(
+            _(
+                "A two-layer ReLU network trained with a forward and a backward pass **written by hand**, as "
+                "in the PyTorch tutorial “Learning PyTorch with Examples”. Press Train, and watch the loss "
+                "fall and the time of each step; change sizes, backend and learning rate in the sidebar."
+            )
+        )
+    if config is not None:
+        alt = _("Diagram: x times w1 is h, its positive part times w2 is y_pred, compared with y in the loss")
+        with right:
+            st.image(_diagram(_, config), width="stretch", alt=alt)
+
+
+def _diagram(_: Translate, config: Config) -> str:
+    """The arrays of the forward pass as boxes with their shapes: an SVG in the colour of the theme."""
+    boxes = [
+        ("x", f"{config.N} × {config.D_in}", _("fixed batch")),
+        ("h", f"{config.N} × {config.H}", _("ReLU: max(h, 0)")),
+        ("y_pred", f"{config.N} × {config.D_out}", _("prediction")),
+        ("loss", "1", "Σ (y_pred − y)²"),
+    ]
+    arrows = [
+        ("w1", f"{config.D_in} × {config.H}"),
+        ("w2", f"{config.H} × {config.D_out}"),
+        ("y", f"{config.N} × {config.D_out}"),
+    ]
+    parts = []
+    for number, (name, shape, what) in enumerate(boxes):
+        x = 1 + number * (BOX + GAP)
+        middle = x + BOX / 2
+        parts.append(
+            f'<rect x="{x}" y="8" width="{BOX}" height="76" rx="8" class="line" stroke-opacity="0.45"/>'
+            f'<text x="{middle}" y="31" font-weight="600" font-size="16">{name}</text>'
+            f'<text x="{middle}" y="51" font-size="13">{shape}</text>'
+            f'<text x="{middle}" y="71" font-size="12" fill-opacity="0.75">{what}</text>'
+        )
+    for number, (name, shape) in enumerate(arrows):
+        x = 1 + BOX + number * (BOX + GAP)
+        middle = x + GAP / 2
+        parts.append(
+            f'<path d="M{x + 4} 46 H{x + GAP - 5} m-6 -4 l6 4 l-6 4" class="line"/>'
+            f'<text x="{middle}" y="38" font-size="14" font-weight="600">{name}</text>'
+            f'<text x="{middle}" y="64" font-size="11">{shape}</text>'
+        )
+    width = 2 + len(boxes) * BOX + len(arrows) * GAP
+    colour = st.get_option(f"theme.{st.context.theme.type or 'light'}.textColor")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" text-anchor="middle" '
+        f'font-family="sans-serif" fill="{colour}"><style>.line {{ fill: none; stroke: {colour} }}</style>'
+        f"{''.join(parts)}</svg>"
+    )
