@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import settled
-from tests.unit.races import GRAM, TUTORIAL, race_of
+from tests.race.races import GRAM, TUTORIAL, race_of
 from twolayer.race.file import to_json
 
 Visit = Callable[..., Page]

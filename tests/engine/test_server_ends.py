@@ -6,11 +6,11 @@ import signal
 import psutil
 import pytest
 
-from tests.benchmarks.server import Server
-from tests.benchmarks.visits import STATE_KEY
-from tests.benchmarks.websocket_client import Page
 from tests.conftest import ROOT
 from tests.engine.conftest import is_gone
+from tests.tools.benchmarks.server import Server
+from tests.tools.benchmarks.visits import STATE_KEY
+from tests.tools.benchmarks.websocket_client import Page
 
 SECONDS = 10
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.unit.races import GRAM, TORCH_GRAM, TUTORIAL, race_of
+from tests.race.races import GRAM, TORCH_GRAM, TUTORIAL, race_of
 from twolayer import Config
 from twolayer.dashboard.race.job import Heat
 from twolayer.race.file import LARGEST_BYTES, from_json, to_json
@@ -234,7 +234,7 @@ def a_page_with_a_wrong_contender() -> None:
 
     import streamlit as st
 
-    from tests.unit.races import GRAM, RIGHT, TUTORIAL, WRONG, race_of
+    from tests.race.races import GRAM, RIGHT, TUTORIAL, WRONG, race_of
     from twolayer.dashboard.race import view
 
     st.session_state["lang"] = "en"

@@ -1,6 +1,6 @@
 """Scans on this machine: how soon the default one is there, and what a second worker brings.
 
-    python -m tests.benchmarks.scans [--rounds 8]
+    python -m tests.tools.benchmarks.scans [--rounds 8]
 
 The default scan (100 learning rates × 3 seeds × 500 steps) is timed on two workers, from the call to the
 first and to the last result. Then a larger one, whose trainings fill a core, in interleaved rounds on one
@@ -60,7 +60,7 @@ def default_scan() -> Grid:
 
 def main() -> int:
     """Measure, print, and say by the exit status whether the bound is kept."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scans", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.benchmarks.scans", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=8, choices=range(1, 51), metavar="1..50")
     arguments = parser.parse_args()

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.unit.races import GRAM, TUTORIAL, race_of
+from tests.race.races import GRAM, TUTORIAL, race_of
 from twolayer import Config
 from twolayer.race import timing
 from twolayer.race.contenders import BASELINE, Contender, ContenderError, chosen, contenders, everyone

@@ -1,4 +1,4 @@
-"""What a redraw of the live page costs the server: `python -m tests.benchmarks.ticks`.
+"""What a redraw of the live page costs the server: `python -m tests.tools.benchmarks.ticks`.
 
 A page with ten runs laid over each other watches an eleventh in slow motion, so that next to nothing
 but the redraws is done: processor time of the web process for each redraw, against the same time in
@@ -11,8 +11,8 @@ import click
 import psutil
 from playwright.sync_api import Page, sync_playwright
 
-from tests.benchmarks.server import Server
 from tests.browser.conftest import ARGUMENTS, ROOT, settled, state_is
+from tests.tools.benchmarks.server import Server
 
 BASE64 = 4 / 3
 

@@ -1,6 +1,6 @@
 """How long a person waits for each page in Chromium, from the click to what was wanted.
 
-    python -m tests.benchmarks.in_browser [--rounds 3]
+    python -m tests.tools.benchmarks.in_browser [--rounds 3]
 
 The first visits to a server that has just started come first, since its workers still load their libraries
 then; later ones follow in rounds, each in a new browser context, so that nothing is cached. Browser, server
@@ -20,8 +20,8 @@ from statistics import median
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.benchmarks.visitors import words
 from tests.browser.conftest import ARGUMENTS, ROOT, serving, settled, state_is
+from tests.tools.benchmarks.visitors import words
 
 BOUNDS: dict[str, float | None] = {
     "Train: from the click to the end": 3.0,
@@ -142,7 +142,7 @@ def measured(rounds: int) -> tuple[dict[str, float], dict[str, list[float]]]:
 
 def main() -> int:
     """Measure, print, and say by the exit status whether the medians keep to their bounds."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.in_browser", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.benchmarks.in_browser", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 51), metavar="1..50")
     rounds = parser.parse_args().rounds

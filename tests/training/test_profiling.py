@@ -5,7 +5,7 @@ import inspect
 import pytest
 from numpy.testing import assert_array_equal
 
-from tests.unit.races import MACHINE
+from tests.race.races import MACHINE
 from twolayer import Config
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.race.result import race_from

@@ -1,6 +1,6 @@
 """A long life in short: many runs and visits, one after the other; what is held has to level off.
 
-    python -m tests.soak
+    python -m tests.tools.soak
 
 First 2,000 runs through one engine, as fast as they go, and what its process and its scheduler hold on
 the way; then 300 visits to one server, each with seven runs, and what its web process holds.
@@ -20,14 +20,14 @@ from typing import Any
 
 import psutil
 
-from tests.benchmarks.server import Server
-from tests.benchmarks.visits import STATE_KEY, Visitor
-from tests.benchmarks.websocket_client import Page
+from tests.tools.benchmarks.server import Server
+from tests.tools.benchmarks.visits import STATE_KEY, Visitor
+from tests.tools.benchmarks.websocket_client import Page
 from twolayer import Config
 from twolayer.engine.engine import Engine
 from twolayer.engine.settings import MB, from_environment
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MOST_GROWTH_MB = 30.0
 MOST_MORE = 3
 """Files and threads that may be open at the end and were not before: some come and go."""
@@ -148,7 +148,7 @@ def levels_off(name: str, held: Sequence[Held]) -> bool:
 
 def main() -> int:
     """Measure, print, and say by the exit status whether all levels off."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.soak", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--runs", type=int, default=2000, choices=range(0, 100_001), metavar="0..100000")
     parser.add_argument("--visits", type=int, default=300, choices=range(0, 10_001), metavar="0..10000")

@@ -1,6 +1,6 @@
 """What the engine costs: the same run by `fit` in a bare process, and through the engine.
 
-    python -m tests.benchmarks.engine
+    python -m tests.tools.benchmarks.engine
 
 Both happen in fresh child processes, in turns, so that a slow spell of the machine meets both.
 Each child first makes a short run, so that libraries are loaded and the engine's workers are up;
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from twolayer import Config, fit
 from twolayer.training.config import FIELDS, METHODS, Whole
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STEP_BOUND, WALL_BOUND = 1.15, 1.25
 POLL_SECONDS = 0.005
 START_SECONDS = 120.0
@@ -101,7 +101,7 @@ CHILDREN: dict[str, Callable[[Config], Timing]] = {"bare": bare, "engine": throu
 def timed(child: str, config: Config, seconds: float) -> Timing:
     """Run `config` in a new process of the kind `child`. Raises if it takes far over `seconds`."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.engine", "--child", child, json.dumps(asdict(config))],
+        [sys.executable, "-m", "tests.tools.benchmarks.engine", "--child", child, json.dumps(asdict(config))],
         cwd=ROOT,
         env=os.environ | (ONE_THREAD if child == "bare" else {}),
         stdout=subprocess.PIPE,
@@ -138,7 +138,7 @@ def report(pairs: Sequence[tuple[Timing, Timing]]) -> bool:
 
 def main() -> int:
     """Compare, print, and say by the exit status whether the bounds are kept."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.engine", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.benchmarks.engine", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--backend", default="numpy", choices=("numpy", "torch"))
     parser.add_argument("--method", default="tutorial", choices=tuple(METHODS))

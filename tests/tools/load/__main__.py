@@ -1,6 +1,6 @@
 """Many visitors with mixed behaviour on one server: is a run lost, an exception shown, a loss wrong?
 
-    python -m tests.load --visitors 100 --seconds 120
+    python -m tests.tools.load --visitors 100 --seconds 120
 
 Starts the app on a free port of the loopback interface. Each visitor opens pages, trains, watches,
 stops, changes pages and closes tabs in mid-run, as the seed has it, with pauses to read in between;
@@ -21,13 +21,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import visits
-from tests.benchmarks.server import START_SECONDS, TRACEBACK, Server
-from tests.benchmarks.visitors import Moment, cancel, spread, words
-from tests.load.visitor import LONG, SHORT, Tally, Visitor
+from tests.tools.benchmarks import visits
+from tests.tools.benchmarks.server import START_SECONDS, TRACEBACK, Server
+from tests.tools.benchmarks.visitors import Moment, cancel, spread, words
+from tests.tools.load.visitor import LONG, SHORT, Tally, Visitor
 from twolayer import fit
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE_BOUND_SECONDS = 1.0
 LOG_SHOWN = 6000
 LIMITS = {"visitors": (1, 500), "seconds": (1, 3600), "pause": (0, 60)}
@@ -85,7 +85,7 @@ def well(figures: dict[str, Any]) -> bool:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.load", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--visitors", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=120.0)

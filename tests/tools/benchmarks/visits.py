@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from websockets.exceptions import WebSocketException
 
-from tests.benchmarks.websocket_client import Page
+from tests.tools.benchmarks.websocket_client import Page
 
 STATE_KEY = "metric_state"
 """The container of the page in which the state of its run is shown."""

@@ -1,7 +1,7 @@
 """How fast a training step is: ours, and what others would use for it.
 
-    pip install -r tests/benchmarks/requirements.txt
-    python -m tests.benchmarks.peers
+    pip install -r tests/tools/benchmarks/requirements.txt
+    python -m tests.tools.benchmarks.peers
 
 Each contender has a child process of its own, pinned to as many cores as it has threads, without the
 variables that change OpenBLAS. They take turns in a random order, from the same initial weights; one
@@ -31,13 +31,13 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks._peer import CHECKED_STEPS, CONTENDERS
+from tests.tools.benchmarks._peer import CHECKED_STEPS, CONTENDERS
 from twolayer.training import capabilities
 from twolayer.training.config import DEFAULTS, Config, ConfigError, parse_fields
 from twolayer.training.problem import make_problem
 from twolayer.training.reference import iteration
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SIZES = ("N", "D_in", "H", "D_out")
 LIBRARIES = ("numpy", "scipy", "torch", "jax", "jaxlib", "scikit-learn")
 BLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -47,7 +47,7 @@ SPINNING_SECONDS = 0.05
 """For so long the threads of a BLAS may go on spinning after its last product."""
 TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
 NUMPY, TORCH, AUTOGRAD, COMPILE, JAX, SCIKIT_LEARN = list(CONTENDERS)[:6]
-INSTALL = "pip install -r tests/benchmarks/requirements.txt"
+INSTALL = "pip install -r tests/tools/benchmarks/requirements.txt"
 HANDICAPS = {
     AUTOGRAD: "builds and walks a graph each step: the price of a backward pass that nobody writes",
     COMPILE: "one call from Python a step; its compilation (seconds) is not in the clock",
@@ -72,7 +72,7 @@ class Child:
         if config.threads == 1:
             env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks._peer", name, json.dumps(asdict(config))],
+            [sys.executable, "-m", "tests.tools.benchmarks._peer", name, json.dumps(asdict(config))],
             cwd=ROOT,
             env=env,
             stdin=subprocess.PIPE,
@@ -256,7 +256,7 @@ def show(table: Mapping[str, Any]) -> None:
 
 def main() -> int:
     """Measure, print, and say by the exit status whether all contenders worked."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.peers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.benchmarks.peers", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     for name in SIZES:
         parser.add_argument(f"--{name}", default=str(DEFAULTS[name]))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.races import GRAM, RIGHT, TUTORIAL, WRONG, race_of
+from tests.race.races import GRAM, RIGHT, TUTORIAL, WRONG, race_of
 from twolayer.race.agreement import Agreement, Drift
 from twolayer.race.file import LARGEST_BYTES, VERSION, RaceFileError, from_json, to_csv, to_json
 from twolayer.race.timing import Load

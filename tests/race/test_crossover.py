@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.unit.races import GRAM, RIGHT, TORCH_GRAM, TUTORIAL, WRONG, race_of
+from tests.race.races import GRAM, RIGHT, TORCH_GRAM, TUTORIAL, WRONG, race_of
 from twolayer.race.crossover import crossovers, sentences
 
 SIZES = (16, 64, 256, 1024)

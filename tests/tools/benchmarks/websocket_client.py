@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
-from tests.benchmarks.elements import key_of, strings, widget_of, widget_state
+from tests.tools.benchmarks.elements import key_of, strings, widget_of, widget_state
 
 A_MOMENT = 0.05
 DeltaPath = tuple[int, ...]

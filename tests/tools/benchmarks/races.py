@@ -1,6 +1,6 @@
 """The Race page's figures against those of the command line, and its phases against its steps.
 
-    python -m tests.benchmarks.races [--rounds 3]
+    python -m tests.tools.benchmarks.races [--rounds 3]
 
 Races the default race in turn through an engine, in a worker, as the page does, and by the command
 `python -m twolayer race`. A contender's ratio is that of the medians over all rounds; its phases are those of
@@ -17,8 +17,8 @@ import sys
 import time
 from statistics import median
 
-from tests.benchmarks.scans import started
 from tests.conftest import ROOT
+from tests.tools.benchmarks.scans import started
 from twolayer import Config
 from twolayer.engine.engine import Engine
 from twolayer.race.contenders import contenders
@@ -53,7 +53,7 @@ def on_the_command_line() -> Race:
 
 def main() -> int:
     """Race, print, and say by the exit status whether the two agree."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.races", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.benchmarks.races", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 51), metavar="1..50")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Make the README's picture anew: `.venv/bin/python -m tests.screenshot`."""
+"""Make the README's picture anew: `.venv/bin/python -m tests.tools.screenshot`."""
 
 import math
 import shutil
@@ -12,7 +12,7 @@ RUNS = 20
 PAUSE_SECONDS = 2
 CALM = 2.0
 DRAWN = "document.querySelector('.st-key-time_chart .js-plotly-plot')?.calcdata?.[0]?.length > 10"
-PICTURE = ROOT / "tests" / "screenshot.png"
+PICTURE = ROOT / "docs" / "screenshot.png"
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Many visitors at once: what they get, and what it costs the server.
 
-    python -m tests.benchmarks.visitors --visitors 50 --query run=1
-    python -m tests.benchmarks.visitors --sequential 200
+    python -m tests.tools.benchmarks.visitors --visitors 50 --query run=1
+    python -m tests.tools.benchmarks.visitors --sequential 200
 
 Starts the app on a free port of the loopback interface and makes one visit, so that the engine is
 up. Then all visitors open the page at the same moment and stay until each has seen its run end;
@@ -30,11 +30,11 @@ from statistics import median
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.benchmarks.server import Server, Usage
-from tests.benchmarks.visits import STATE_KEY, Probe, Visitor
-from tests.benchmarks.websocket_client import Page
+from tests.tools.benchmarks.server import Server, Usage
+from tests.tools.benchmarks.visits import STATE_KEY, Probe, Visitor
+from tests.tools.benchmarks.websocket_client import Page
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MEMORY_BOUND_MB = 600.0
 LINGER_SECONDS = 1.0
 LOG_SHOWN = 3000
@@ -221,7 +221,7 @@ def words(value: Any) -> str:
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.visitors", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.benchmarks.visitors", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--visitors", type=int, default=50, help="at once")
     parser.add_argument("--sequential", type=int, default=0, metavar="RUNS", help="visitors who come and go")

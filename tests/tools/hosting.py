@@ -1,6 +1,6 @@
 """A small host, as Streamlit Community Cloud is: a fresh environment, 690 MB, one core, ten visitors.
 
-    python -m tests.hosting
+    python -m tests.tools.hosting
 
 Makes a virtual environment with nothing but `requirements.txt` (some minutes; `--environment` uses one
 that is there), starts the app in it on one core within the memory, and lets ten visitors train at
@@ -24,12 +24,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.server import Server
-from tests.benchmarks.visitors import outcomes, words
-from tests.benchmarks.visits import Visitor
+from tests.tools.benchmarks.server import Server
+from tests.tools.benchmarks.visitors import outcomes, words
+from tests.tools.benchmarks.visits import Visitor
 from twolayer.engine.settings import MB
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GROUPS = Path("/sys/fs/cgroup")
 QUERIES = (
     "run=1&lang=en",
@@ -134,7 +134,7 @@ def environment(folder: Path) -> Path:
 
 def main() -> int:
     """Measure, print, and say by the exit status whether all went well."""
-    parser = argparse.ArgumentParser(prog="python -m tests.hosting", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.hosting", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--visitors", type=int, default=10, choices=range(1, 51), metavar="1..50")
     parser.add_argument("--memory-mb", type=int, default=690)

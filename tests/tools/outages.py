@@ -1,6 +1,6 @@
 """What breaks, how long until it works again, and what a visitor is told meanwhile.
 
-    python -m tests.faults
+    python -m tests.tools.outages
 
 Breaks one part after the other of engines of this process, in the middle of a run, and prints for each: the
 seconds until the next losses of the run that was broken, and until a new run has come to its end; what became

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.exceptions import WebSocketException
 
-from tests.benchmarks.visits import STATE_KEY
-from tests.benchmarks.websocket_client import Page
+from tests.tools.benchmarks.visits import STATE_KEY
+from tests.tools.benchmarks.websocket_client import Page
 from twolayer import Config
 
 CHART = "loss_chart_plot"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.races import GRAM, RIGHT, TORCH_GRAM, TUTORIAL, WRONG, race_of
+from tests.race.races import GRAM, RIGHT, TORCH_GRAM, TUTORIAL, WRONG, race_of
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.race.timing import ROUNDS, Load
 from twolayer.race.verdict import CHANCE, disturbances, judge, of_sweep, rounds_needed, sentences
