@@ -9,25 +9,25 @@ from twolayer.dashboard.train import buttons, diagnosis, live, runs_table, welco
 
 TABLE_SECONDS = 2.0
 
-_ = frame.begin("train")
+frame.begin("train")
 if st.session_state.pop("start_at_once", False):
     buttons.train()
     st.query_params.pop("run", None)  # a reload is to show this run, not to start another
 
 with st.sidebar:
-    config = controls.draw(_)
+    config = controls.draw()
 
-frame.links(_, config)
-welcome.show(_, config)
-frame.address_errors(_)
+frame.links(config)
+welcome.show(config)
+frame.address_errors()
 run = buttons.current()
 if run is not None:
     server.wait_a_moment(run)
 is_live = run is not None and run.live
-buttons.buttons(_, config)
+buttons.buttons(config)
 refusal = st.session_state.get("refusal")
 if refusal is not None:
-    st.error(say(_, refusal))
+    st.error(say(refusal))
 
 is_moving = is_live or diagnosis.is_pending(run)
 interval = max(server.redraw_seconds(), plot.slowest_redraw()) if is_moving else None
@@ -39,8 +39,8 @@ def watch() -> None:
     must be fewer, the whole page once more: the timer is declared there."""
     frame.rerun_if_asked()
     current = buttons.current()
-    live.show(_, current, server.history().shown)
-    diagnosis.show(_, current)
+    live.show(current, server.history().shown)
+    diagnosis.show(current)
     at_rest = current is None or not (current.live or diagnosis.is_pending(current))
     if interval is not None and (at_rest or server.redraw_seconds() > 2 * interval):
         frame.again()
@@ -50,7 +50,7 @@ def watch() -> None:
 def table() -> None:
     """The table of the runs, which follows a live one at its own pace."""
     frame.rerun_if_asked()
-    runs_table.show(_, buttons.current())
+    runs_table.show(buttons.current())
 
 
 watch()

@@ -5,12 +5,12 @@ import streamlit as st
 from twolayer.backprop import check, snapshot
 from twolayer.dashboard.common import controls, frame, iteration, jobs, parameters
 from twolayer.dashboard.gradients import guessing, view
-from twolayer.dashboard.i18n import say
+from twolayer.dashboard.i18n import _, say
 
-_ = frame.begin("gradients")
+frame.begin("gradients")
 with st.sidebar:
-    config = controls.draw(_, leave_out=controls.COMPUTE)
-frame.links(_, config)
+    config = controls.draw(leave_out=controls.COMPUTE)
+frame.links(config)
 st.markdown(
     _(
         "Is the backward pass that was written by hand **right**? Its gradients are compared with PyTorch's "
@@ -18,21 +18,21 @@ st.markdown(
         "gives it away."
     )
 )
-frame.address_errors(_)
+frame.address_errors()
 if config is None:
     st.stop()
 
 with st.container(border=True):
     left, right = st.columns([3, 2], gap="large")
     with left:
-        guess = guessing.switch(_)
+        guess = guessing.switch()
         planted = None
         if guess:
-            guessing.answers(_, config, guess)
+            guessing.answers(config, guess)
         else:
-            planted = iteration.fault_switches(_, config)
+            planted = iteration.fault_switches(config)
     with right:
-        at = iteration.at_slider(_, config)
+        at = iteration.at_slider(config)
         st.select_slider(
             _("Step of the differences"),
             [parameters.shown_step(step) for step in check.STEPS],
@@ -61,14 +61,14 @@ def result(waited: bool) -> None:
     if waited and not question.waiting:
         frame.again()
     with st.container(key="state"):
-        summary = frame.summary(_, config)
+        summary = frame.summary(config)
         st.caption(_("Checking …") if question.waiting else _("Checked: {summary}").format(summary=summary))
     if question.failure is not None:
-        st.error(say(_, question.failure))
+        st.error(say(question.failure))
     elif question.answer is not None:
         if guess:
-            guessing.response(_, question.answer, guess)
-        view.show(_, question.answer, hidden=guessing.hides(question.answer, guess))
+            guessing.response(question.answer, guess)
+        view.show(question.answer, hidden=guessing.hides(question.answer, guess))
 
 
 result(question.waiting)

@@ -4,19 +4,20 @@ import streamlit as st
 
 from twolayer.dashboard.common import controls, frame, server
 from twolayer.dashboard.common.parameters import RATE_LIMITS, SIZES
+from twolayer.dashboard.i18n import _
 from twolayer.dashboard.learning_rate import job, view
 from twolayer.dashboard.plot import plot
 from twolayer.rates.grid import MOST_SEEDS, MOST_VALUES
 from twolayer.training.config import DEFAULTS
 
-_ = frame.begin("learning_rate")
+frame.begin("learning_rate")
 if st.session_state.pop("start_at_once", False):
     job.start_scan()
 
 with st.sidebar:
-    config = controls.draw(_, leave_out=("backend", "device", "method", "threads"))
+    config = controls.draw(leave_out=("backend", "device", "method", "threads"))
 
-frame.links(_, config)
+frame.links(config)
 st.markdown(
     _(
         "**Which learning rate?** Try them all: a whole training at each of a hundred rates, with three "
@@ -24,8 +25,8 @@ st.markdown(
         "curvature of the loss has to do with it."
     )
 )
-frame.address_errors(_)
-view.refusal(_, "scan")
+frame.address_errors()
+view.refusal("scan")
 
 interval = max(1.5 * server.redraw_seconds(), plot.slowest_redraw())
 live = {part: job.is_live(part) for part in ("scan", "focus", "grid")}
@@ -75,7 +76,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 def watch_scan() -> None:
     """The scan as it is now."""
     if config is not None:
-        view.scan(_, config)
+        view.scan(config)
     keep_watching()
 
 
@@ -87,7 +88,7 @@ st.header(_("Why: one training and its curvature"), anchor=False, divider="gray"
 def watch_focus() -> None:
     """The training that is looked at, as it is now."""
     if config is not None:
-        view.focus(_, config)
+        view.focus(config)
     keep_watching()
 
 
@@ -122,13 +123,13 @@ st.text_input(
         "they are, with two dozen learning rates each."
     ),
 )
-view.refusal(_, "grid")
+view.refusal("grid")
 
 
 @st.fragment(run_every=intervals["grid"])
 def watch_grid() -> None:
     """The grid as it is now."""
-    view.grid(_)
+    view.grid()
     keep_watching()
 
 

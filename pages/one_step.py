@@ -4,33 +4,33 @@ import streamlit as st
 
 from twolayer.backprop import one_step, snapshot
 from twolayer.dashboard.common import controls, frame, iteration, jobs
-from twolayer.dashboard.i18n import say
+from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.one_step import playback, view
 
-_ = frame.begin("one_step")
+frame.begin("one_step")
 with st.sidebar:
-    config = controls.draw(_, leave_out=controls.COMPUTE)
-frame.links(_, config)
+    config = controls.draw(leave_out=controls.COMPUTE)
+frame.links(config)
 st.markdown(
     _(
         "One iteration of the training, **line by line**: the formula, the program, the numbers that this "
         "run really has there, and what they are made from. Go through it with the arrow keys."
     )
 )
-frame.address_errors(_)
+frame.address_errors()
 if config is None:
     st.stop()
 
 with st.container(border=True):
     left, right = st.columns([3, 2], gap="large")
     with left:
-        playback.buttons(_)
-        playback.steps(_)
+        playback.buttons()
+        playback.steps()
     with right:
-        at = iteration.at_slider(_, config)
+        at = iteration.at_slider(config)
         with st.popover(_("Break it"), icon=":material/bug_report:", width="stretch"):
-            planted = iteration.fault_switches(_, config)
-    view.indices(_, config)
+            planted = iteration.fault_switches(config)
+    view.indices(config)
 
 chosen = view.chosen()
 question = jobs.ask(
@@ -44,9 +44,9 @@ def result(waited: bool) -> None:
     if view.chosen() != chosen or (waited and not question.waiting):
         frame.again()
     if question.failure is not None:
-        st.error(say(_, question.failure))
+        st.error(say(question.failure))
     elif question.answer is not None:
-        view.show(_, question.answer, st.session_state["show"])
+        view.show(question.answer, st.session_state["show"])
     else:
         st.caption(_("Computing …"))
 

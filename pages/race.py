@@ -3,16 +3,16 @@
 import streamlit as st
 
 from twolayer.dashboard.common import controls, frame, server
-from twolayer.dashboard.i18n import say
+from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.race import files, job, options, view
 
 REDRAW_SECONDS = 1.0
 """Rarely: what draws the charts takes part in the race for the processor."""
 
-_ = frame.begin("race")
+frame.begin("race")
 with st.sidebar:
-    config = controls.draw(_, leave_out=("backend", "device", "method"))
-frame.links(_, config)
+    config = controls.draw(leave_out=("backend", "device", "method"))
+frame.links(config)
 st.markdown(
     _(
         "How much faster is it, **here**? Every way to compute the same training step races on the machine "
@@ -20,11 +20,11 @@ st.markdown(
         "up, in random order, and each compared with float64."
     )
 )
-frame.address_errors(_)
+frame.address_errors()
 if config is None:
     st.stop()
 with st.container(border=True):
-    plan = options.draw(_, config)
+    plan = options.draw(config)
 if st.session_state.pop("start_at_once", False) and plan is not None:
     job.start(plan)
 heat = job.current()
@@ -42,7 +42,7 @@ with st.container(horizontal=True):
     st.button(_("Stop"), key="stop_race", icon=":material/stop:", on_click=job.stop, disabled=not is_live)
 refusal = job.refusal()
 if refusal is not None:
-    st.error(say(_, refusal))
+    st.error(say(refusal))
 
 
 @st.fragment(run_every=max(REDRAW_SECONDS, server.redraw_seconds()) if is_live else None)
@@ -51,12 +51,12 @@ def watch(was_live: bool) -> None:
     now = job.current()
     if was_live and (now is None or now.job.over):
         frame.again()
-    view.live(_, now)
+    view.live(now)
 
 
 watch(is_live)
 races = heat.races if heat is not None else []
 if heat is not None and races and not is_live:
-    view.results(_, heat)
-    files.export(_, heat)
-files.other_machine(_, config, [] if is_live else races)
+    view.results(heat)
+    files.export(heat)
+files.other_machine(config, [] if is_live else races)

@@ -10,13 +10,13 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import ROOT, serving, settled
 
 RACE = """
-from twolayer.dashboard import controls, frame
+from twolayer.dashboard.common import controls, frame
 import streamlit as st
 
-_ = frame.begin("race")
+frame.begin("race")
 with st.sidebar:
-    config = controls.draw(_)
-frame.links(_, config)
+    config = controls.draw()
+frame.links(config)
 """
 
 

@@ -188,7 +188,7 @@ def a_page_without_pytorch(dtype: str) -> None:
     found = check(Config(N=5, D_in=4, H=3, D_out=2), 0, "no_factor", dtype=dtype)
     left = tuple(c for c in found.comparisons if c.against != "autograd")
     missing = why_missing("no_such_library")
-    show(str, replace(found, comparisons=left, no_autograd=missing), hidden=False)
+    show(replace(found, comparisons=left, no_autograd=missing), hidden=False)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

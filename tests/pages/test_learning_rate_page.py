@@ -91,7 +91,7 @@ def test_the_rate_of_the_address_is_looked_at_and_explained_with_its_numbers() -
 def test_only_a_click_on_a_point_of_the_scan_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     scan, clicks, drawn = Scan(scan_grid(BASE, [1e-4, 1e-3], 2)), [], {}
     monkeypatch.setattr(plot, "draw", lambda _traces, _layout, **options: drawn.update(options))
-    charts.scan_chart(str, scan, None, 1e-6, 1e-5, None, clicks.append)
+    charts.scan_chart(scan, None, 1e-6, 1e-5, None, clicks.append)
     for data in (None, [], ["x"], [-1, 0], [4, 0], [True], 3, [0.5], [3, 1], {"a": 1}):
         drawn["on_click"]({"customdata": data})
     drawn["on_click"]({})

@@ -244,8 +244,8 @@ def a_page_with_a_wrong_contender() -> None:
         plan=SimpleNamespace(sweep=None),
         job=SimpleNamespace(state="finished", over=True, done=1, total=1, began=0.0),
     )
-    view.live(str, heat)
-    view.results(str, heat)
+    view.live(heat)
+    view.results(heat)
 
 
 def test_a_contender_made_wrong_is_flagged_in_the_table_and_does_not_win() -> None:

@@ -170,7 +170,7 @@ def a_page_with(state: str) -> None:
     run.begin()
     run.state = state
     run.message = Message.of("the reason")
-    show(str, run, [])
+    show(run, [])
 
 
 @pytest.mark.parametrize(
@@ -329,12 +329,12 @@ def test_a_diverged_run_says_where_and_offers_a_rate_that_works() -> None:
 
 def test_the_shown_runs_differ_only_in_the_fields_that_are_named() -> None:
     configs = [Run("", config) for config in (Config(), Config(H=50), Config(H=50, seed=3))]
-    assert differences(str, configs) == "The shown runs differ in: **H** (100\\, 50), **seed** (0\\, 3)"
-    assert differences(str, configs[:1]).startswith("Show two runs")
+    assert differences(configs) == "The shown runs differ in: **H** (100\\, 50), **seed** (0\\, 3)"
+    assert differences(configs[:1]).startswith("Show two runs")
     twins = [Run("", Config()), Run("", Config())]
-    assert differences(str, twins) == "The shown runs have the same settings."
+    assert differences(twins) == "The shown runs have the same settings."
     twins[1].edits = (Edit(3, "learning_rate", 1e-7),)
-    assert differences(str, twins) == "The shown runs differ in: edits on the way"
+    assert differences(twins) == "The shown runs differ in: edits on the way"
 
 
 def test_a_changed_rate_counts_against_the_curvature() -> None:
@@ -388,4 +388,4 @@ def test_about_this_server_is_the_table_of_the_command_line() -> None:
     until_known(page)
     (table,) = [text.value for text in page.markdown if text.value.startswith("| Processor")]
     for _, value in [*machine(server.engine().capabilities), *limits(server.engine().settings)]:
-        assert plain(str(value)) in table or say(str, value) in table
+        assert plain(str(value)) in table or say(value, str) in table

@@ -87,7 +87,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"{self.name:<52}{self.goes_on:>8.1f}{self.works:>8.1f}{self.bound:>7.0f}  {self.state}"]
-        lines += [f"    {say(translator(language), m)}" for m in self.told for language in ("en", "ko")]
+        lines += [f"    {say(m, translator(language))}" for m in self.told for language in ("en", "ko")]
         lines += [f"    {text}" for text in self.texts]
         return "\n".join(lines)
 

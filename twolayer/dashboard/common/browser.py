@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
@@ -105,6 +105,6 @@ def remember(token: str, on_return: Callable[[str], bool], scripts: Sequence[str
     _remember(key="remember", data=data, on_returned_change=returned, height=1)
 
 
-def copy_link_button(_: Translate) -> None:
+def copy_link_button() -> None:
     """A button that copies the page's address, which is the run."""
     _copy(key="copy_link", data={"label": _("Copy link"), "done": _("Copied")}, width="content")

@@ -10,7 +10,7 @@ from babel.numbers import format_compact_decimal
 from dask.utils import format_bytes
 
 from twolayer.dashboard.common import frame, server
-from twolayer.dashboard.i18n import Translate, say
+from twolayer.dashboard.i18n import _, say
 from twolayer.training.config import DEFAULTS, FIELDS, Choice, Config, ConfigError, Real, Whole
 from twolayer.training.messages import N_
 
@@ -29,7 +29,7 @@ METHOD_NAMES = {
 
 
 @server.in_turn
-def draw(_: Translate, leave_out: Collection[str] = ()) -> Config | None:
+def draw(leave_out: Collection[str] = ()) -> Config | None:
     """Draw the controls, and what the run will cost. None (and a message) if a value cannot be.
 
     The fields of `leave_out` have no control here; they keep the values that they came with.
@@ -47,7 +47,7 @@ def draw(_: Translate, leave_out: Collection[str] = ()) -> Config | None:
     if training:
         st.subheader(_("Training"), anchor=False)
     if "learning_rate" in training:
-        _learning_rate(_)
+        _learning_rate()
     counts = {
         "steps": (_("Steps"), _("Updates of the weights, each from the whole batch.")),
         "seed": (_("Seed"), _("The same seed gives the same data and the same initial weights.")),
@@ -60,12 +60,12 @@ def draw(_: Translate, leave_out: Collection[str] = ()) -> Config | None:
 
     if COMPUTE - set(leave_out):
         st.subheader(_("Compute"), anchor=False)
-        _compute(_, leave_out)
+        _compute(leave_out)
 
     try:
         config = frame.current_config()
     except ConfigError as error:
-        frame.show_error(_, error)
+        frame.show_error(error)
         return None
     st.caption(
         _("{memory} of memory, {flops} floating-point operations per step").format(
@@ -99,7 +99,7 @@ def _whole(field: str, label: str, help: str) -> None:
     )
 
 
-def _learning_rate(_: Translate) -> None:
+def _learning_rate() -> None:
     kind = FIELDS["learning_rate"]
     assert isinstance(kind, Real)
     rate = st.session_state.get("learning_rate") or DEFAULTS["learning_rate"]
@@ -131,14 +131,14 @@ def _new_seed() -> None:
     st.session_state["seed"] = secrets.randbelow(LARGEST_NEW_SEED)
 
 
-def _compute(_: Translate, leave_out: Collection[str]) -> None:
+def _compute(leave_out: Collection[str]) -> None:
     known = server.engine().capabilities
     if "backend" not in leave_out:
         missing = dict(known.missing) if known else {}
         here = [name for name in _options("backend") if name not in missing]
         _choice("backend", _("Backend"), frame.BACKENDS, here)
         for why in missing.values():
-            st.caption(say(_, why))
+            st.caption(say(why))
     if "device" not in leave_out:
         backend = frame.value("backend")
         devices = dict(known.devices).get(backend, ("cpu",)) if known else ("cpu",)
@@ -154,7 +154,7 @@ def _compute(_: Translate, leave_out: Collection[str]) -> None:
         st.selectbox(
             _("Method"),
             _options("method"),
-            format_func=lambda name: _(METHOD_NAMES[name]),
+            format_func={name: _(METHOD_NAMES[name]) for name in METHOD_NAMES}.__getitem__,
             key="method",
             help=_("How the same iteration is computed. The losses agree to rounding."),
         )

@@ -19,7 +19,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from twolayer.dashboard.common import browser, parameters, server, server_info
 from twolayer.dashboard.common.presets import PRESETS
-from twolayer.dashboard.i18n import LANGUAGES, Translate, plain, preferred, say, translator
+from twolayer.dashboard.i18n import LANGUAGES, _, plain, preferred, say
 from twolayer.dashboard.plot import plot
 from twolayer.engine.settings import SettingError
 from twolayer.training.config import FIELDS, Config, ConfigError
@@ -74,8 +74,8 @@ PAGES: Mapping[str, Page] = {
 
 
 @server.in_turn
-def begin(name: str) -> Translate:
-    """Draw the frame of the page `name` and take over the address. Returns the translation.
+def begin(name: str) -> None:
+    """Draw the frame of the page `name` and take over the address.
 
     To be called first on every page. Ends the page with a message if the server's settings are wrong.
     """
@@ -88,7 +88,6 @@ def begin(name: str) -> Translate:
     parameters.mend(PAGES[name].parameters)
     if st.session_state.get("lang") not in LANGUAGES:
         st.session_state["lang"] = preferred(st.context.locale)
-    _ = translator(st.session_state["lang"])
     _keep_choices(st.session_state["lang"])
     if st.session_state.pop("tell_again", False):
         _set_choices()
@@ -107,12 +106,11 @@ def begin(name: str) -> Translate:
     try:
         server.engine()
     except SettingError as error:
-        st.error(say(_, error.message))
+        st.error(say(error.message))
         st.stop()
     with header:
-        server_info.draw(_)
+        server_info.draw()
     browser.remember(server.viewer(), server.returned, plot.scripts())
-    return _
 
 
 def _keep_choices(language: str) -> None:
@@ -130,7 +128,7 @@ def _set_choices() -> None:
             st.session_state[key] = value
 
 
-def links(_: Translate, config: Config | None) -> None:
+def links(config: Config | None) -> None:
     """Write `config` to the address, and draw the links to all pages, which take it along."""
     if config is None:
         return
@@ -252,21 +250,21 @@ def value(field: str) -> Any:
     return st.session_state.get(field, getattr(st.session_state["config"], field))
 
 
-def address_errors(_: Translate) -> None:
+def address_errors() -> None:
     """Say what of the address could not be used."""
     errors: list[ConfigError] = st.session_state["address_errors"]
     if errors:
         title = _("Not everything in the address could be used; the rest was.")
-        lines = "\n".join(f"- {say(_, error.message)}" for error in errors[:MOST_SHOWN])
+        lines = "\n".join(f"- {say(error.message)}" for error in errors[:MOST_SHOWN])
         st.warning("\n\n".join((title, lines)))
 
 
-def show_error(_: Translate, error: ConfigError) -> None:
+def show_error(error: ConfigError) -> None:
     """Say which field cannot be used."""
-    st.error(say(_, error.message))
+    st.error(say(error.message))
 
 
-def summary(_: Translate, config: Config) -> str:
+def summary(config: Config) -> str:
     """A Config in one line, as Markdown."""
     text = _(
         "{N} samples, {D_in} → {H} → {D_out}, learning rate {rate}, seed {seed}; "

@@ -4,11 +4,11 @@ import streamlit as st
 
 from twolayer.backprop import bugs, snapshot
 from twolayer.dashboard.common.parameters import NO_FAULT
-from twolayer.dashboard.i18n import Translate, say
+from twolayer.dashboard.i18n import _, say
 from twolayer.training.config import Config
 
 
-def at_slider(_: Translate, config: Config) -> int:
+def at_slider(config: Config) -> int:
     """The iteration: how many steps of the run were taken before it."""
     last = snapshot.last_step(config)
     st.session_state["at"] = min(st.session_state["at"], last)
@@ -28,7 +28,7 @@ def at_slider(_: Translate, config: Config) -> int:
     return at
 
 
-def say_if_diverged(_: Translate, at: int, diverged_at: int | None) -> None:
+def say_if_diverged(at: int, diverged_at: int | None) -> None:
     """Say that another iteration is shown than the one that was asked for, where the run diverges before."""
     if diverged_at is not None:
         st.warning(
@@ -38,7 +38,7 @@ def say_if_diverged(_: Translate, at: int, diverged_at: int | None) -> None:
         )
 
 
-def fault_switches(_: Translate, config: Config) -> str | None:
+def fault_switches(config: Config) -> str | None:
     """A switch for each mistake, of which one can be on. Those that cannot show are grey, with the reason.
 
     The name of the mistake that is on.
@@ -51,7 +51,7 @@ def fault_switches(_: Translate, config: Config) -> str | None:
             _(fault.label), key=f"fault_{name}", disabled=reason is not None, on_change=_switch, args=(name,)
         )
         if reason is not None:
-            st.caption(say(_, reason))
+            st.caption(say(reason))
     return on
 
 

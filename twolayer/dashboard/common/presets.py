@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.training.config import Config
 from twolayer.training.messages import N_
 
@@ -57,7 +57,7 @@ def of(config: Config) -> Preset | None:
     return next((preset for preset in PRESETS.values() if preset.config == config), None)
 
 
-def links(_: Translate) -> None:
+def links() -> None:
     """A link for each preset, which starts it, and what to look at."""
     for name, preset in PRESETS.items():
         st.page_link(

@@ -3,23 +3,23 @@
 import streamlit as st
 
 from twolayer.dashboard.common import server
-from twolayer.dashboard.i18n import Translate, plain, say
+from twolayer.dashboard.i18n import _, plain, say
 from twolayer.engine import info
 
 
-def draw(_: Translate) -> None:
+def draw() -> None:
     """The button, and behind it the same table as `python -m twolayer info` prints."""
     engine = server.engine()
     with st.popover(_("About this server"), icon=":material/info:", type="tertiary"):
         if engine.trouble is not None:
-            st.warning(say(_, engine.trouble))
+            st.warning(say(engine.trouble))
         elif engine.capabilities is None:
             st.caption(_("The computing processes are starting."))
         rows = info.limits(engine.settings)
         if engine.capabilities is not None:
             rows = [*info.machine(engine.capabilities), *rows]
         first, *others = [
-            f"| {say(_, name)} | {plain(value) if isinstance(value, str) else say(_, value)} |"
+            f"| {say(name)} | {plain(value) if isinstance(value, str) else say(value)} |"
             for name, value in rows
         ]
         st.markdown("\n".join([first, "|---|---|", *others]))  # Markdown has no table without a head

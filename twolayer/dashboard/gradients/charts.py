@@ -6,14 +6,14 @@ import numpy as np
 
 from twolayer.backprop.check import Check
 from twolayer.backprop.comparison import BANDS, Comparison
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.dashboard.plot import plot
 
 LOWEST = 1e-17
 """What stands for an error of exactly 0 where the scale is logarithmic."""
 
 
-def error_picture(_: Translate, comparison: Comparison) -> None:
+def error_picture(comparison: Comparison) -> None:
     """Where the gradient is off: the relative error of each entry, or the largest of each block."""
     with np.errstate(divide="ignore"):
         exponent = np.log10(np.maximum(comparison.errors, LOWEST)).astype(np.float32)
@@ -56,7 +56,7 @@ def error_picture(_: Translate, comparison: Comparison) -> None:
     )
 
 
-def agreement_scatter(_: Translate, comparison: Comparison) -> None:
+def agreement_scatter(comparison: Comparison) -> None:
     """One gradient against the other: right entries lie on the line."""
     row, column, ours, theirs = comparison.points.T
     ends = [float(np.min(theirs, initial=0.0)), float(np.max(theirs, initial=0.0))]
@@ -96,7 +96,7 @@ def agreement_scatter(_: Translate, comparison: Comparison) -> None:
     )
 
 
-def valley(_: Translate, check: Check) -> None:
+def valley(check: Check) -> None:
     """The error of the differences over their step, rounding on the left, kinks on the right."""
     steps = [each.step for each in check.valley]
     curves = (

@@ -7,11 +7,11 @@ import streamlit as st
 from twolayer.backprop import bugs
 from twolayer.backprop.check import Check
 from twolayer.dashboard.common.parameters import MOST_GUESSES, NO_FAULT
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.training.config import Config
 
 
-def switch(_: Translate) -> int:
+def switch() -> int:
     """The switch, and the round that is on; 0 where the learner does not guess."""
     left, right = st.columns([3, 2], vertical_alignment="center")
     with left:
@@ -43,7 +43,7 @@ def _give(of: Any) -> None:
     st.session_state["answered"] = (of, st.session_state["answer"])
 
 
-def answers(_: Translate, config: Config, guess: int) -> None:
+def answers(config: Config, guess: int) -> None:
     """The possible answers, and the buttons to give one and to go on."""
     st.markdown(
         _("One of these is in the program, or none. Read the figures and the pictures below, then answer.")
@@ -83,7 +83,7 @@ def hides(check: Check, guess: int) -> bool:
     return guess > 0 and given(check.config, guess) is None
 
 
-def response(_: Translate, check: Check, guess: int) -> None:
+def response(check: Check, guess: int) -> None:
     """Say whether the answer was right, and what it was."""
     answer = given(check.config, guess)
     if answer is None:

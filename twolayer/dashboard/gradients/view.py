@@ -9,7 +9,7 @@ from twolayer.backprop.check import DIRECTIONS, Check
 from twolayer.backprop.comparison import BANDS, Comparison
 from twolayer.dashboard.common import formulas, iteration, server
 from twolayer.dashboard.gradients import charts
-from twolayer.dashboard.i18n import Translate, say
+from twolayer.dashboard.i18n import _, say
 from twolayer.training.messages import N_
 from twolayer.training.program import GRADIENTS
 
@@ -17,25 +17,25 @@ AGAINST = {"autograd": N_("PyTorch autograd"), "differences": N_("Central differ
 
 
 @server.in_turn
-def show(_: Translate, check: Check, *, hidden: bool) -> None:
+def show(check: Check, *, hidden: bool) -> None:
     """All that was found; with `hidden` not which formula is wrong, which is to be guessed."""
-    iteration.say_if_diverged(_, check.at, check.diverged_at)
+    iteration.say_if_diverged(check.at, check.diverged_at)
     if check.comparisons:
-        _verdict(_, check, hidden=hidden)
+        _verdict(check, hidden=hidden)
     for why in (check.no_autograd, check.no_differences):
         if why is not None:
-            st.info(say(_, why))
+            st.info(say(why))
     if check.comparisons:
-        _figures(_, check)
-        _where(_, check)
-    _steps(_, check)
-    _reading(_)
+        _figures(check)
+        _where(check)
+    _steps(check)
+    _reading()
 
 
-def _verdict(_: Translate, check: Check, *, hidden: bool) -> None:
+def _verdict(check: Check, *, hidden: bool) -> None:
     with st.container(key="verdict"):
         if not check.wrong:
-            _right(_, check, hidden=hidden)
+            _right(check, hidden=hidden)
             return
         tensors = check.wrong_tensors
         if tensors:
@@ -50,7 +50,7 @@ def _verdict(_: Translate, check: Check, *, hidden: bool) -> None:
         assert formula is not None
         look = _("Look at the formula of **{formula}**: all that goes into it agrees, and it does not.")
         st.error(" ".join((said, look.format(formula=formula))), icon=":material/error:")
-        _trail(_, check.wrong)
+        _trail(check.wrong)
         for words, fault in ((_("What it should be"), None), (_("What the program does"), check.planted)):
             st.caption(words)
             st.latex(formulas.formula(formula, check.config, fault))
@@ -59,7 +59,7 @@ def _verdict(_: Translate, check: Check, *, hidden: bool) -> None:
             st.markdown(_(FAULTS[check.planted].why))
 
 
-def _right(_: Translate, check: Check, *, hidden: bool) -> None:
+def _right(check: Check, *, hidden: bool) -> None:
     if check.planted is not None and not check.changed and not hidden:
         st.info(
             _(
@@ -82,7 +82,7 @@ def _right(_: Translate, check: Check, *, hidden: bool) -> None:
     )
 
 
-def _trail(_: Translate, wrong: Iterable[str]) -> None:
+def _trail(wrong: Iterable[str]) -> None:
     """The five gradients in the order in which they are made, each right or wrong."""
     wrong = set(wrong)
     with st.container(horizontal=True, gap="small", key="trail"):
@@ -93,7 +93,7 @@ def _trail(_: Translate, wrong: Iterable[str]) -> None:
                 st.badge(name, icon=":material/check:", color="green")
 
 
-def _figures(_: Translate, check: Check) -> None:
+def _figures(check: Check) -> None:
     """A row for each comparison of w1 and w2; all parameters at once along random directions."""
     pairs = [(gradient, against) for against in AGAINST for gradient in ("grad_w1", "grad_w2")]
     compared = [c for c in (check.comparison(*pair) for pair in pairs) if c is not None]
@@ -126,7 +126,7 @@ def _figures(_: Translate, check: Check) -> None:
         )
 
 
-def _where(_: Translate, check: Check) -> None:
+def _where(check: Check) -> None:
     """Where one gradient is off: two pictures, and the worst entries."""
     st.subheader(_("Where they differ"), anchor=False)
     with st.container(horizontal=True):
@@ -142,7 +142,7 @@ def _where(_: Translate, check: Check) -> None:
         against = st.segmented_control(
             _("Against"),
             there,
-            format_func=lambda name: _(AGAINST[name]),
+            format_func={name: _(AGAINST[name]) for name in there}.__getitem__,
             default=there[0],
             required=True,
             key=f"against_{'_'.join(there)}",
@@ -153,15 +153,15 @@ def _where(_: Translate, check: Check) -> None:
         return
     left, right = st.columns(2, gap="medium")
     with left:
-        st.caption(_picture_says(_, comparison))
-        charts.error_picture(_, comparison)
+        st.caption(_picture_says(comparison))
+        charts.error_picture(comparison)
     with right:
         st.caption(
             _("{count} entries, each a point: on the line the two agree.").format(
                 count=len(comparison.points)
             )
         )
-        charts.agreement_scatter(_, comparison)
+        charts.agreement_scatter(comparison)
     st.caption(_("The worst entries"))
     worst = comparison.worst
     st.dataframe(
@@ -177,7 +177,7 @@ def _where(_: Translate, check: Check) -> None:
     )
 
 
-def _picture_says(_: Translate, comparison: Comparison) -> str:
+def _picture_says(comparison: Comparison) -> str:
     rows, columns = comparison.block
     if (rows, columns) == (1, 1):
         return _("The relative error of every entry that was compared.")
@@ -186,7 +186,7 @@ def _picture_says(_: Translate, comparison: Comparison) -> str:
     )
 
 
-def _steps(_: Translate, check: Check) -> None:
+def _steps(check: Check) -> None:
     if not check.valley:
         return
     st.subheader(_("The step of the difference"), anchor=False)
@@ -199,7 +199,7 @@ def _steps(_: Translate, check: Check) -> None:
             "kinks the curve only falls."
         )
     )
-    charts.valley(_, check)
+    charts.valley(check)
     here = next((each for each in check.valley if each.step == check.step), None)
     if here is not None:
         st.caption(
@@ -215,7 +215,7 @@ def error(value: float) -> str:
     return f"{value:.1e}" if value else "0"
 
 
-def _reading(_: Translate) -> None:
+def _reading() -> None:
     with st.expander(_("How to read the errors")):
         st.markdown(
             _(

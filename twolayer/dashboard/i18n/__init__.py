@@ -12,12 +12,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import streamlit as st
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from twolayer.training.messages import Message
-
-Translate = Callable[[str], str]
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
 LOCALE = Path(__file__).parent / "locale"
@@ -26,14 +25,22 @@ KEYWORDS: dict[str, Any] = {"_": None, "N_": None, "of": None}
 """What marks a text for translation in the code: `_("…")`, `N_("…")` and `Message.of("…", …)`."""
 
 
-def translator(language: str | None) -> Translate:
-    """The translation of texts into `language`; the texts themselves for English, and for whatever else a
-    browser may have sent."""
+def _(text: str) -> str:
+    """Return `text` in the language of the visitor whose page is being drawn.
+
+    Only for code that a page or one of its callbacks runs: anything that runs later gets its texts before.
+    """
+    return translator(st.session_state.get("lang"))(text)
+
+
+def translator(language: str | None) -> Callable[[str], str]:
+    """Return the translation into `language`; texts stay as they are for English and for anything that is
+    not one of `LANGUAGES`."""
     return _catalogue(language if language in LANGUAGES else "en")
 
 
 @cache
-def _catalogue(language: str) -> Translate:
+def _catalogue(language: str) -> Callable[[str], str]:
     translations: NullTranslations = NullTranslations()
     path = LOCALE / language / "LC_MESSAGES" / "messages.po"
     if language != "en":
@@ -45,17 +52,15 @@ def _catalogue(language: str) -> Translate:
     return translations.gettext
 
 
-def say(_: Translate, message: Message) -> str:
-    """A library's message in the reader's language, safe to show as Markdown."""
-    values = {
-        name: say(_, value)
-        if isinstance(value, Message)
-        else plain(value)
-        if isinstance(value, str)
-        else value
-        for name, value in message.values
-    }
-    return _(message.template).format(**values)
+def say(message: Message, translate: Callable[[str], str] = _) -> str:
+    """Return a library's message in the visitor's language, safe to show as Markdown."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, Message):
+            return say(value, translate)
+        return plain(value) if isinstance(value, str) else value
+
+    return translate(message.template).format(**{name: shown(value) for name, value in message.values})
 
 
 def plain(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.dashboard.learning_rate.job import Focus, Search
 from twolayer.dashboard.plot import plot
 from twolayer.rates.advice import Advice
@@ -28,7 +28,6 @@ LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor":
 
 
 def scan_chart(
-    _: Translate,
     scan: Scan | None,
     found: Advice | None,
     rate: float,
@@ -39,7 +38,7 @@ def scan_chart(
     """A point for each training of a scan: its learning rate and its final loss. With the safe band, the
     learning rate that is set, 2/λmax at the start, and a ring around the training that is looked at, as far
     as they are there. `on_click` is given the number of the training that was clicked."""
-    traces = [] if scan is None else [_points(_, scan, kind) for kind in OUTCOMES]
+    traces = [] if scan is None else [_points(scan, kind) for kind in OUTCOMES]
     if scan is not None and focus is not None:
         traces.append(_ring(scan, focus.config))
     marks: list[dict[str, Any]] = [_line_at(rate, "theme:0", "dot")]
@@ -89,7 +88,7 @@ def scan_chart(
     )
 
 
-def _points(_: Translate, scan: Scan, kind: str) -> dict[str, Any]:
+def _points(scan: Scan, kind: str) -> dict[str, Any]:
     """The trainings with one outcome."""
     grid, rows = scan.grid, scan.there
     first = rows["first"][np.isfinite(rows["first"])]
@@ -164,13 +163,13 @@ def _note(rate: float, text: str, colour: str, *, left: bool) -> dict[str, Any]:
     return place | {"text": text, "showarrow": False, "font": {"color": colour}}
 
 
-def loss_chart(_: Translate, focus: Focus | None) -> None:
+def loss_chart(focus: Focus | None) -> None:
     """The losses of the training that is looked at; the first steps at length."""
     losses = focus.run.losses if focus else np.empty(0)
     at = plot.thinned(losses)
     trace = _curve(at + 1, losses[at], _("loss"), "theme:0")
     layout = {
-        "xaxis": _step_axis(_, focus),
+        "xaxis": _step_axis(focus),
         "yaxis": {
             "title": {"text": _("loss")},
             "type": "log",
@@ -182,7 +181,7 @@ def loss_chart(_: Translate, focus: Focus | None) -> None:
     plot.draw([trace], layout, key="focus_loss_chart", alt=_("Line chart: the loss of each step"))
 
 
-def curvature_chart(_: Translate, focus: Focus | None) -> None:
+def curvature_chart(focus: Focus | None) -> None:
     """λmax along the training that is looked at, and 2/η."""
     traces, values = [], np.empty(0)
     if focus is not None and len(focus.curve):
@@ -197,7 +196,7 @@ def curvature_chart(_: Translate, focus: Focus | None) -> None:
         values = np.append(values, limit)
     wide = len(values) > 0 and values.max() > 30 * max(values.min(), 1e-300)
     layout = {
-        "xaxis": _step_axis(_, focus),
+        "xaxis": _step_axis(focus),
         "yaxis": {
             "title": {"text": "λmax"},
             "type": "log" if wide else "linear",
@@ -225,7 +224,7 @@ def _curve(x: Any, y: Any, name: str, colour: str) -> dict[str, Any]:
     }
 
 
-def _step_axis(_: Translate, focus: Focus | None) -> dict[str, Any]:
+def _step_axis(focus: Focus | None) -> dict[str, Any]:
     steps = focus.config.steps if focus else 500
     axis: dict[str, Any] = {
         "title": {"text": _("step, from 1 on")},
@@ -236,7 +235,7 @@ def _step_axis(_: Translate, focus: Focus | None) -> dict[str, Any]:
     return axis | {"range": [-0.03, log10(steps + 1) + 0.03]}
 
 
-def band_chart(_: Translate, search: Search) -> None:
+def band_chart(search: Search) -> None:
     """The recommended learning rate over the one or two sizes of a grid, as far as it is known."""
     scan = search.scan
     outer = [axis for axis in scan.grid.axes if axis.field not in ("learning_rate", "seed")]
@@ -263,7 +262,7 @@ def band_chart(_: Translate, search: Search) -> None:
     )
 
 
-def loss_map(_: Translate, scan: Scan, layer: int) -> None:
+def loss_map(scan: Scan, layer: int) -> None:
     """The final losses, relative to the first, over the last two axes of a grid; `layer` is the place on
     the first axis where there are three."""
     grid = scan.grid

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from twolayer.dashboard.common import server
-from twolayer.dashboard.i18n import Translate, preferred, say
+from twolayer.dashboard.i18n import _, preferred, say
 from twolayer.dashboard.learning_rate import charts, job
 from twolayer.dashboard.learning_rate.job import Focus, Search
 from twolayer.dashboard.plot import plot
@@ -28,14 +28,14 @@ STATES = {
 }
 
 
-def refusal(_: Translate, name: str) -> None:
+def refusal(name: str) -> None:
     """Why a search could not be started."""
     message = job.refusal(name)
     if message is not None:
-        st.error(say(_, message))
+        st.error(say(message))
 
 
-def progress(_: Translate, search: Search | None, name: str) -> None:
+def progress(search: Search | None, name: str) -> None:
     """How far a search is; the place is there before the first one."""
     if search is None:
         st.progress(0.0, text=_("Nothing trained yet"))
@@ -54,22 +54,21 @@ def progress(_: Translate, search: Search | None, name: str) -> None:
     with st.container(key=f"progress_{name}"):
         st.progress(scan.done / scan.grid.size, text=text)
     if job.message is not None:
-        st.error(say(_, job.message))
+        st.error(say(job.message))
 
 
 @server.in_turn
-def scan(_: Translate, config: Config) -> None:
+def scan(config: Config) -> None:
     """The scan as it is now: progress, advice, the points, their zones."""
     search, focus = job.search("scan"), job.focus()
     if search is not None:
         search.update()
-    progress(_, search, "scan")
+    progress(search, "scan")
     found = None
     if search is not None and search.job.over and search.scan.done:
         found = advice.advise(search.scan.grid, search.scan.there)
-    _advice(_, search, found, config)
+    _advice(search, found, config)
     charts.scan_chart(
-        _,
         search.scan if search else None,
         found,
         config.learning_rate,
@@ -86,10 +85,10 @@ def scan(_: Translate, config: Config) -> None:
             ).format(**vars(search.scan.grid.base)),
             width="stretch",
         )
-        _numbers(_, search)
-        downloads(_, search, "scan")
+        _numbers(search)
+        downloads(search, "scan")
     if search.job.over:
-        _zones(_, search)
+        _zones(search)
 
 
 def _look_at(index: int) -> None:
@@ -98,14 +97,14 @@ def _look_at(index: int) -> None:
         job.look_at(search.scan.grid.config(index))
 
 
-def _advice(_: Translate, search: Search | None, found: advice.Advice | None, config: Config) -> None:
+def _advice(search: Search | None, found: advice.Advice | None, config: Config) -> None:
     """One box that is always there, so that nothing moves when a scan ends."""
     if search is None:
         st.info(_("Press Scan: each learning rate is trained with each seed, to the end."))
     elif not search.job.over:
         st.info(_("Training at all these learning rates. The advice comes when all are done."))
     elif found is None or found.rate is None or found.low is None or found.high is None:
-        st.warning(say(_, found.reason) if found else _("Stopped. What was computed is kept."))
+        st.warning(say(found.reason) if found else _("Stopped. What was computed is kept."))
     else:
         base = search.scan.grid.base
         box = st.success if found.reached else st.warning
@@ -114,11 +113,11 @@ def _advice(_: Translate, search: Search | None, found: advice.Advice | None, co
                 rate=f"{found.rate:.2g}", low=f"{found.low:.2g}", high=f"{found.high:.2g}"
             )
             + " "
-            + say(_, found.reason)
+            + say(found.reason)
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             taken = replace(base, learning_rate=float(f"{found.rate:.2g}"))
-            take(_, job.to_train(taken, config), "take_recommended")
+            take(job.to_train(taken, config), "take_recommended")
             st.caption(
                 _(
                     "For the mean instead of the sum of the squared errors: {rate}. Its gradient is N·D_out "
@@ -131,7 +130,7 @@ def _advice(_: Translate, search: Search | None, found: advice.Advice | None, co
             )
 
 
-def take(_: Translate, config: Config, key: str) -> None:
+def take(config: Config, key: str) -> None:
     """A button that goes to the Train page with this learning rate."""
     query = config.to_query()
     if st.session_state["lang"] != preferred(st.context.locale):
@@ -141,17 +140,17 @@ def take(_: Translate, config: Config, key: str) -> None:
         st.switch_page("app.py", query_params=query)
 
 
-def _numbers(_: Translate, search: Search) -> None:
+def _numbers(search: Search) -> None:
     """The points as a table, for those who cannot see the chart."""
     rows, grid = search.scan.there, search.scan.grid
     places = np.unravel_index(rows["index"], grid.shape)
     columns = {axis.field: np.array(axis.values)[at] for axis, at in zip(grid.axes, places, strict=True)}
     columns["outcome"] = np.array([_(OUTCOME_NAMES[name]) for name in OUTCOMES])[rows["outcome"]]
     columns["final_loss"] = rows["final"]
-    plot.numbers(_, columns, key="scan_chart", title=_("The trainings of the scan"))
+    plot.numbers(columns, key="scan_chart", title=_("The trainings of the scan"))
 
 
-def downloads(_: Translate, search: Search, name: str) -> None:
+def downloads(search: Search, name: str) -> None:
     """The trainings that are done as files; made when they are asked for."""
     scan = search.scan
     for label, ending, made in (
@@ -170,7 +169,7 @@ def downloads(_: Translate, search: Search, name: str) -> None:
         )
 
 
-def _zones(_: Translate, search: Search) -> None:
+def _zones(search: Search) -> None:
     """The zones of the learning rate in a few lines."""
     found = zones(search.scan)
     if not found:
@@ -195,34 +194,33 @@ def _zones(_: Translate, search: Search) -> None:
 
 
 @server.in_turn
-def focus(_: Translate, config: Config) -> None:
+def focus(config: Config) -> None:
     """One training closely: its losses, λmax along it, and what these have to do with each other."""
-    refusal(_, "focus")
+    refusal("focus")
     current = job.focus()
-    _story(_, current)
+    _story(current)
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader(_("Its loss"), anchor=False)
-        charts.loss_chart(_, current)
+        charts.loss_chart(current)
     with right:
         st.subheader(_("λmax along it"), anchor=False)
-        charts.curvature_chart(_, current)
+        charts.curvature_chart(current)
     if current is None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(_measured(_, current), width="stretch")
+        st.caption(_measured(current), width="stretch")
         curve = current.curve
         if len(curve):
             plot.numbers(
-                _,
                 {name: curve[name] for name in ("step", "loss", "residual", "value")},
                 key="curvature_chart",
                 title=_("λmax (value) and its residual along the training"),
             )
-        take(_, job.to_train(current.config, config), "take_focus")
+        take(job.to_train(current.config, config), "take_focus")
 
 
-def _story(_: Translate, current: Focus | None) -> None:
+def _story(current: Focus | None) -> None:
     """Why it came out so, when all of it is there."""
     if current is None:
         st.info(_("The training at the learning rate of the sidebar is shown here, or the point you click."))
@@ -232,20 +230,20 @@ def _story(_: Translate, current: Focus | None) -> None:
     )
     message = current.run.message or current.job.message
     if message is not None:
-        st.error(say(_, message))
+        st.error(say(message))
         return
     told = _("Training, and measuring λmax along the way.")
     if current.over and len(current.curve):
         run = current.run
         dead = int(run.dead[-1, 1]) if len(run.dead) else 0
         sentences = story(current.config, run.losses, run.diverged_at, dead, current.curve)
-        told = " ".join(say(_, sentence) for sentence in sentences)
+        told = " ".join(say(sentence) for sentence in sentences)
     elif current.over:
         told = _("Stopped. What was computed is kept.")
     st.info(" ".join((f"**{heading}.**", told)))
 
 
-def _measured(_: Translate, current: Focus) -> str:
+def _measured(current: Focus) -> str:
     """How good the eigenvalue is, and what the sizes let expect."""
     curve = current.curve
     if not len(curve):
@@ -263,12 +261,12 @@ def _measured(_: Translate, current: Focus) -> str:
 
 
 @server.in_turn
-def grid(_: Translate) -> None:
+def grid() -> None:
     """The grid as it is now: progress, map, files."""
     search = job.search("grid")
     if search is not None:
         search.update()
-    progress(_, search, "grid")
+    progress(search, "grid")
     if search is None:
         return
     grid = search.scan.grid
@@ -296,15 +294,15 @@ def grid(_: Translate) -> None:
                 format_func=lambda place: str(axis.values[place]),
                 key="layer",
             )
-        downloads(_, search, "grid")
+        downloads(search, "grid")
     if view == "band":
-        charts.band_chart(_, search)
+        charts.band_chart(search)
     else:
-        charts.loss_map(_, search.scan, min(layer, grid.shape[0] - 1))
-    st.caption(_of_grid(_, search))
+        charts.loss_map(search.scan, min(layer, grid.shape[0] - 1))
+    st.caption(_of_grid(search))
 
 
-def _of_grid(_: Translate, search: Search) -> str:
+def _of_grid(search: Search) -> str:
     scan = search.scan
     finite = np.isfinite(scan.there["final"])
     return _(

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from twolayer.backprop.one_step import AXES, View
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.dashboard.plot import plot
 
 SCALE = [[0, "theme:0"], [0.5, "theme:background-color"], [1, "theme:1"]]
 """Below 0 in one colour, above it in another, 0 in neither."""
 
 
-def picture(_: Translate, name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -> None:
+def picture(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -> None:
     """The whole value, each cell the mean of a block; the window is framed, and a click moves it."""
     rows, columns = view.block
     high, wide = view.window.shape
@@ -44,7 +44,7 @@ def picture(_: Translate, name: str, view: View, on_click: Callable[[dict[str, A
     )
 
 
-def window(_: Translate, name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -> None:
+def window(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -> None:
     """Some cells with their numbers; to point at one shows how it was made, a click chooses it."""
     rows, columns = view.window.shape
     top, left = view.first

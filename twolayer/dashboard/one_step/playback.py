@@ -5,14 +5,14 @@ from time import monotonic
 import streamlit as st
 
 from twolayer.dashboard.common import frame
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.training.program import INPUTS, STEPS
 
 SECONDS = 2.0
 """Each step is shown so long."""
 
 
-def buttons(_: Translate) -> None:
+def buttons() -> None:
     """Previous, play or pause, next. The arrow keys press the outer two."""
     show = st.session_state["show"]
     plays = _plays()
@@ -43,7 +43,7 @@ def buttons(_: Translate) -> None:
         )
 
 
-def steps(_: Translate) -> None:
+def steps() -> None:
     """A button for each step; not a group of options, which would keep the arrow keys for itself."""
     with st.container(horizontal=True, gap="xsmall", key="step_list"):
         for name in STEPS:

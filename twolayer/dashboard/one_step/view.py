@@ -7,7 +7,7 @@ import streamlit as st
 from twolayer.backprop.bugs import FAULTS
 from twolayer.backprop.one_step import AXES, Chosen, Observation
 from twolayer.dashboard.common import formulas, iteration, server
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.dashboard.one_step import charts, diagrams, listing
 from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS
 from twolayer.training.config import Config
@@ -21,19 +21,19 @@ CHOSEN = {"n": "sample", "i": "input", "j": "unit", "o": "output"}
 
 
 @server.in_turn
-def show(_: Translate, seen: Observation, name: str) -> None:
+def show(seen: Observation, name: str) -> None:
     """The step `name` of the iteration."""
-    iteration.say_if_diverged(_, seen.at, seen.diverged_at)
+    iteration.say_if_diverged(seen.at, seen.diverged_at)
     left, right = st.columns(2, gap="large")
     with left:
-        _line(_, seen, name)
+        _line(seen, name)
     with right:
-        _diagrams(_, seen, name)
-    _value(_, seen, name)
-    _chain(_, seen)
+        _diagrams(seen, name)
+    _value(seen, name)
+    _chain(seen)
 
 
-def _diagrams(_: Translate, seen: Observation, name: str) -> None:
+def _diagrams(seen: Observation, name: str) -> None:
     """What is made from what, and where that is in the network."""
     colours = diagrams.colours()
     dot = diagrams.computation(name, seen.planted, seen.wrong, colours)
@@ -47,7 +47,7 @@ def _diagrams(_: Translate, seen: Observation, name: str) -> None:
     st.caption(_("The network for one sample. In colour: the layer or the weights that this step is about."))
 
 
-def _line(_: Translate, seen: Observation, name: str) -> None:
+def _line(seen: Observation, name: str) -> None:
     """The formula, what it means, and the program."""
     fault = FAULTS[seen.planted] if seen.planted else None
     here = fault is not None and fault.formula == name
@@ -63,14 +63,14 @@ def _line(_: Translate, seen: Observation, name: str) -> None:
             _("This line is right, but what it is given is not: the mistake is further up."),
             icon=":material/warning:",
         )
-    _questions(_, seen.config, name)
+    _questions(seen.config, name)
     st.caption(_("NumPy, in the reference"))
     listing.draw(numpy_places()[name])
     st.caption(_("PyTorch, in the tutorial's kernel"))
     listing.draw(torch_places()[name])
 
 
-def _value(_: Translate, seen: Observation, name: str) -> None:
+def _value(seen: Observation, name: str) -> None:
     """The numbers: their ends, a picture, and a window of cells."""
     view = seen.views[name]
     figures = (
@@ -93,7 +93,7 @@ def _value(_: Translate, seen: Observation, name: str) -> None:
     if view.whole:
         words = _("All {rows} × {columns} entries. Point at a cell to see the sum that makes it.")
         st.caption(words.format(rows=rows, columns=columns))
-        charts.window(_, name, view, choose)
+        charts.window(name, view, choose)
     else:
         left, right = st.columns(2, gap="large")
         with left:
@@ -103,12 +103,12 @@ def _value(_: Translate, seen: Observation, name: str) -> None:
             )
             high, wide = view.block
             st.caption(words.format(rows=rows, columns=columns, high=high, wide=wide))
-            charts.picture(_, name, view, choose)
+            charts.picture(name, view, choose)
         with right:
             words = _("The {rows} × {columns} in the frame. Point at a cell to see the sum that makes it.")
             high, wide = view.window.shape
             st.caption(words.format(rows=high, columns=wide))
-            charts.window(_, name, view, choose)
+            charts.window(name, view, choose)
     row, column = view.chosen
     listing.line(view.sums[row - view.first[0]][column - view.first[1]])
 
@@ -129,7 +129,7 @@ def _choose(config: Config, name: str, row: Any, column: Any) -> None:
         st.session_state[CHOSEN[axis]] = min(max(index, 0), size - 1)
 
 
-def indices(_: Translate, config: Config) -> None:
+def indices(config: Config) -> None:
     """The indices of the chosen cell."""
     fields = (
         ("sample", _("Sample n"), config.N),
@@ -143,7 +143,7 @@ def indices(_: Translate, config: Config) -> None:
             st.number_input(title, 0, size - 1, key=key, width=150)
 
 
-def _questions(_: Translate, config: Config, name: str) -> None:
+def _questions(config: Config, name: str) -> None:
     """What readers ask about this line."""
     terms = config.N * config.D_out
     values = {
@@ -156,7 +156,7 @@ def _questions(_: Translate, config: Config, name: str) -> None:
             st.markdown(_(question.answer).format(**values))
 
 
-def _chain(_: Translate, seen: Observation) -> None:
+def _chain(seen: Observation) -> None:
     """The chain rule for the chosen entry of w1, in numbers."""
     n, i, j = seen.chosen.n, seen.chosen.i, seen.chosen.j
     chain = seen.chain

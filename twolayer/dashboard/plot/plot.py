@@ -23,7 +23,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from tsdownsample import MinMaxDownsampler
 
-from twolayer.dashboard.i18n import Translate, translator
+from twolayer.dashboard.i18n import _
 from twolayer.training.messages import N_
 
 LOG = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ def draw(
             "alt": alt,
             "clickable": on_click is not None,
             "locale": language,
-            "words": None if language == "en" else {word: translator(language)(word) for word in WORDS},
+            "words": None if language == "en" else {word: _(word) for word in WORDS},
         }
         component_key = f"{key}_plot"
 
@@ -178,7 +178,7 @@ def draw(
         )
 
 
-def numbers(_: Translate, columns: dict[str, NDArray[Any]] | None, *, key: str, title: str) -> None:
+def numbers(columns: dict[str, NDArray[Any]] | None, *, key: str, title: str) -> None:
     """A button that shows the numbers of a chart as a table, for those who cannot see it. Without columns
     the button is there, but has nothing to show.
 

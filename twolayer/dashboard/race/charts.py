@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.dashboard.plot import plot
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.race.plan import Sweep
@@ -30,7 +30,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 ROW_HEIGHT = 36
 
 
-def times(_: Translate, race: Race) -> None:
+def times(race: Race) -> None:
     """The median time of a step of each contender, with whiskers to the 95th percentile."""
     traces = []
     for s in race.standings:
@@ -69,7 +69,7 @@ def times(_: Translate, race: Race) -> None:
     )
 
 
-def speed_ups(_: Translate, race: Race) -> None:
+def speed_ups(race: Race) -> None:
     """How many times as fast as the tutorial's NumPy loop."""
     found = [(s, race.speed_up(s)) for s in race.standings]
     shown = [(s, times_as_fast) for s, times_as_fast in found if times_as_fast is not None]
@@ -100,7 +100,7 @@ def speed_ups(_: Translate, race: Race) -> None:
     )
 
 
-def phases(_: Translate, race: Race, *, as_shares: bool) -> None:
+def phases(race: Race, *, as_shares: bool) -> None:
     """Where the time of a step goes, stacked: in microseconds, or as shares of the step."""
     names = [s.contender.name for s in race.standings]
     traces = []
@@ -146,7 +146,7 @@ def phases(_: Translate, race: Race, *, as_shares: bool) -> None:
     )
 
 
-def roofline(_: Translate, race: Race) -> None:
+def roofline(race: Race) -> None:
     """Each contender on the processor under the two ceilings of the machine."""
     roof = race.ceiling
     if roof is None:
@@ -193,7 +193,7 @@ def roofline(_: Translate, race: Race) -> None:
     plot.draw(traces, layout, key="roofline_chart", alt=alt, height=380)
 
 
-def sweep(_: Translate, over: Sweep, races: Sequence[Race]) -> None:
+def sweep(over: Sweep, races: Sequence[Race]) -> None:
     """The time of a step against the size, for each contender. The axis has room for all sizes."""
     field = over.field
     traces = []
@@ -229,7 +229,7 @@ def sweep(_: Translate, over: Sweep, races: Sequence[Race]) -> None:
     )
 
 
-def compared(_: Translate, here: Race, there: Race) -> None:
+def compared(here: Race, there: Race) -> None:
     """The medians of two machines, a row for each contender that ran on one of them."""
     traces = []
     for i, (race, name) in enumerate(((here, _("here")), (there, _("in the file")))):

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from twolayer.dashboard.i18n import Translate, plain, say
+from twolayer.dashboard.i18n import _, plain, say
 from twolayer.dashboard.race import charts, view
 from twolayer.dashboard.race.job import Heat
 from twolayer.race.file import LARGEST_BYTES, RaceFileError, from_json, to_csv, to_json
@@ -13,7 +13,7 @@ from twolayer.training.config import DEFAULTS, Config
 NOT_ASKED = ("data", "backend", "device", "method")
 
 
-def export(_: Translate, heat: Heat) -> None:
+def export(heat: Heat) -> None:
     """The race as files."""
     with st.container(horizontal=True):
         st.download_button(
@@ -36,7 +36,7 @@ def export(_: Translate, heat: Heat) -> None:
         )
 
 
-def other_machine(_: Translate, config: Config, races: list[Race]) -> None:
+def other_machine(config: Config, races: list[Race]) -> None:
     """How to race on another machine, and what came of it beside what was found here."""
     st.subheader(_("Bring your GPU"), anchor=False)
     st.markdown(
@@ -55,9 +55,9 @@ def other_machine(_: Translate, config: Config, races: list[Race]) -> None:
     try:
         theirs = from_json(uploaded.getvalue())
     except RaceFileError as error:
-        st.error(say(_, error.message))
+        st.error(say(error.message))
         return
-    _show_other(_, theirs, races)
+    _show_other(theirs, races)
 
 
 def command(config: Config) -> str:
@@ -70,7 +70,7 @@ def command(config: Config) -> str:
     return " ".join([".venv/bin/python -m twolayer race", *options, "--json > race.json"])
 
 
-def _show_other(_: Translate, theirs: list[Race], ours: list[Race]) -> None:
+def _show_other(theirs: list[Race], ours: list[Race]) -> None:
     there = theirs[0]
     if len(theirs) > 1:
         labels = [_size(race.config) for race in theirs]
@@ -81,8 +81,8 @@ def _show_other(_: Translate, theirs: list[Race], ours: list[Race]) -> None:
     with st.container(border=True):
         st.markdown(_("**In the file**"))
         for message in (*sentences(there), *disturbances([there])):
-            st.markdown(say(_, message))
-        view.machine(_, there)
+            st.markdown(say(message))
+        view.machine(there)
     here = next((race for race in ours if _same(race.config, there.config)), None)
     if here is None:
         st.info(
@@ -91,7 +91,7 @@ def _show_other(_: Translate, theirs: list[Race], ours: list[Race]) -> None:
             )
         )
         return
-    charts.compared(_, here, there)
+    charts.compared(here, there)
     names = dict.fromkeys(s.contender.name for race in (here, there) for s in race.ranked)
     mine, other = ({s.contender.name: s for s in race.standings} for race in (here, there))
     table = st.container(key="compared_table")
@@ -103,7 +103,7 @@ def _show_other(_: Translate, theirs: list[Race], ours: list[Race]) -> None:
             _("the file is so many times as fast"): [
                 _times(mine.get(name), other.get(name)) for name in names
             ],
-            _("right there"): [_right(_, other.get(name)) for name in names],
+            _("right there"): [_right(other.get(name)) for name in names],
         },
         hide_index=True,
     )
@@ -129,7 +129,7 @@ def _times(here: Standing | None, there: Standing | None) -> str:
     return "–" if here is None or there is None else ratio(here.median / there.median)
 
 
-def _right(_: Translate, standing: Standing | None) -> str:
+def _right(standing: Standing | None) -> str:
     if standing is None or standing.agreement is None:
         return "–"
     return _("right") if standing.agreement.right else _("WRONG")

@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from twolayer.dashboard.common import server
 from twolayer.dashboard.common.parameters import MOST_ROUNDS, NO_SWEEP, PARAMETERS
-from twolayer.dashboard.i18n import Translate, say
+from twolayer.dashboard.i18n import _, say
 from twolayer.race.contenders import Contender, ContenderError, chosen, contenders
 from twolayer.race.plan import SIZES, Plan, Sweep, logarithmic
 from twolayer.training.config import LARGEST, Config
@@ -16,9 +16,9 @@ from twolayer.training.messages import MessageError
 
 
 @server.in_turn
-def draw(_: Translate, config: Config) -> Plan | None:
+def draw(config: Config) -> Plan | None:
     """Draw the settings and what the race will take. None (and a message) if there can be no race."""
-    taking_part = _contenders(_, _here(config))
+    taking_part = _contenders(_here(config))
     columns = st.columns(5, vertical_alignment="bottom")
     with columns[0]:
         st.number_input(
@@ -30,9 +30,9 @@ def draw(_: Translate, config: Config) -> Plan | None:
             help=_("In a round each contender is timed once, in a random order. A verdict takes at least 8."),
         )
     try:
-        plan = Plan(config, tuple(taking_part), st.session_state["rounds"], _sweep(_, columns[1:]))
+        plan = Plan(config, tuple(taking_part), st.session_state["rounds"], _sweep(columns[1:]))
     except MessageError as error:
-        st.error(say(_, error.message))
+        st.error(say(error.message))
         return None
     st.caption(
         _("Takes about {seconds} s (contenders: {contenders}, sizes: {sizes})").format(
@@ -51,7 +51,7 @@ def _here(config: Config) -> list[Contender]:
     return contenders(known.devices if known else likely, config.dtype)
 
 
-def _contenders(_: Translate, here: list[Contender]) -> list[Contender]:
+def _contenders(here: list[Contender]) -> list[Contender]:
     names = {contender.key: contender.name for contender in here}
     asked: str = st.session_state["contenders"]
     picked = list(names)
@@ -59,7 +59,7 @@ def _contenders(_: Translate, here: list[Contender]) -> list[Contender]:
         try:
             picked = [contender.key for contender in chosen(asked, here)]
         except ContenderError as error:
-            st.warning(say(_, error.message))
+            st.warning(say(error.message))
             picked = [key for key in names if key in asked.split(",")] or picked
     st.session_state["contender_pills"] = picked
 
@@ -83,15 +83,15 @@ def _contenders(_: Translate, here: list[Contender]) -> list[Contender]:
     return [contender for contender in here if contender.key in picked]
 
 
-def _sweep(_: Translate, columns: Sequence[DeltaGenerator]) -> Sweep | None:
+def _sweep(columns: Sequence[DeltaGenerator]) -> Sweep | None:
     """A sweep over one dimension, if one is chosen. Raises `PlanError`."""
+    labels = {size: _("sweep over {field}").format(field=size) for size in SIZES}
+    labels[NO_SWEEP] = _("as on the left")
     with columns[0]:
         field = st.selectbox(
             _("Sizes"),
             [NO_SWEEP, *SIZES],
-            format_func=lambda name: (
-                _("as on the left") if name == NO_SWEEP else _("sweep over {field}").format(field=name)
-            ),
+            format_func=labels.__getitem__,
             key="sweep",
             help=_("One race at the sizes on the left, or a race for each of several values of one of them."),
         )

@@ -6,7 +6,7 @@ import streamlit as st
 from dask.utils import format_bytes
 
 from twolayer.dashboard.common import server
-from twolayer.dashboard.i18n import Translate, plain, say
+from twolayer.dashboard.i18n import _, plain, say
 from twolayer.dashboard.race import charts
 from twolayer.dashboard.race.job import Heat
 from twolayer.engine.job import Job
@@ -31,23 +31,23 @@ STATES = {
 
 
 @server.in_turn
-def live(_: Translate, heat: Heat | None) -> None:
+def live(heat: Heat | None) -> None:
     """What changes while a race is on: its progress, its verdict so far, its step times."""
-    _progress(_, heat)
-    _verdict(_, heat)
+    _progress(heat)
+    _verdict(heat)
     if heat is None or not heat.races:
         return
     sweep, races = heat.plan.sweep, heat.races
     if sweep is not None:
         st.subheader(_("Time per step against {field}").format(field=sweep.field), anchor=False)
-        charts.sweep(_, sweep, races)
+        charts.sweep(sweep, races)
     if not heat.job.over:
-        _title_of_size(_, races[-1])
-        charts.times(_, races[-1])
+        _title_of_size(races[-1])
+        charts.times(races[-1])
 
 
 @server.in_turn
-def results(_: Translate, heat: Heat) -> None:
+def results(heat: Heat) -> None:
     """All that a race that is over has found."""
     races, sweep = heat.races, heat.plan.sweep
     race = races[0]
@@ -59,14 +59,14 @@ def results(_: Translate, heat: Heat) -> None:
             key="race_size",
         )
         race = next(one for one in races if getattr(one.config, sweep.field) == at)
-        st.markdown(_in_lines(_, verdict.sentences(race)))
-    _charts(_, race)
-    _figures(_, race)
-    _agreement(_, race)
-    machine(_, race)
+        st.markdown(_in_lines(verdict.sentences(race)))
+    _charts(race)
+    _figures(race)
+    _agreement(race)
+    machine(race)
 
 
-def _title_of_size(_: Translate, race: Race) -> None:
+def _title_of_size(race: Race) -> None:
     config = race.config
     st.subheader(
         _("{N} × {D_in} → {H} → {D_out}, {dtype}").format(
@@ -76,19 +76,19 @@ def _title_of_size(_: Translate, race: Race) -> None:
     )
 
 
-def _progress(_: Translate, heat: Heat | None) -> None:
+def _progress(heat: Heat | None) -> None:
     if heat is None:
         st.progress(0.0, text=_("No race yet"))
         return
     job = heat.job
-    text = _(STATES[job.state]) if job.state in STATES else _task(_, heat, heat.now)
+    text = _(STATES[job.state]) if job.state in STATES else _task(heat, heat.now)
     left = _seconds_left(job)
     if left is not None:
         text += " · " + _("{seconds} s left").format(seconds=f"{left:.0f}")
     st.progress(job.done / job.total, text=text)
 
 
-def _task(_: Translate, heat: Heat, task: Task) -> str:
+def _task(heat: Heat, task: Task) -> str:
     text = _(TASKS[task.kind]).format(
         number=task.number + 1,
         rounds=heat.plan.rounds,
@@ -105,12 +105,12 @@ def _seconds_left(job: Job) -> float | None:
     return (monotonic() - job.began) / job.done * (job.total - job.done)
 
 
-def _verdict(_: Translate, heat: Heat | None) -> None:
+def _verdict(heat: Heat | None) -> None:
     """One box that is always there."""
     if heat is None:
         st.info(_("Press Race: every contender trains the same data, and the clock decides."))
     elif heat.job.state == "failed":
-        reason = say(_, heat.job.message) if heat.job.message else ""
+        reason = say(heat.job.message) if heat.job.message else ""
         st.error(_("Failed: {reason}").format(reason=reason))
     elif not heat.races:
         st.info(_("The first round is still to come."))
@@ -119,7 +119,7 @@ def _verdict(_: Translate, heat: Heat | None) -> None:
     else:
         said = _said(heat)
         won = all(verdict.judge(race).winner for race in heat.races)
-        (st.success if won else st.info)(_in_lines(_, said))
+        (st.success if won else st.info)(_in_lines(said))
 
 
 def _said(heat: Heat) -> list[Message]:
@@ -131,27 +131,27 @@ def _said(heat: Heat) -> list[Message]:
     return said + verdict.disturbances(races)
 
 
-def _in_lines(_: Translate, said: list[Message]) -> str:
-    texts = [say(_, message) for message in said]
+def _in_lines(said: list[Message]) -> str:
+    texts = [say(message) for message in said]
     return texts[0] if len(texts) == 1 else "\n".join(f"- {text}" for text in texts)
 
 
-def _charts(_: Translate, race: Race) -> None:
-    _title_of_size(_, race)
+def _charts(race: Race) -> None:
+    _title_of_size(race)
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(_("**Time per step**: the median, and whiskers to the 95th percentile"))
-        charts.times(_, race)
+        charts.times(race)
     with right:
         st.markdown(_("**Speed-up**: times as fast as the tutorial’s NumPy loop"))
-        charts.speed_ups(_, race)
+        charts.speed_ups(race)
     st.caption(_(CLOCK))
     left, right = st.columns(2, gap="medium")
     with left:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(_("**Phases of a step**"), width="content")
             as_shares = st.toggle(_("As shares"), key="phases_as_shares")
-        charts.phases(_, race, as_shares=as_shares)
+        charts.phases(race, as_shares=as_shares)
         st.caption(
             _(
                 "Measured by a clock inside the steps, whose own time is taken off; nothing is scaled so "
@@ -161,11 +161,11 @@ def _charts(_: Translate, race: Race) -> None:
         )
     with right:
         st.markdown(_("**Roofline**"))
-        charts.roofline(_, race)
-        _roofline_words(_, race)
+        charts.roofline(race)
+        _roofline_words(race)
 
 
-def _roofline_words(_: Translate, race: Race) -> None:
+def _roofline_words(race: Race) -> None:
     if race.ceiling is None:
         st.caption(_("The ceilings have not been measured."))
         return
@@ -183,7 +183,7 @@ def _roofline_words(_: Translate, race: Race) -> None:
     st.caption(text)
 
 
-def _figures(_: Translate, race: Race) -> None:
+def _figures(race: Race) -> None:
     """All figures of the charts, for those who want them or cannot see charts."""
     rows = race.rows()
     columns = {
@@ -206,7 +206,7 @@ def _figures(_: Translate, race: Race) -> None:
         )
 
 
-def _agreement(_: Translate, race: Race) -> None:
+def _agreement(race: Race) -> None:
     st.subheader(_("Who is right?"), anchor=False)
     checked = [s for s in race.ranked if s.agreement is not None]
     if not checked:
@@ -226,10 +226,10 @@ def _agreement(_: Translate, race: Race) -> None:
         },
         hide_index=True,
     )
-    st.caption(" ".join(say(_, message) for message in agreement.sentences(race.config, found)))
+    st.caption(" ".join(say(message) for message in agreement.sentences(race.config, found)))
 
 
-def machine(_: Translate, race: Race) -> None:
+def machine(race: Race) -> None:
     """The machine of a race, as text."""
     one = race.machine
     st.subheader(_("The machine"), anchor=False)
@@ -244,4 +244,4 @@ def machine(_: Translate, race: Race) -> None:
     }
     st.markdown("\n".join(f"- {name}: {plain(value)}" for name, value in facts.items()))
     for note in one.notes:
-        st.warning(say(_, note))
+        st.warning(say(note))

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from twolayer.dashboard.common import browser, frame, presets, server
-from twolayer.dashboard.i18n import Translate, translator
+from twolayer.dashboard.i18n import _
 from twolayer.engine.run import CONTINUABLE, Run
 from twolayer.training.config import FIELDS, Config, Real, Whole
 from twolayer.training.messages import N_, MessageError
@@ -32,7 +32,7 @@ def train(goal: int | None = None) -> None:
 def _submit(goal: int | None) -> None:
     run = server.engine().submit(frame.current_config(), server.viewer(), goal=goal, speed=_speed())
     stop()  # the one before: only now, for a refused run ends nothing
-    server.keep(run, translator(st.session_state["lang"])(RUN_NAME))
+    server.keep(run, _(RUN_NAME))
     st.session_state["run"] = run
 
 
@@ -106,9 +106,10 @@ def _continue() -> None:
 
 
 @server.in_turn
-def buttons(_: Translate, config: Config | None) -> None:
+def buttons(config: Config | None) -> None:
     """Draw the buttons, and what to look at in a run of the controls' Config, None if that cannot be."""
     ready = config is not None
+    labels = {k: _("{k} steps a second").format(k=k) for k in SPEEDS} | {0: _("as fast as it goes")}
     run = current()
     live = run is not None and run.live
     paused = run is not None and run.state == "paused"
@@ -169,26 +170,26 @@ def buttons(_: Translate, config: Config | None) -> None:
         st.selectbox(
             _("Speed"),
             SPEEDS,
-            format_func=lambda k: _("{k} steps a second").format(k=k) if k else _("as fast as it goes"),
+            format_func=labels.__getitem__,
             key="speed",
             on_change=_set_speed,
             width=190,
             label_visibility="collapsed",
             help=_("Slow motion: so many steps a second."),
         )
-        _continuation(_, run)
+        _continuation(run)
         with st.popover(
             _("Presets"), icon=":material/auto_awesome:", key="presets", on_change="rerun"
         ) as opened:
             if opened.open:
-                presets.links(_)
-        browser.copy_link_button(_)
+                presets.links()
+        browser.copy_link_button()
     if config is not None:
         preset = presets.of(config)
-        st.caption(_(preset.look) if preset is not None else frame.summary(_, config))
+        st.caption(_(preset.look) if preset is not None else frame.summary(config))
 
 
-def _continuation(_: Translate, run: Run | None) -> None:
+def _continuation(run: Run | None) -> None:
     """How a run that is paused or over may go on: with more steps, or with another rate."""
     can = run is not None and run.state in CONTINUABLE
     with st.popover(

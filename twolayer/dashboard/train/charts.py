@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.dashboard.common.history import Entry
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.dashboard.plot import plot
 from twolayer.engine.run import Run
 from twolayer.training.config import DEFAULTS
@@ -23,9 +23,7 @@ TIME_POINTS, DEAD_POINTS = 400, 300
 SMALL_MARGIN = {"l": 70, "r": 16, "t": 8, "b": 40}
 
 
-def loss_chart(
-    _: Translate, entries: Sequence[Entry], current: Run | None, *, logarithmic: bool, by_seconds: bool
-) -> None:
+def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bool, by_seconds: bool) -> None:
     """The losses of the shown runs, thinned for the screen. A run that was changed has a line where, one
     that diverged a cross at its last finite loss."""
     axis = "s" if by_seconds else "step"
@@ -42,7 +40,7 @@ def loss_chart(
                 | {"hovertemplate": f"{text}<extra></extra>"}
             )
     layout = {
-        "xaxis": _axis(_, entries, by_seconds=by_seconds),
+        "xaxis": _axis(entries, by_seconds=by_seconds),
         "yaxis": {
             "title": {"text": _("loss (sum of squared errors)")},
             "type": "log" if logarithmic else "linear",
@@ -59,11 +57,11 @@ def loss_chart(
     plot.draw(traces, layout, key="loss_chart", alt=_("Line chart: the loss of each step"), height=TALL)
 
 
-def time_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> None:
+def time_chart(entries: Sequence[Entry], current: Run | None) -> None:
     """The time of a step in microseconds, as the clock was read on the way."""
     traces = [_line(entry, str(len(entry.run.laps)), partial(_times, entry.run), 1) for entry in entries]
     layout = {
-        "xaxis": _axis(_, entries),
+        "xaxis": _axis(entries),
         "yaxis": {"title": {"text": _("µs per step")}, **_calm_range([entry.run for entry in entries])},
         "uirevision": current.name if current else "",
         "margin": SMALL_MARGIN,
@@ -72,12 +70,12 @@ def time_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> N
     plot.draw(traces, layout, key="time_chart", alt=alt, height=SMALL)
 
 
-def dead_chart(_: Translate, entries: Sequence[Entry], current: Run | None) -> None:
+def dead_chart(entries: Sequence[Entry], current: Run | None) -> None:
     """How many hidden units are active for no sample of the batch, over the steps."""
     traces = [_line(entry, str(len(entry.run.dead)), partial(_dead, entry.run)) for entry in entries]
     most = max((entry.run.config.H for entry in entries), default=DEFAULTS["H"])
     layout = {
-        "xaxis": _axis(_, entries),
+        "xaxis": _axis(entries),
         "yaxis": {"title": {"text": _("dead units")}, "range": [-0.04 * most, 1.04 * most]},
         "uirevision": current.name if current else "",
         "margin": SMALL_MARGIN,
@@ -190,7 +188,7 @@ def _calm_range(runs: list[Run]) -> dict[str, Any]:
     return {"range": [0, 1e6 * min(highest * 1.1, usual * 4)]}
 
 
-def _axis(_: Translate, entries: Sequence[Entry], *, by_seconds: bool = False) -> dict[str, Any]:
+def _axis(entries: Sequence[Entry], *, by_seconds: bool = False) -> dict[str, Any]:
     """The whole runs from the first point on, so that nothing moves; what there is, once they broke off."""
     if by_seconds:
         return {"title": {"text": _("seconds in the steps")}, "rangemode": "tozero"}

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from twolayer.dashboard.common import frame, server
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.engine.engine import LimitError
 from twolayer.engine.job import Job
 from twolayer.engine.run import Run
@@ -40,7 +40,7 @@ def is_pending(run: Run | None) -> bool:
     return job is not None and not job.over
 
 
-def show(_: Translate, run: Run | None) -> None:
+def show(run: Run | None) -> None:
     """What is known of why a run diverged, and a button that sets a rate that works."""
     job = diagnose(run)
     if run is None or job is None:
@@ -53,7 +53,7 @@ def show(_: Translate, run: Run | None) -> None:
             st.markdown(_("What went wrong could not be computed."))
             return
         found: divergence.Diagnosis = job.results()[0][1]
-        st.markdown(" ".join((*_where(_, run, found), *_rate(_, run, found))))
+        st.markdown(" ".join((*_where(run, found), *_rate(run, found))))
         if found.rate is not None:
             st.caption(_("A rate that works, found by short trainings with these sizes and three seeds:"))
             st.button(
@@ -65,7 +65,7 @@ def show(_: Translate, run: Run | None) -> None:
             )
 
 
-def _where(_: Translate, run: Run, found: divergence.Diagnosis) -> Iterator[str]:
+def _where(run: Run, found: divergence.Diagnosis) -> Iterator[str]:
     """Sentences on where it broke."""
     if found.place is not None:
         text = _("The first value that is not finite arose in step {step}, in `{tensor}`.")
@@ -76,7 +76,7 @@ def _where(_: Translate, run: Run, found: divergence.Diagnosis) -> Iterator[str]
         yield text.format(loss=f"{run.losses[peak]:.3g}", step=f"{peak:,}")
 
 
-def _rate(_: Translate, run: Run, found: divergence.Diagnosis) -> Iterator[str]:
+def _rate(run: Run, found: divergence.Diagnosis) -> Iterator[str]:
     """Sentences on the rate against the curvature."""
     if found.curvature is not None:
         text = _(

@@ -7,7 +7,7 @@ import streamlit as st
 
 from twolayer.dashboard.common import server
 from twolayer.dashboard.common.history import Entry
-from twolayer.dashboard.i18n import Translate, plain
+from twolayer.dashboard.i18n import _, plain
 from twolayer.engine.engine import Engine
 from twolayer.engine.job import Job
 from twolayer.engine.run import Run
@@ -16,7 +16,7 @@ from twolayer.export import run_files, script
 WEIGHTS_SECONDS = 120.0
 
 
-def show(_: Translate, entry: Entry) -> None:
+def show(entry: Entry) -> None:
     """The downloads of a run, under its name."""
     run = entry.run
     st.subheader(plain(entry.name), anchor=False)

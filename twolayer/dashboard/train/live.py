@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from twolayer.dashboard.common import server
 from twolayer.dashboard.common.frame import summary
 from twolayer.dashboard.common.history import Entry
-from twolayer.dashboard.i18n import Translate, say
+from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import charts
 from twolayer.engine.run import Run
@@ -34,45 +34,45 @@ SILENT_STEPS = 5
 
 
 @server.in_turn
-def show(_: Translate, run: Run | None, entries: list[Entry]) -> None:
+def show(run: Run | None, entries: list[Entry]) -> None:
     """Draw all of a run as it is now, and the curves of `entries`; the same places are there before the
     first run."""
-    _progress(_, run)
-    _figures(_, run)
-    _verdict(_, run)
+    _progress(run)
+    _figures(run)
+    _verdict(run)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(_("Loss"), anchor=False, width="content")
             logarithmic = st.toggle(_("Logarithmic"), value=True, key="log_loss")
             by_seconds = st.toggle(_("By seconds"), key="by_seconds")
-            _numbers(_, run, "loss_chart")
-        charts.loss_chart(_, entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
+            _numbers(run, "loss_chart")
+        charts.loss_chart(entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
     with right:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(_("Time per step"), anchor=False, width="content")
-            _numbers(_, run, "time_chart")
-        charts.time_chart(_, entries, run)
+            _numbers(run, "time_chart")
+        charts.time_chart(entries, run)
         with st.container(horizontal=True, vertical_alignment="center"):
             help = _("Hidden units that are 0 for every sample: no gradient reaches their weights.")
             st.subheader(_("Dead hidden units"), anchor=False, width="content", help=help)
-            _numbers(_, run, "dead_chart")
-        charts.dead_chart(_, entries, run)
-    st.caption(_shown(_, run))
+            _numbers(run, "dead_chart")
+        charts.dead_chart(entries, run)
+    st.caption(_shown(run))
 
 
-def _shown(_: Translate, run: Run | None) -> str:
+def _shown(run: Run | None) -> str:
     """Which run the figures are of, and what was changed in it on the way."""
     if run is None:
         return _("No run yet")
-    text = _("Shown: {summary}").format(summary=summary(_, run.config))
+    text = _("Shown: {summary}").format(summary=summary(run.config))
     if run.edits:
-        edits = "; ".join(_edit(_, edit) for edit in run.edits)
+        edits = "; ".join(_edit(edit) for edit in run.edits)
         text += " — " + _("**edited on the way**: {edits}").format(edits=edits)
     return text
 
 
-def _edit(_: Translate, edit: Edit) -> str:
+def _edit(edit: Edit) -> str:
     if edit.field == "steps":
         return _("{value} steps in all, from step {step}").format(
             value=f"{edit.value:,}", step=f"{edit.step:,}"
@@ -80,7 +80,7 @@ def _edit(_: Translate, edit: Edit) -> str:
     return _("learning rate {value} from step {step}").format(value=repr(edit.value), step=f"{edit.step:,}")
 
 
-def _numbers(_: Translate, run: Run | None, chart: str) -> None:
+def _numbers(run: Run | None, chart: str) -> None:
     """The table beside a chart, of the current run."""
     columns: dict[str, NDArray[Any]] | None = None
     title = ""
@@ -93,10 +93,10 @@ def _numbers(_: Translate, run: Run | None, chart: str) -> None:
             title = _("Time per step")
         else:
             columns, title = {_("step"): dead[:, 0], _("dead units"): dead[:, 1]}, _("Dead hidden units")
-    plot.numbers(_, columns, key=chart, title=title)
+    plot.numbers(columns, key=chart, title=title)
 
 
-def _progress(_: Translate, run: Run | None) -> None:
+def _progress(run: Run | None) -> None:
     if run is None:
         st.progress(0.0, text=_("No run yet"))
         return
@@ -110,7 +110,7 @@ def _progress(_: Translate, run: Run | None) -> None:
     st.progress(min(1.0, done / steps), text=text)
 
 
-def _figures(_: Translate, run: Run | None) -> None:
+def _figures(run: Run | None) -> None:
     step, loss, time, dead, state = "–", "–", "–", "–", _("ready")
     if run is not None:
         state = _(STATES[run.state])
@@ -132,14 +132,14 @@ def _figures(_: Translate, run: Run | None) -> None:
                 st.metric(label, value)
 
 
-def _verdict(_: Translate, run: Run | None) -> None:
+def _verdict(run: Run | None) -> None:
     """One box that is always there, so that nothing moves when a run ends."""
     if run is None:
         st.info(_("Press Train. The settings are those of the tutorial until you change them."))
         return
     trouble = server.engine().trouble
     if run.live and trouble is not None:
-        st.warning(_("{reason} It is tried again; what was computed is kept.").format(reason=say(_, trouble)))
+        st.warning(_("{reason} It is tried again; what was computed is kept.").format(reason=say(trouble)))
     elif run.state == "queued":
         ahead = server.engine().ahead(run)
         if ahead:
@@ -164,12 +164,12 @@ def _verdict(_: Translate, run: Run | None) -> None:
         )
         st.error(text.format(step=f"{run.diverged_at:,}"))
     elif run.state == "failed":
-        reason = say(_, run.message) if run.message else ""
+        reason = say(run.message) if run.message else ""
         st.error(_("Failed: {reason}").format(reason=reason))
     elif run.state == "stopped":
-        st.warning(say(_, run.message) if run.message else _("Stopped. What was computed is kept."))
+        st.warning(say(run.message) if run.message else _("Stopped. What was computed is kept."))
     else:
-        _finished(_, run)
+        _finished(run)
 
 
 def _patience(run: Run) -> float:
@@ -178,7 +178,7 @@ def _patience(run: Run) -> float:
     return SILENT_SECONDS + server.redraw_seconds() + SILENT_STEPS * Pace(run.config).seconds_per_step
 
 
-def _finished(_: Translate, run: Run) -> None:
+def _finished(run: Run) -> None:
     """What came of a run that was taken to its end."""
     first, last = f"{run.losses[0]:.4g}", f"{run.losses[-1]:.4g}"
     dead = int(run.dead[-1, 1])

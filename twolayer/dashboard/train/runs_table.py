@@ -8,7 +8,7 @@ import streamlit as st
 
 from twolayer.dashboard.common import frame, server
 from twolayer.dashboard.common.history import Entry
-from twolayer.dashboard.i18n import Translate, plain
+from twolayer.dashboard.i18n import _, plain
 from twolayer.dashboard.train import downloads
 from twolayer.dashboard.train.charts import COLOURS
 from twolayer.dashboard.train.live import STATES
@@ -21,7 +21,7 @@ CURRENT = 0
 
 
 @server.in_turn
-def show(_: Translate, current: Run | None) -> None:
+def show(current: Run | None) -> None:
     """The table, and what can be done with the chosen run."""
     history = server.history()
     st.subheader(_("Runs"), anchor=False)
@@ -29,11 +29,11 @@ def show(_: Translate, current: Run | None) -> None:
         # A first run that is live is all over the page; its table would cost as much as a redraw.
         st.caption(_("Every run of this session is kept here, to be shown, compared and taken away."))
         return
-    _table(_, history.entries)
-    st.caption(differences(_, [entry.run for entry in history.shown]))
+    _table(history.entries)
+    st.caption(differences([entry.run for entry in history.shown]))
     if history.let_go:
         st.caption(_("Old runs that are not kept any more: {count}").format(count=history.let_go))
-    _actions(_, history.entries, current)
+    _actions(history.entries, current)
 
 
 def in_short(config: Config) -> str:
@@ -41,7 +41,7 @@ def in_short(config: Config) -> str:
     return ", ".join(f"{field}={value}" for field, value in config.to_query().items())
 
 
-def differences(_: Translate, runs: Sequence[Run]) -> str:
+def differences(runs: Sequence[Run]) -> str:
     """The fields in which runs differ, with their values in order, and what was edited on the way."""
     if len(runs) < 2:
         return _("Show two runs or more to see in what they differ.")
@@ -57,8 +57,8 @@ def differences(_: Translate, runs: Sequence[Run]) -> str:
     return _("The shown runs differ in: {fields}").format(fields=", ".join(parts))
 
 
-def _table(_: Translate, entries: list[Entry]) -> None:
-    rows = [_row(_, entry) for entry in entries]
+def _table(entries: list[Entry]) -> None:
+    rows = [_row(entry) for entry in entries]
     columns: Any = {name: [row[name] for row in rows] for name in rows[0]}
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
     st.data_editor(
@@ -83,7 +83,7 @@ def _table(_: Translate, entries: list[Entry]) -> None:
     )
 
 
-def _row(_: Translate, entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry) -> dict[str, Any]:
     run = entry.run
     state = _(STATES[run.state])
     if run.diverged_at is not None:
@@ -124,7 +124,7 @@ def _edited() -> None:
     frame.whole_page()
 
 
-def _actions(_: Translate, entries: list[Entry], current: Run | None) -> None:
+def _actions(entries: list[Entry], current: Run | None) -> None:
     """What can be done with one run: the current one, or the one that was chosen, whatever comes later."""
     names = {CURRENT: _("The current run")} | {entry.number: entry.name for entry in entries}
     if st.session_state.get("chosen_run") not in names:
@@ -158,7 +158,7 @@ def _actions(_: Translate, entries: list[Entry], current: Run | None) -> None:
             on_change="rerun",
         ) as opened:
             if entry is not None and opened.open:
-                downloads.show(_, entry)
+                downloads.show(entry)
 
 
 def _load(entry: Entry) -> None:

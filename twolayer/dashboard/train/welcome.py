@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from twolayer.dashboard.i18n import Translate
+from twolayer.dashboard.i18n import _
 from twolayer.training.config import Config
 
 BOX, GAP, HEIGHT = 112, 76, 92
 
 
-def show(_: Translate, config: Config | None) -> None:
+def show(config: Config | None) -> None:
     """The sentence, and beside it the diagram."""
     left, right = st.columns([4, 5], gap="medium", vertical_alignment="center")
     with left:
@@ -22,10 +22,10 @@ def show(_: Translate, config: Config | None) -> None:
     if config is not None:
         alt = _("Diagram: x times w1 is h, its positive part times w2 is y_pred, compared with y in the loss")
         with right:
-            st.image(_diagram(_, config), width="stretch", alt=alt)
+            st.image(_diagram(config), width="stretch", alt=alt)
 
 
-def _diagram(_: Translate, config: Config) -> str:
+def _diagram(config: Config) -> str:
     """The arrays of the forward pass as boxes with their shapes: an SVG in the colour of the theme."""
     boxes = [
         ("x", f"{config.N} × {config.D_in}", _("fixed batch")),
