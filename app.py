@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from twolayer.dashboard.common import controls, frame, server
-from twolayer.dashboard.i18n import say
+from twolayer.dashboard import rerun
+from twolayer.dashboard.common import address, controls, frame, jobs, server, visitors
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import buttons, diagnosis, live, runs_table, welcome
 
 TABLE_SECONDS = 2.0
 
 frame.begin("train")
-if st.session_state.pop("start_at_once", False):
+if address.take_start_at_once():
     buttons.train()
     st.query_params.pop("run", None)  # a reload is to show this run, not to start another
 
@@ -19,15 +19,13 @@ with st.sidebar:
 
 frame.links(config)
 welcome.show(config)
-frame.address_errors()
+address.show_errors()
 run = buttons.current()
 if run is not None:
     server.wait_a_moment(run)
 is_live = run is not None and run.live
-buttons.buttons(config)
-refusal = st.session_state.get("refusal")
-if refusal is not None:
-    st.error(say(refusal))
+buttons.draw(config)
+jobs.show_refusal("run")
 
 is_moving = is_live or diagnosis.is_pending(run)
 interval = max(server.redraw_seconds(), plot.slowest_redraw()) if is_moving else None
@@ -35,21 +33,21 @@ interval = max(server.redraw_seconds(), plot.slowest_redraw()) if is_moving else
 
 @st.fragment(run_every=interval)
 def watch() -> None:
-    """The run as it is now. When it has ended or paused, or when so many others have come that the redraws
-    must be fewer, the whole page once more: the timer is declared there."""
-    frame.rerun_if_asked()
+    """Show the run as it is now. Rerun the whole page, which declares the timers, when the run has ended or
+    paused, or when so many others have come that the redraws must be fewer."""
+    rerun.whole_page_if_asked()
     current = buttons.current()
-    live.show(current, server.history().shown)
+    live.show(current, visitors.history().shown)
     diagnosis.show(current)
     at_rest = current is None or not (current.live or diagnosis.is_pending(current))
     if interval is not None and (at_rest or server.redraw_seconds() > 2 * interval):
-        frame.again()
+        rerun.whole_page()
 
 
 @st.fragment(run_every=max(TABLE_SECONDS, 4 * (interval or 0.0)) if is_live else None)
 def table() -> None:
-    """The table of the runs, which follows a live one at its own pace."""
-    frame.rerun_if_asked()
+    """Show the table of the runs, which follows a live one at its own pace."""
+    rerun.whole_page_if_asked()
     runs_table.show(buttons.current())
 
 

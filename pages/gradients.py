@@ -3,7 +3,8 @@
 import streamlit as st
 
 from twolayer.backprop import check, snapshot
-from twolayer.dashboard.common import controls, frame, iteration, jobs, parameters
+from twolayer.dashboard import rerun
+from twolayer.dashboard.common import address, controls, frame, iteration, jobs, parameters
 from twolayer.dashboard.gradients import guessing, view
 from twolayer.dashboard.i18n import _, say
 
@@ -18,7 +19,7 @@ st.markdown(
         "gives it away."
     )
 )
-frame.address_errors()
+address.show_errors()
 if config is None:
     st.stop()
 
@@ -46,23 +47,19 @@ with st.container(border=True):
             key="check_dtype",
         )
 
-item = (config, at, planted, guess or None, float(st.session_state["difference_step"]))
-question = jobs.ask(
-    "gradients",
-    check.check,
-    (*item, st.session_state["check_dtype"]),
-    snapshot.memory_bytes(config),
-)
+step, dtype = float(st.session_state["difference_step"]), st.session_state["check_dtype"]
+arguments = (config, at, planted, guess or None, step, dtype)
+question = jobs.ask("gradients", check.check, arguments, snapshot.memory_bytes(config))
 
 
-@st.fragment(run_every=jobs.REDRAW_SECONDS if question.waiting else None)
-def result(waited: bool) -> None:
-    """What is known by now; once the answer has come, the whole page."""
-    if waited and not question.waiting:
-        frame.again()
+@st.fragment(run_every=jobs.REDRAW_SECONDS if question.live else None)
+def result(was_live: bool) -> None:
+    """Show what is known by now; once the answer has come, the whole page."""
+    if was_live and not question.live:
+        rerun.whole_page()
     with st.container(key="state"):
-        summary = frame.summary(config)
-        st.caption(_("Checking …") if question.waiting else _("Checked: {summary}").format(summary=summary))
+        summary = controls.summary(config)
+        st.caption(_("Checking …") if question.live else _("Checked: {summary}").format(summary=summary))
     if question.failure is not None:
         st.error(say(question.failure))
     elif question.answer is not None:
@@ -71,4 +68,4 @@ def result(waited: bool) -> None:
         view.show(question.answer, hidden=guessing.hides(question.answer, guess))
 
 
-result(question.waiting)
+result(question.live)

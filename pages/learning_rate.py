@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from twolayer.dashboard.common import controls, frame, server
+from twolayer.dashboard import rerun
+from twolayer.dashboard.common import address, controls, frame, jobs, server
 from twolayer.dashboard.common.parameters import RATE_LIMITS, SIZES
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.learning_rate import job, view
@@ -11,7 +12,7 @@ from twolayer.rates.grid import MOST_SEEDS, MOST_VALUES
 from twolayer.training.config import DEFAULTS
 
 frame.begin("learning_rate")
-if st.session_state.pop("start_at_once", False):
+if address.take_start_at_once():
     job.start_scan()
 
 with st.sidebar:
@@ -25,19 +26,19 @@ st.markdown(
         "curvature of the loss has to do with it."
     )
 )
-frame.address_errors()
-view.refusal("scan")
+address.show_errors()
+jobs.show_refusal("scan")
 
 interval = max(1.5 * server.redraw_seconds(), plot.slowest_redraw())
-live = {part: job.is_live(part) for part in ("scan", "focus", "grid")}
+live = {part: jobs.is_live(part) for part in ("scan", "focus", "grid")}
 intervals = {part: interval if is_live else None for part, is_live in live.items()}
 
 
 def keep_watching() -> None:
     """When something has ended, or when a click has begun something, the whole page once more: the timers
     are declared there."""
-    if any(job.is_live(part) != is_live for part, is_live in live.items()):
-        frame.again()
+    if any(jobs.is_live(part) != is_live for part, is_live in live.items()):
+        rerun.whole_page()
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -66,7 +67,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         _("Stop"),
         key="stop_scan",
         icon=":material/stop:",
-        on_click=job.stop,
+        on_click=jobs.stop,
         args=("scan",),
         disabled=not live["scan"],
     )
@@ -108,7 +109,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         _("Stop"),
         key="stop_grid",
         icon=":material/stop:",
-        on_click=job.stop,
+        on_click=jobs.stop,
         args=("grid",),
         disabled=not live["grid"],
     )
@@ -123,7 +124,7 @@ st.text_input(
         "they are, with two dozen learning rates each."
     ),
 )
-view.refusal("grid")
+jobs.show_refusal("grid")
 
 
 @st.fragment(run_every=intervals["grid"])

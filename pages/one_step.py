@@ -3,7 +3,8 @@
 import streamlit as st
 
 from twolayer.backprop import one_step, snapshot
-from twolayer.dashboard.common import controls, frame, iteration, jobs
+from twolayer.dashboard import rerun
+from twolayer.dashboard.common import address, controls, frame, iteration, jobs
 from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.one_step import playback, view
 
@@ -17,7 +18,7 @@ st.markdown(
         "run really has there, and what they are made from. Go through it with the arrow keys."
     )
 )
-frame.address_errors()
+address.show_errors()
 if config is None:
     st.stop()
 
@@ -33,16 +34,15 @@ with st.container(border=True):
     view.indices(config)
 
 chosen = view.chosen()
-question = jobs.ask(
-    "one_step", one_step.observe, (config, at, planted, chosen), snapshot.memory_bytes(config)
-)
+arguments = (config, at, planted, chosen)
+question = jobs.ask("one_step", one_step.observe, arguments, snapshot.memory_bytes(config))
 
 
-@st.fragment(run_every=jobs.REDRAW_SECONDS if question.waiting else None)
-def result(waited: bool) -> None:
-    """What is known by now. The whole page once more when the answer has come, or a cell was clicked."""
-    if view.chosen() != chosen or (waited and not question.waiting):
-        frame.again()
+@st.fragment(run_every=jobs.REDRAW_SECONDS if question.live else None)
+def result(was_live: bool) -> None:
+    """Show what is known by now; once the answer has come or a cell was clicked, the whole page."""
+    if view.chosen() != chosen or (was_live and not question.live):
+        rerun.whole_page()
     if question.failure is not None:
         st.error(say(question.failure))
     elif question.answer is not None:
@@ -51,5 +51,5 @@ def result(waited: bool) -> None:
         st.caption(_("Computing …"))
 
 
-result(question.waiting)
+result(question.live)
 playback.go_on()

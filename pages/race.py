@@ -1,9 +1,12 @@
 """The Race page: who computes the same training fastest on this machine, and is it right."""
 
+from functools import partial
+
 import streamlit as st
 
-from twolayer.dashboard.common import controls, frame, server
-from twolayer.dashboard.i18n import _, say
+from twolayer.dashboard import rerun
+from twolayer.dashboard.common import address, controls, frame, jobs, server
+from twolayer.dashboard.i18n import _
 from twolayer.dashboard.race import files, job, options, view
 
 REDRAW_SECONDS = 1.0
@@ -20,15 +23,15 @@ st.markdown(
         "up, in random order, and each compared with float64."
     )
 )
-frame.address_errors()
+address.show_errors()
 if config is None:
     st.stop()
 with st.container(border=True):
     plan = options.draw(config)
-if st.session_state.pop("start_at_once", False) and plan is not None:
+if address.take_start_at_once() and plan is not None:
     job.start(plan)
-heat = job.current()
-is_live = heat is not None and not heat.job.over
+heat: job.Heat | None = jobs.current("race")
+is_live = jobs.is_live("race")
 with st.container(horizontal=True):
     st.button(
         _("Race"),
@@ -39,19 +42,17 @@ with st.container(horizontal=True):
         args=(plan,),
         disabled=plan is None,
     )
-    st.button(_("Stop"), key="stop_race", icon=":material/stop:", on_click=job.stop, disabled=not is_live)
-refusal = job.refusal()
-if refusal is not None:
-    st.error(say(refusal))
+    stop = partial(jobs.stop, "race")
+    st.button(_("Stop"), key="stop_race", icon=":material/stop:", on_click=stop, disabled=not is_live)
+jobs.show_refusal("race")
 
 
 @st.fragment(run_every=max(REDRAW_SECONDS, server.redraw_seconds()) if is_live else None)
 def watch(was_live: bool) -> None:
-    """The race as it is now; once it is over, the whole page, which shows all that was found."""
-    now = job.current()
-    if was_live and (now is None or now.job.over):
-        frame.again()
-    view.live(now)
+    """Show the race as it is now; once it is over, the whole page, which shows all that was found."""
+    if was_live and not jobs.is_live("race"):
+        rerun.whole_page()
+    view.live(jobs.current("race"))
 
 
 watch(is_live)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from twolayer.dashboard.common import server
+from twolayer.dashboard.common import server, visitors
 from twolayer.engine.engine import Engine
 
 
@@ -20,7 +20,7 @@ def engine() -> Iterator[Engine]:
 @pytest.fixture(autouse=True)
 def _visitor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test is a visitor of its own: the test runner gives all of them the same session."""
-    presence = server._Presence(secrets.token_hex(16))
-    monkeypatch.setattr(server, "_presence", lambda: presence)
+    presence = visitors._Presence(secrets.token_hex(16))
+    monkeypatch.setattr(visitors, "_presence", lambda: presence)
     yield
     presence.end()

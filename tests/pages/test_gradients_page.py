@@ -34,7 +34,7 @@ def answered(page: AppTest) -> AppTest:
             ),
             None,
         )
-        if question is None or not question.waiting:
+        if question is None or not question.live:
             return page.run()
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -141,7 +141,7 @@ def test_any_point_of_the_run_and_another_step() -> None:
     page.select_slider(key="difference_step").set_value("1e-05").run()
     answered(page)
     assert (page.query_params["at"], page.query_params["difference_step"]) == ("40", "1e-05")
-    item = page.session_state["question_gradients"].item
+    item = page.session_state["question_gradients"].arguments
     assert item[1] == 40
     assert item[4] == 1e-5
     assert "The backward pass is right" in page.success[0].value

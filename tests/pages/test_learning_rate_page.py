@@ -43,13 +43,13 @@ def until(page: AppTest, condition: Callable[[], bool]) -> None:
 
 
 def over(page: AppTest, name: str) -> bool:
-    return bool(page.session_state[name].over)
+    return not bool(page.session_state[f"job_{name}"].live)
 
 
 def scanned(page: AppTest) -> Scan:
     """The scan of the page, when it and the training that is looked at are over."""
-    until(page, lambda: page.session_state["search_scan"].job.over and over(page, "focus"))
-    scan: Scan = page.session_state["search_scan"].scan
+    until(page, lambda: page.session_state["job_scan"].job.over and over(page, "focus"))
+    scan: Scan = page.session_state["job_scan"].scan
     return scan
 
 
@@ -80,7 +80,7 @@ def test_a_scan_trains_every_rate_with_every_seed_and_recommends_one() -> None:
 def test_the_rate_of_the_address_is_looked_at_and_explained_with_its_numbers() -> None:
     page = opened(rates="2", seeds="1", run="1")
     scanned(page)
-    focus = page.session_state["focus"]
+    focus = page.session_state["job_focus"]
     assert focus.config == computed(Config())
     assert focus.run.losses[-1] == fit(focus.config).losses[-1]
     for words in ("η = 1e-06, seed 0", "2\\.36e\\+06", "8\\.48e\\-07", "1\\.18 times", "no quadratic"):
@@ -101,8 +101,8 @@ def test_only_a_click_on_a_point_of_the_scan_is_one(monkeypatch: pytest.MonkeyPa
 def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:
     page = opened(**SMALL, grid="H=5,10; N=6,8; learning_rate=1e-5:1e-1:10")
     page.button(key="start_grid").click().run()
-    until(page, lambda: page.session_state["search_grid"].job.over)
-    scan: Scan = page.session_state["search_grid"].scan
+    until(page, lambda: page.session_state["job_grid"].job.over)
+    scan: Scan = page.session_state["job_grid"].scan
     assert scan.done == 40
     assert page.segmented_control(key="view").value == "band"
     page.segmented_control(key="view").set_value("loss").run()
@@ -120,9 +120,9 @@ def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:
 def test_stop_keeps_what_is_there() -> None:
     page = opened(grid="seed=0:999:500; steps=20000,30000")
     page.button(key="start_grid").click().run()
-    until(page, lambda: page.session_state["search_grid"].job.done > 0)
+    until(page, lambda: page.session_state["job_grid"].job.done > 0)
     page.button(key="stop_grid").click().run()
-    search = page.session_state["search_grid"]
+    search = page.session_state["job_grid"]
     assert search.job.state == "stopped"
     assert 0 < search.scan.done < 1000
     assert page.button(key="stop_grid").disabled

@@ -72,7 +72,7 @@ def drawn(page: AppTest) -> AppTest:
 def answered(page: AppTest) -> AppTest:
     """A page with the answer of the workers to what it asks."""
     for name in QUESTIONS:
-        while name in page.session_state and page.session_state[name].waiting:
+        while name in page.session_state and page.session_state[name].live:
             time.sleep(0.01)
     return drawn(page.run())
 
@@ -80,8 +80,8 @@ def answered(page: AppTest) -> AppTest:
 def leave(page: AppTest) -> None:
     """End what the page had computed, as when its visitor leaves."""
     for name in QUESTIONS:
-        if name in page.session_state:
-            page.session_state[name].drop()
+        if name in page.session_state and page.session_state[name].job is not None:
+            server.engine().stop(page.session_state[name].job)
 
 
 def boxes(page: AppTest) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from twolayer.dashboard.common.frame import PAGES
+from twolayer.dashboard.common.pages import PAGES
 from twolayer.dashboard.common.parameters import PARAMETERS
 from twolayer.training.config import FIELDS, PAGE_PARAMETERS
 

@@ -31,12 +31,12 @@ def raced(**query: str) -> AppTest:
     """The page after a race that has run to its end."""
     page = opened(run="1", **query)
     end = time.monotonic() + 120
-    while not page.session_state["heat"].job.over:
+    while not page.session_state["job_race"].job.over:
         assert time.monotonic() < end
         time.sleep(0.01)
     page.run()
     assert not page.exception
-    assert page.session_state["heat"].job.state == "finished", page.session_state["heat"].job.message
+    assert page.session_state["job_race"].job.state == "finished", page.session_state["job_race"].job.message
     return page
 
 
@@ -67,7 +67,7 @@ def test_everyone_takes_part_until_somebody_is_taken_out() -> None:
 
 
 def test_a_race_ends_with_a_verdict_charts_and_tables(finished: AppTest) -> None:
-    heat: Heat = finished.session_state["heat"]
+    heat: Heat = finished.session_state["job_race"]
     (race,) = heat.races
     assert race.rounds == 8
     assert {s.contender for s in race.standings} == {TUTORIAL, GRAM}
@@ -87,7 +87,7 @@ def test_a_race_ends_with_a_verdict_charts_and_tables(finished: AppTest) -> None
 
 
 def test_what_is_exported_is_what_is_shown(finished: AppTest) -> None:
-    races = finished.session_state["heat"].races
+    races = finished.session_state["job_race"].races
     assert finished.download_button(key="export_json") is not None
     (read,) = from_json(to_json(races).encode())
     assert read.rows() == races[0].rows()
@@ -121,7 +121,7 @@ def test_a_contender_that_is_not_here_is_said_and_the_others_race() -> None:
 
 def test_a_sweep_names_the_fastest_and_shows_each_size() -> None:
     page = raced(**FEW, sweep="H", sweep_from="4", sweep_to="9", sweep_points="2")
-    assert [race.config.H for race in page.session_state["heat"].races] == [4, 9]
+    assert [race.config.H for race in page.session_state["job_race"].races] == [4, 9]
     assert "H = " in shown(page)
     page.select_slider(key="race_size").set_value(9).run()
     assert any("at 7 × 30 → 9 → 3" in markdown.value for markdown in page.markdown)
@@ -136,12 +136,12 @@ def test_a_sweep_that_does_not_grow_is_refused() -> None:
 def test_stop_keeps_what_was_measured_and_nobody_unchecked_wins() -> None:
     page = opened(run="1", **{**SMALL, "rounds": "100"})
     end = time.monotonic() + 60
-    while not page.session_state["heat"].races:
+    while not page.session_state["job_race"].races:
         assert time.monotonic() < end
         time.sleep(0.01)
     page.button(key="stop_race").click().run()
     assert not page.exception
-    heat: Heat = page.session_state["heat"]
+    heat: Heat = page.session_state["job_race"]
     assert heat.job.state == "stopped"
     assert 0 < heat.races[0].rounds < 100
     assert "no winner yet" in shown(page)
@@ -212,13 +212,13 @@ def test_text_of_a_file_has_no_effect() -> None:
 def test_a_file_that_is_no_race_is_said_and_the_page_stays(
     finished: AppTest, spoil: Callable[[bytes], bytes], words: str
 ) -> None:
-    before = (len(finished.session_state["heat"].races), finished.dataframe[0].value)
+    before = (len(finished.session_state["job_race"].races), finished.dataframe[0].value)
     finished.file_uploader(key="race_file").set_value(("race.json", spoil(their_file()), "")).run()
     assert not finished.exception
     (error,) = finished.error
     assert words in error.value.replace("\\", "")
     assert finished.dataframe[0].value.equals(before[1])
-    assert len(finished.session_state["heat"].races) == before[0]
+    assert len(finished.session_state["job_race"].races) == before[0]
     assert "On this machine" in shown(finished)
 
 
@@ -242,6 +242,7 @@ def a_page_with_a_wrong_contender() -> None:
     heat = SimpleNamespace(
         races=[race],
         plan=SimpleNamespace(sweep=None),
+        live=False,
         job=SimpleNamespace(state="finished", over=True, done=1, total=1, began=0.0),
     )
     view.live(heat)
@@ -268,7 +269,7 @@ def test_the_pages_medians_agree_with_those_of_the_command_line(python: Callable
     for _ in range(3):
         there = python("-m", "twolayer", "race", "--contenders", names, "--json")
         (by_command,) = from_json(there.stdout.encode())
-        (by_page,) = raced(contenders=names).session_state["heat"].races
+        (by_page,) = raced(contenders=names).session_state["job_race"].races
         tries.append(
             [
                 by_page.speed_up(s) / by_command.speed_up(by_command.find(s.contender))

@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from streamlit.testing.v1 import AppTest
 
 from twolayer import Config, fit
-from twolayer.dashboard.common import server
+from twolayer.dashboard.common import server, visitors
 from twolayer.dashboard.common.history import History
 from twolayer.dashboard.common.presets import PRESETS
 from twolayer.dashboard.i18n import plain, say
@@ -249,7 +249,7 @@ def test_a_finished_run_goes_on_with_more_steps_and_another_rate_and_says_so() -
     page.session_state["continue"] = True
     page.run()
     page.number_input(key="continue_steps").set_value(80)
-    page.number_input(key="continue_rate").set_value(5e-7)
+    page.number_input(key="continue_learning_rate").set_value(5e-7)
     pressed(page, "go_on")
     until(page, "over")
     run = page.session_state["run"]
@@ -284,7 +284,7 @@ def test_a_new_run_changes_nothing_that_was_chosen_and_every_run_is_kept() -> No
 
 
 def history(page: AppTest) -> History:
-    return server.histories().of(page.session_state["viewer"])
+    return visitors.histories().of(page.session_state["viewer"])
 
 
 @pytest.mark.parametrize("name", ["tutorial", "tiny", "wide", "edge", "dead", "diverges"])
@@ -314,7 +314,7 @@ def test_a_preset_that_is_not_there_is_said() -> None:
 def test_a_diverged_run_says_where_and_offers_a_rate_that_works() -> None:
     page = opened(run="1", learning_rate="1e-5")
     until(page, "over")
-    (job,) = page.session_state["diagnoses"].values()
+    job = page.session_state["question_diagnosis"].job
     assert job.wait(30)
     page.run()
     text = "".join(markdown.value for markdown in page.markdown)
@@ -343,11 +343,11 @@ def test_a_changed_rate_counts_against_the_curvature() -> None:
     page.session_state["continue"] = True
     page.run()
     page.number_input(key="continue_steps").set_value(80)
-    page.number_input(key="continue_rate").set_value(1e-3)
+    page.number_input(key="continue_learning_rate").set_value(1e-3)
     pressed(page, "go_on")
     until(page, "over")
     assert page.session_state["run"].state == "diverged"
-    (job,) = page.session_state["diagnoses"].values()
+    job = page.session_state["question_diagnosis"].job
     assert job.wait(30)
     page.run()
     assert "this run's rate is 1.18e+03 times" in "".join(markdown.value for markdown in page.markdown)
@@ -373,14 +373,14 @@ def test_the_first_run_of_a_korean_link_has_a_korean_name() -> None:
 
 
 def test_what_was_trained_before_the_tab_was_known_again_comes_along() -> None:
-    old = server._Presence("0" * 32)
-    server.histories().of("0" * 32).add(Run("before", Config()), "Run {number}")
+    old = visitors._Presence("0" * 32)
+    visitors.histories().of("0" * 32).add(Run("before", Config()), "Run {number}")
     page = opened(run="1", steps="10")
     until(page, "over")
-    assert server.histories().is_taken("0" * 32)
+    assert visitors.histories().is_taken("0" * 32)
     old.end()
-    assert not server.histories().is_taken("0" * 32)
-    assert server.histories().is_free("0" * 32)
+    assert not visitors.histories().is_taken("0" * 32)
+    assert visitors.histories().is_free("0" * 32)
 
 
 def test_about_this_server_is_the_table_of_the_command_line() -> None:

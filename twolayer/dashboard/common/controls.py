@@ -3,14 +3,15 @@
 import secrets
 from bisect import bisect
 from collections.abc import Collection
+from dataclasses import asdict
 from itertools import cycle
 
 import streamlit as st
 from babel.numbers import format_compact_decimal
 from dask.utils import format_bytes
 
-from twolayer.dashboard.common import frame, server
-from twolayer.dashboard.i18n import _, say
+from twolayer.dashboard.common import address, server
+from twolayer.dashboard.i18n import _, plain, say
 from twolayer.training.config import DEFAULTS, FIELDS, Choice, Config, ConfigError, Real, Whole
 from twolayer.training.messages import N_
 
@@ -20,6 +21,7 @@ RATES = [float(f"{mantissa}e{exponent}") for exponent in range(-10, 1) for manti
 LARGEST_NEW_SEED = 10_000
 COMPUTE = {"backend", "device", "method", "dtype", "threads"}
 
+BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
 METHOD_NAMES = {
     "tutorial": N_("As in the tutorial"),
     "fused": N_("Fused: arrays are reused"),
@@ -63,9 +65,9 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
         _compute(leave_out)
 
     try:
-        config = frame.current_config()
+        config = address.current_config()
     except ConfigError as error:
-        frame.show_error(error)
+        st.error(say(error.message))
         return None
     st.caption(
         _("{memory} of memory, {flops} floating-point operations per step").format(
@@ -136,12 +138,11 @@ def _compute(leave_out: Collection[str]) -> None:
     if "backend" not in leave_out:
         missing = dict(known.missing) if known else {}
         here = [name for name in _options("backend") if name not in missing]
-        _choice("backend", _("Backend"), frame.BACKENDS, here)
+        _choice("backend", _("Backend"), BACKENDS, here)
         for why in missing.values():
             st.caption(say(why))
     if "device" not in leave_out:
-        backend = frame.value("backend")
-        devices = dict(known.devices).get(backend, ("cpu",)) if known else ("cpu",)
+        devices = address.available_devices(address.value("backend"))
         if st.session_state.get("device") not in devices:
             st.session_state["device"] = devices[0]
         st.selectbox(
@@ -181,3 +182,14 @@ def _choice(field: str, label: str, names: dict[str, str], options: list[str]) -
         required=True,
         key=field,
     )
+
+
+def summary(config: Config) -> str:
+    """Return a Config in one line, as Markdown."""
+    text = _(
+        "{N} samples, {D_in} → {H} → {D_out}, learning rate {rate}, seed {seed}; "
+        "{backend} ({method}), {dtype}, {device}, threads: {threads}"
+    )
+    method = config.method if config.method == config.method_used else f"auto → {config.method_used}"
+    shown = {"backend": BACKENDS[config.backend], "device": plain(config.device), "method": method}
+    return text.format(**asdict(config) | shown, rate=repr(config.learning_rate))

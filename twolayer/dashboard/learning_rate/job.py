@@ -1,12 +1,14 @@
 """What the Learning-rate page lets the workers do: scans, and one training with its curvature."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from twolayer.dashboard.common import frame, parameters, server
+from twolayer.dashboard.common import address, jobs, parameters, server, visitors
+from twolayer.dashboard.common.jobs import PageJob
 from twolayer.engine.engine import LimitError
 from twolayer.engine.job import Job
 from twolayer.engine.run import Run
@@ -15,7 +17,7 @@ from twolayer.rates.advice import Advice
 from twolayer.rates.grid import Grid, computed, parse_axes, scan_grid
 from twolayer.rates.sweep import Scan, blocks, estimated_seconds, memory_bytes, seconds, train
 from twolayer.training.config import Config
-from twolayer.training.messages import Message, MessageError
+from twolayer.training.messages import Message
 
 LONGEST_TRAINING_SHARE = 10
 """A training of a scan cannot be stopped on its way: it may take this part of what a run may."""
@@ -26,11 +28,10 @@ STRIDE = 4
 
 
 @dataclass
-class Search:
-    """A scan and the job that computes it."""
+class Search(PageJob):
+    """A sweep and the job that computes it."""
 
     scan: Scan
-    job: Job
     bands: dict[tuple[int, ...], Advice] = field(default_factory=dict)
     """Of a grid with a learning rate: the advice for each combination of the others that is complete."""
 
@@ -42,12 +43,11 @@ class Search:
 
 
 @dataclass
-class Focus:
-    """The training that is looked at closely: a run, and λmax along it."""
+class Focus(PageJob):
+    """The run that is looked at closely, and the job that follows λmax along it."""
 
     config: Config
     run: Run
-    job: Job
 
     @property
     def curve(self) -> NDArray[np.void]:
@@ -56,108 +56,72 @@ class Focus:
         return np.sort(np.concatenate(rows), order="step") if rows else np.empty(0, curvature.ROW)
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more will come."""
-        return self.run.over and self.job.over
-
-
-def search(name: str) -> Search | None:
-    """The search of this page that goes by `name`."""
-    found: Search | None = st.session_state.get(f"search_{name}")
-    return found
-
-
-def focus() -> Focus | None:
-    """The training that is looked at."""
-    found: Focus | None = st.session_state.get("focus")
-    return found
-
-
-def refusal(name: str) -> Message | None:
-    """Why the search could not be started."""
-    found: Message | None = st.session_state.get(f"refusal_{name}")
-    return found
+    def live(self) -> bool:
+        """Whether more of it may come."""
+        return not (self.run.over and self.job.over)
 
 
 def start_scan() -> None:
-    """Scan the learning rates for the settings of the page, and look at the rate that is set."""
-    st.session_state["address_errors"] = []
-    try:
-        config = frame.current_config()
-        low, high = (st.session_state.get(end) for end in ("rate_from", "rate_to"))
-        rates = advice.scanned_rates(config, parameters.mended("rates"), low, high)
-        grid = scan_grid(config, rates, parameters.mended("seeds"))
-    except MessageError as error:
-        st.session_state["refusal_scan"] = error.message
-        return
-    if _start("scan", grid):
+    """Sweep the learning rates for the settings of the page, and look at the rate that is set."""
+    address.forget_errors()
+    grid = jobs.guarded("scan", _start_scan)
+    if grid is not None:
         look_at(grid.base)
+
+
+def _start_scan() -> Grid:
+    config = address.current_config()
+    low, high = (st.session_state.get(end) for end in ("rate_from", "rate_to"))
+    rates = advice.scanned_rates(config, parameters.mended("rates"), low, high)
+    grid = scan_grid(config, rates, parameters.mended("seeds"))
+    _start("scan", grid)
+    return grid
 
 
 def start_grid() -> None:
     """Train the grid of the page."""
-    st.session_state["address_errors"] = []
-    try:
-        grid = chosen_grid(frame.current_config())
-    except MessageError as error:
-        st.session_state["refusal_grid"] = error.message
-        return
-    _start("grid", grid)
+    address.forget_errors()
+    jobs.guarded("grid", lambda: _start("grid", chosen_grid(address.current_config())))
 
 
 def chosen_grid(config: Config) -> Grid:
-    """The grid that is written on the page, or else that of the two sizes. Raises `ConfigError`."""
+    """Return the grid that is written on the page, or else that of the two sizes. Raises `ConfigError`."""
     text = st.session_state.get("grid")
     if text:
         return Grid(computed(config), parse_axes(text))
     return advice.band_grid(config, (parameters.mended("grid_x"), parameters.mended("grid_y")))
 
 
-def stop(name: str) -> None:
-    """End a search; what has arrived stays."""
-    found = search(name)
-    if found is not None:
-        server.engine().stop(found.job)
+def _start(name: str, grid: Grid) -> None:
+    jobs.stop(name)
+    settings = server.engine().settings
+    _check(grid, settings.max_seconds)
+    # Strided, so that the whole range shows from the first points on
+    tasks = blocks(grid)
+    tasks = [task for first in range(STRIDE) for task in tasks[first::STRIDE]]
+    memory = memory_bytes(grid, settings.workers)
+    jobs.start(name, partial(Search, scan=Scan(grid)), train, tasks, memory_bytes=memory).wait(MOMENT)
 
 
 def look_at(config: Config) -> None:
     """Train `config` once more to see its losses, and follow λmax along it."""
-    before, engine, viewer = focus(), server.engine(), server.viewer()
+    stop_looking()
+    jobs.guarded("focus", partial(_look_at, config))
+
+
+def _look_at(config: Config) -> None:
+    def made(job: Job) -> Focus:
+        return Focus(job, config, server.engine().submit(config, visitors.viewer()))
+
+    tasks, memory = curvature.tasks(config), curvature.memory_bytes(config)
+    jobs.start("focus", made, curvature.along, tasks, memory_bytes=memory, later=True)  # than the sweep
+
+
+def stop_looking() -> None:
+    """Stop the run that is looked at, and what follows it."""
+    before: Focus | None = jobs.current("focus")
     if before is not None:
-        engine.stop(before.run)
-        engine.stop(before.job)
-    try:
-        job = engine.map(
-            curvature.along,
-            curvature.tasks(config),
-            viewer,
-            memory_bytes=curvature.memory_bytes(config),
-            later=True,  # than the scan
-        )
-        st.session_state["focus"] = Focus(config, engine.submit(config, viewer), job)
-        st.session_state["refusal_focus"] = None
-    except MessageError as error:
-        st.session_state["focus"] = None
-        st.session_state["refusal_focus"] = error.message
-
-
-def _start(name: str, grid: Grid) -> bool:
-    stop(name)
-    engine = server.engine()
-    try:
-        _check(grid, engine.settings.max_seconds)
-        # Strided, so that the whole range shows from the first points on
-        tasks = blocks(grid)
-        tasks = [task for first in range(STRIDE) for task in tasks[first::STRIDE]]
-        memory = memory_bytes(grid, engine.settings.workers)
-        job = engine.map(train, tasks, server.viewer(), memory_bytes=memory)
-    except MessageError as error:
-        st.session_state[f"refusal_{name}"] = error.message
-        return False
-    st.session_state[f"refusal_{name}"] = None
-    st.session_state[f"search_{name}"] = Search(Scan(grid), job)
-    job.wait(MOMENT)
-    return True
+        server.engine().stop(before.run)
 
 
 def _check(grid: Grid, limit: int) -> None:
@@ -175,16 +139,6 @@ def _check(grid: Grid, limit: int) -> None:
                 each=f"{limit // LONGEST_TRAINING_SHARE:,}",
             )
         )
-
-
-def is_live(part: str) -> bool:
-    """Whether something of a part of the page is being computed: of the `scan`, the `grid`, or of the
-    training in `focus`."""
-    if part == "focus":
-        current = focus()
-        return current is not None and not current.over
-    found = search(part)
-    return found is not None and not found.job.over
 
 
 def to_train(computed: Config, config: Config) -> Config:

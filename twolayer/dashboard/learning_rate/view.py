@@ -2,57 +2,35 @@
 
 from dataclasses import replace
 from functools import partial
-from time import monotonic
 
 import numpy as np
 import streamlit as st
 
-from twolayer.dashboard.common import server
-from twolayer.dashboard.i18n import _, preferred, say
-from twolayer.dashboard.learning_rate import charts, job
-from twolayer.dashboard.learning_rate.job import Focus, Search
+from twolayer.dashboard.common import address, jobs, server
+from twolayer.dashboard.i18n import _, say
+from twolayer.dashboard.learning_rate import charts
+from twolayer.dashboard.learning_rate.job import Focus, Search, look_at, to_train
 from twolayer.dashboard.plot import plot
 from twolayer.export import sweep_files
 from twolayer.rates import advice, curvature
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.rates.zones import story, zones
 from twolayer.training.config import Config
-from twolayer.training.messages import N_
-
-STATES = {
-    "queued": N_("queued"),
-    "running": N_("running"),
-    "finished": N_("finished"),
-    "stopped": N_("stopped"),
-    "failed": N_("failed"),
-}
-
-
-def refusal(name: str) -> None:
-    """Why a search could not be started."""
-    message = job.refusal(name)
-    if message is not None:
-        st.error(say(message))
 
 
 def progress(search: Search | None, name: str) -> None:
-    """How far a search is; the place is there before the first one."""
+    """Draw how far a sweep is; the place is there before the first one."""
     if search is None:
         st.progress(0.0, text=_("Nothing trained yet"))
         return
     scan, job = search.scan, search.job
     text = _("{done} of {total} trainings").format(done=f"{scan.done:,}", total=f"{scan.grid.size:,}")
-    if not job.over and job.began is not None and scan.done:
-        left = (monotonic() - job.began) / scan.done * (scan.grid.size - scan.done)
-        text += " · " + _("{seconds} s left").format(seconds=f"{left:.0f}")
-    elif job.seconds is not None:
-        text += " · " + _("{state}, {seconds} s").format(
-            state=_(STATES[job.state]), seconds=f"{job.seconds:.1f}"
-        )
-    else:
-        text += " · " + _(STATES[job.state])
+    left = jobs.time_left(job.began, scan.done, scan.grid.size) if search.live else ""
+    state = _(jobs.STATES[job.state])
+    if job.seconds is not None:
+        state = _("{state}, {seconds} s").format(state=state, seconds=f"{job.seconds:.1f}")
     with st.container(key=f"progress_{name}"):
-        st.progress(scan.done / scan.grid.size, text=text)
+        st.progress(scan.done / scan.grid.size, text=text + (left or f" · {state}"))
     if job.message is not None:
         st.error(say(job.message))
 
@@ -60,12 +38,12 @@ def progress(search: Search | None, name: str) -> None:
 @server.in_turn
 def scan(config: Config) -> None:
     """The scan as it is now: progress, advice, the points, their zones."""
-    search, focus = job.search("scan"), job.focus()
+    search, focus = jobs.current("scan"), jobs.current("focus")
     if search is not None:
         search.update()
     progress(search, "scan")
     found = None
-    if search is not None and search.job.over and search.scan.done:
+    if search is not None and not search.live and search.scan.done:
         found = advice.advise(search.scan.grid, search.scan.there)
     _advice(search, found, config)
     charts.scan_chart(
@@ -87,21 +65,21 @@ def scan(config: Config) -> None:
         )
         _numbers(search)
         downloads(search, "scan")
-    if search.job.over:
+    if not search.live:
         _zones(search)
 
 
 def _look_at(index: int) -> None:
-    search = job.search("scan")
+    search = jobs.current("scan")
     if search is not None:
-        job.look_at(search.scan.grid.config(index))
+        look_at(search.scan.grid.config(index))
 
 
 def _advice(search: Search | None, found: advice.Advice | None, config: Config) -> None:
     """One box that is always there, so that nothing moves when a scan ends."""
     if search is None:
         st.info(_("Press Scan: each learning rate is trained with each seed, to the end."))
-    elif not search.job.over:
+    elif search.live:
         st.info(_("Training at all these learning rates. The advice comes when all are done."))
     elif found is None or found.rate is None or found.low is None or found.high is None:
         st.warning(say(found.reason) if found else _("Stopped. What was computed is kept."))
@@ -117,7 +95,7 @@ def _advice(search: Search | None, found: advice.Advice | None, config: Config) 
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             taken = replace(base, learning_rate=float(f"{found.rate:.2g}"))
-            take(job.to_train(taken, config), "take_recommended")
+            take(to_train(taken, config), "take_recommended")
             st.caption(
                 _(
                     "For the mean instead of the sum of the squared errors: {rate}. Its gradient is N·D_out "
@@ -132,9 +110,7 @@ def _advice(search: Search | None, found: advice.Advice | None, config: Config) 
 
 def take(config: Config, key: str) -> None:
     """A button that goes to the Train page with this learning rate."""
-    query = config.to_query()
-    if st.session_state["lang"] != preferred(st.context.locale):
-        query["lang"] = st.session_state["lang"]
+    query = config.to_query() | address.language_query()
     label = _("Train with {rate}").format(rate=f"{config.learning_rate:.3g}")
     if st.button(label, key=key, icon=":material/play_arrow:"):
         st.switch_page("app.py", query_params=query)
@@ -196,8 +172,8 @@ def _zones(search: Search) -> None:
 @server.in_turn
 def focus(config: Config) -> None:
     """One training closely: its losses, λmax along it, and what these have to do with each other."""
-    refusal("focus")
-    current = job.focus()
+    jobs.show_refusal("focus")
+    current = jobs.current("focus")
     _story(current)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -217,7 +193,7 @@ def focus(config: Config) -> None:
                 key="curvature_chart",
                 title=_("λmax (value) and its residual along the training"),
             )
-        take(job.to_train(current.config, config), "take_focus")
+        take(to_train(current.config, config), "take_focus")
 
 
 def _story(current: Focus | None) -> None:
@@ -233,12 +209,12 @@ def _story(current: Focus | None) -> None:
         st.error(say(message))
         return
     told = _("Training, and measuring λmax along the way.")
-    if current.over and len(current.curve):
+    if not current.live and len(current.curve):
         run = current.run
         dead = int(run.dead[-1, 1]) if len(run.dead) else 0
         sentences = story(current.config, run.losses, run.diverged_at, dead, current.curve)
         told = " ".join(say(sentence) for sentence in sentences)
-    elif current.over:
+    elif not current.live:
         told = _("Stopped. What was computed is kept.")
     st.info(" ".join((f"**{heading}.**", told)))
 
@@ -263,7 +239,7 @@ def _measured(current: Focus) -> str:
 @server.in_turn
 def grid() -> None:
     """The grid as it is now: progress, map, files."""
-    search = job.search("grid")
+    search = jobs.current("grid")
     if search is not None:
         search.update()
     progress(search, "grid")

@@ -16,6 +16,7 @@ from functools import cache, partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from tsdownsample import MinMaxDownsampler
 
+from twolayer.dashboard import rerun
 from twolayer.dashboard.i18n import _
 from twolayer.training.messages import N_
 
@@ -48,17 +50,7 @@ _CANNOT_LOAD = "plotting_library_cannot_load"
 
 _DRAWING = Path(__file__).with_name("plot.js").read_bytes()
 _DRAWING_NAME = f"plot-{hashlib.sha256(_DRAWING).hexdigest()[:12]}.js"
-# Streamlit sends a component's code along with each change of its data: this is all of it, and the rest
-# is fetched once.
-_LOADER = f"""
-const drawing = import(new URL("app/static/{_DRAWING_NAME}", document.baseURI).href);
-export default (component) => {{
-  let end;
-  drawing.then((module) => {{ end = module.default(component); }},
-    () => component.setTriggerValue("failed", true));
-  return () => end?.();
-}};
-"""
+_LOADER = Template(Path(__file__).with_name("loader.js").read_text("utf-8")).substitute(drawing=_DRAWING_NAME)
 _component = st.components.v2.component(
     "twolayer_plot",
     html='<div class="plot" role="img" tabindex="0"></div>',
@@ -235,7 +227,7 @@ def _forget_sent(key: str) -> None:
 def _use_streamlits_own() -> None:
     LOG.warning("a browser cannot load the plotting library: its charts are drawn anew on each change")
     st.session_state[_CANNOT_LOAD] = True
-    st.session_state["whole_page"] = True  # as `frame.whole_page`, for the timers are declared there
+    rerun.ask_for_whole_page()  # the timers are declared there
 
 
 def slowest_redraw() -> float:

@@ -1,15 +1,12 @@
 """A race on the page: what runs now, the verdict, the charts, who is right, and the machine."""
 
-from time import monotonic
-
 import streamlit as st
 from dask.utils import format_bytes
 
-from twolayer.dashboard.common import server
+from twolayer.dashboard.common import jobs, server
 from twolayer.dashboard.i18n import _, plain, say
 from twolayer.dashboard.race import charts
 from twolayer.dashboard.race.job import Heat
-from twolayer.engine.job import Job
 from twolayer.race import agreement, crossover, verdict
 from twolayer.race.plan import Task
 from twolayer.race.result import Race
@@ -21,12 +18,6 @@ TASKS = {
     "ceiling": N_("measuring the ceilings of the machine"),
     "round": N_("round {number} of {rounds}"),
     "agreement": N_("comparing {name} with the reference"),
-}
-STATES = {
-    "queued": N_("waiting for a free worker"),
-    "finished": N_("finished"),
-    "stopped": N_("stopped; what was measured is kept"),
-    "failed": N_("failed"),
 }
 
 
@@ -41,7 +32,7 @@ def live(heat: Heat | None) -> None:
     if sweep is not None:
         st.subheader(_("Time per step against {field}").format(field=sweep.field), anchor=False)
         charts.sweep(sweep, races)
-    if not heat.job.over:
+    if heat.live:
         _title_of_size(races[-1])
         charts.times(races[-1])
 
@@ -81,11 +72,9 @@ def _progress(heat: Heat | None) -> None:
         st.progress(0.0, text=_("No race yet"))
         return
     job = heat.job
-    text = _(STATES[job.state]) if job.state in STATES else _task(heat, heat.now)
-    left = _seconds_left(job)
-    if left is not None:
-        text += " · " + _("{seconds} s left").format(seconds=f"{left:.0f}")
-    st.progress(job.done / job.total, text=text)
+    text = _task(heat, heat.now) if job.state == "running" else _(jobs.STATES[job.state])
+    left = jobs.time_left(job.began, job.done, job.total) if heat.live else ""
+    st.progress(job.done / job.total, text=text + left)
 
 
 def _task(heat: Heat, task: Task) -> str:
@@ -98,13 +87,6 @@ def _task(heat: Heat, task: Task) -> str:
     return text if sweep is None else f"{sweep.field} = {getattr(task.config, sweep.field):,}: {text}"
 
 
-def _seconds_left(job: Job) -> float | None:
-    """By the pace of the tasks so far."""
-    if job.over or job.began is None or not job.done:
-        return None
-    return (monotonic() - job.began) / job.done * (job.total - job.done)
-
-
 def _verdict(heat: Heat | None) -> None:
     """One box that is always there."""
     if heat is None:
@@ -114,7 +96,7 @@ def _verdict(heat: Heat | None) -> None:
         st.error(_("Failed: {reason}").format(reason=reason))
     elif not heat.races:
         st.info(_("The first round is still to come."))
-    elif not heat.job.over:
+    elif heat.live:
         st.info(_("The verdict comes when everyone has run and has been compared with the reference."))
     else:
         said = _said(heat)

@@ -5,54 +5,42 @@ from collections.abc import Iterator
 import numpy as np
 import streamlit as st
 
-from twolayer.dashboard.common import frame, server
+from twolayer.dashboard import rerun
+from twolayer.dashboard.common import jobs
+from twolayer.dashboard.common.jobs import Question
 from twolayer.dashboard.i18n import _
-from twolayer.engine.engine import LimitError
-from twolayer.engine.job import Job
 from twolayer.engine.run import Run
 from twolayer.rates import curvature, divergence
 
-PATIENCE_SECONDS = 0.5
 
-
-def diagnose(run: Run | None) -> Job | None:
-    """The job that looks into a run that diverged: begun once for each run."""
+def diagnose(run: Run | None) -> Question | None:
+    """Ask why a run diverged; None if it did not."""
     if run is None or run.diverged_at is None:
         return None
-    jobs: dict[str, Job] = st.session_state.setdefault("diagnoses", {})
-    if run.name not in jobs:
-        try:
-            jobs[run.name] = server.engine().map(
-                divergence.diagnose,
-                [(run.config, run.edits, run.diverged_at)],
-                server.viewer(),
-                memory_bytes=max(run.config.run_bytes, curvature.memory_bytes(run.config)),
-            )
-        except LimitError:
-            return None
-        jobs[run.name].wait(PATIENCE_SECONDS)
-    return jobs[run.name]
+    arguments = (run.config, run.edits, run.diverged_at)
+    memory = max(run.config.run_bytes, curvature.memory_bytes(run.config))
+    return jobs.ask("diagnosis", divergence.diagnose, arguments, memory)
 
 
 def is_pending(run: Run | None) -> bool:
-    """Whether the diagnosis of a run is still to come."""
-    job = diagnose(run)
-    return job is not None and not job.over
+    """Return whether the diagnosis of a run is still to come."""
+    question = diagnose(run)
+    return question is not None and question.live
 
 
 def show(run: Run | None) -> None:
-    """What is known of why a run diverged, and a button that sets a rate that works."""
-    job = diagnose(run)
-    if run is None or job is None:
+    """Show what is known of why a run diverged, and a button that sets a rate that works."""
+    question = diagnose(run)
+    if run is None or question is None:
         return
     with st.container(border=True, key="diagnosis"):
-        if not job.over:
+        if question.live:
             st.markdown(_("Looking for the first value that is not finite, and for a rate that works …"))
             return
-        if job.state != "finished":
+        found: divergence.Diagnosis | None = question.answer
+        if found is None:
             st.markdown(_("What went wrong could not be computed."))
             return
-        found: divergence.Diagnosis = job.results()[0][1]
         st.markdown(" ".join((*_where(run, found), *_rate(run, found))))
         if found.rate is not None:
             st.caption(_("A rate that works, found by short trainings with these sizes and three seeds:"))
@@ -92,4 +80,4 @@ def _rate(run: Run, found: divergence.Diagnosis) -> Iterator[str]:
 
 def _use(rate: float) -> None:
     st.session_state["learning_rate"] = rate
-    frame.whole_page()
+    rerun.ask_for_whole_page()

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from twolayer.dashboard.common import server
+from twolayer.dashboard.common import server, visitors
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, plain
 from twolayer.engine.engine import Engine
@@ -34,7 +34,7 @@ def show(entry: Entry) -> None:
         _("The run, JSON"), partial(run_files.as_json, run, machine), f"{file}.json", "application/json"
     )
     st.caption(_("Weights after step {step}, computed again by a worker").format(step=f"{steps:,}"))
-    engine, viewer = server.engine(), server.viewer()
+    engine, viewer = server.engine(), visitors.viewer()
     weights = partial(_weights, engine, run, viewer)
     _download(
         "w1, w2 (.npz)", partial(_file, run_files.npz, weights), f"{file}.npz", "application/octet-stream"

@@ -7,8 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from twolayer.dashboard.common import server
-from twolayer.dashboard.common.frame import summary
+from twolayer.dashboard.common import controls, jobs, server
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.plot import plot
@@ -16,18 +15,7 @@ from twolayer.dashboard.train import charts
 from twolayer.engine.run import Run
 from twolayer.rates.outcomes import DEAD, outcome
 from twolayer.training.edits import Edit
-from twolayer.training.messages import N_
 from twolayer.training.training import Pace
-
-STATES = {
-    "queued": N_("queued"),
-    "running": N_("running"),
-    "paused": N_("paused"),
-    "finished": N_("finished"),
-    "diverged": N_("diverged"),
-    "stopped": N_("stopped"),
-    "failed": N_("failed"),
-}
 
 SILENT_SECONDS = 2.5
 SILENT_STEPS = 5
@@ -65,7 +53,7 @@ def _shown(run: Run | None) -> str:
     """Which run the figures are of, and what was changed in it on the way."""
     if run is None:
         return _("No run yet")
-    text = _("Shown: {summary}").format(summary=summary(run.config))
+    text = _("Shown: {summary}").format(summary=controls.summary(run.config))
     if run.edits:
         edits = "; ".join(_edit(edit) for edit in run.edits)
         text += " — " + _("**edited on the way**: {edits}").format(edits=edits)
@@ -104,16 +92,15 @@ def _progress(run: Run | None) -> None:
     text = _("{done} of {steps} steps").format(done=f"{done:,}", steps=f"{steps:,}")
     if run.live and run.speed:
         text += " · " + _("slow motion, {speed:g} steps a second").format(speed=run.speed)
-    elif run.live and began is not None and done > run.began_step and run.goal is None:
-        left = (monotonic() - began) / (done - run.began_step) * (steps - done)
-        text += " · " + _("{seconds} s left").format(seconds=f"{left:.0f}")
+    elif run.live and run.goal is None:
+        text += jobs.time_left(began, done - run.began_step, steps - run.began_step)
     st.progress(min(1.0, done / steps), text=text)
 
 
 def _figures(run: Run | None) -> None:
     step, loss, time, dead, state = "–", "–", "–", "–", _("ready")
     if run is not None:
-        state = _(STATES[run.state])
+        state = _(jobs.STATES[run.state])
         losses = run.losses
         if len(losses):
             step, loss = f"{len(losses):,}", f"{losses[-1]:.4g}"

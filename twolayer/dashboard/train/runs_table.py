@@ -1,17 +1,16 @@
 """The table of the runs of a visitor: show, rename, delete, compare, load the settings, take away."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
 
-from twolayer.dashboard.common import frame, server
+from twolayer.dashboard import rerun
+from twolayer.dashboard.common import address, jobs, server, visitors
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, plain
 from twolayer.dashboard.train import downloads
 from twolayer.dashboard.train.charts import COLOURS
-from twolayer.dashboard.train.live import STATES
 from twolayer.engine.run import Run
 from twolayer.training.config import FIELDS, Config
 
@@ -23,7 +22,7 @@ CURRENT = 0
 @server.in_turn
 def show(current: Run | None) -> None:
     """The table, and what can be done with the chosen run."""
-    history = server.history()
+    history = visitors.history()
     st.subheader(_("Runs"), anchor=False)
     if not history.entries or (len(history.entries) == 1 and history.entries[0].run.live):
         # A first run that is live is all over the page; its table would cost as much as a redraw.
@@ -85,7 +84,7 @@ def _table(entries: list[Entry]) -> None:
 
 def _row(entry: Entry) -> dict[str, Any]:
     run = entry.run
-    state = _(STATES[run.state])
+    state = _(jobs.STATES[run.state])
     if run.diverged_at is not None:
         state = _("diverged at step {step}").format(step=f"{run.diverged_at:,}")
     edited = " · " + _("edited") if run.edits else ""
@@ -114,14 +113,14 @@ def _dot(entry: Entry) -> str:
 
 def _edited() -> None:
     """Take over what was changed in the table: whether runs are shown, and their names."""
-    entries = server.history().entries
+    entries = visitors.history().entries
     edited = st.session_state["runs_table"]["edited_rows"]
     for row, entry in enumerate(entries):
         changes = edited.get(row, {})
         entry.shown = bool(changes.get("shown", entry.shown))
         name = str(changes.get("name") or "").strip()[:LONGEST_NAME]
         entry.name = name or entry.name
-    frame.whole_page()
+    rerun.ask_for_whole_page()
 
 
 def _actions(entries: list[Entry], current: Run | None) -> None:
@@ -162,14 +161,13 @@ def _actions(entries: list[Entry], current: Run | None) -> None:
 
 
 def _load(entry: Entry) -> None:
-    for field, value in asdict(entry.run.config).items():
-        st.session_state[field] = value
-    frame.whole_page()
+    address.load(entry.run.config)
+    rerun.ask_for_whole_page()
 
 
 def _delete(entry: Entry) -> None:
-    server.history().remove(entry)
+    visitors.history().remove(entry)
     server.engine().forget(entry.run)
     if st.session_state.get("run") is entry.run:
         st.session_state["run"] = None
-    frame.whole_page()
+    rerun.ask_for_whole_page()

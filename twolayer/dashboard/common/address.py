@@ -1,0 +1,137 @@
+"""The address is the run: each field of Config is a query parameter and the key of a widget.
+
+The address is read on entering a page and on the browser's back and forward, and written after each change.
+Streamlit's own binding of widgets to parameters is not used: it drops what it cannot use without a word,
+writes labels instead of values, and loses values between pages.
+"""
+
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from twolayer.dashboard.common import parameters, server
+from twolayer.dashboard.common.pages import PAGES, Page
+from twolayer.dashboard.common.presets import PRESETS
+from twolayer.dashboard.i18n import LANGUAGES, _, preferred, say
+from twolayer.training.config import FIELDS, Config, ConfigError
+from twolayer.training.messages import Message
+
+MOST_PARAMETERS = 100
+MOST_ERRORS_SHOWN = 10
+
+
+def went_back() -> bool:
+    """Return whether the browser's back or forward button led to this address."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def read(page: Page) -> None:
+    """Set the session's values from the address, and remember what was wrong in it."""
+    raw = dict(islice(st.query_params.items(), MOST_PARAMETERS))
+    config, errors = _read_config({k: v for k, v in raw.items() if k not in parameters.PARAMETERS})
+    errors += parameters.take_over(page.parameters, raw)
+    devices = available_devices(config.backend)
+    if config.device not in devices:
+        here = Message.of("a device that is here: {devices}", devices=", ".join(devices))
+        errors.append(ConfigError("device", config.device, here))
+        config = Config(**(asdict(config) | {"device": "cpu"}))
+    if raw.get("lang", "en") not in LANGUAGES:
+        takes = Message.of("one of {options}", options=", ".join(LANGUAGES))
+        errors.append(ConfigError("lang", raw.pop("lang"), takes))
+    elif "lang" in raw:
+        st.session_state["lang"] = raw["lang"]
+    load(config)
+    st.session_state["config"] = config
+    st.session_state["address_errors"] = errors
+    st.session_state["start_at_once"] = raw.get("run") == "1" and not went_back()
+
+
+def _read_config(raw: dict[str, str]) -> tuple[Config, list[ConfigError]]:
+    """Read a Config and its errors; a `preset` gives the fields that are not named."""
+    name = raw.pop("preset", None)
+    config, errors = Config.from_query(raw)
+    if name is None:
+        return config, errors
+    if name not in PRESETS:
+        takes = Message.of("one of {options}", options=", ".join(PRESETS))
+        return config, [*errors, ConfigError("preset", name, takes)]
+    named = {field: value for field, value in asdict(config).items() if field in raw}
+    return Config(**asdict(PRESETS[name].config) | named), errors
+
+
+def available_devices(backend: str) -> tuple[str, ...]:
+    """Return the devices that the workers have for `backend`, as far as they have said so."""
+    known = server.engine().capabilities
+    return dict(known.devices).get(backend, ("cpu",)) if known else ("cpu",)
+
+
+def language_query() -> dict[str, str]:
+    """Return the language as a query parameter, where it is not the browser's own."""
+    language = st.session_state["lang"]
+    return {} if language == preferred(st.context.locale) else {"lang": language}
+
+
+def write(config: Config) -> dict[str, dict[str, str]]:
+    """Write `config` and the page's own parameters to the address. Return each page's query, by script."""
+    st.session_state["config"] = config
+    query, own = config.to_query() | language_query(), _own_queries()
+    here = query | own[PAGES[st.session_state["page"]].script]
+    if "run" in st.query_params:
+        here["run"] = st.query_params["run"]
+    if st.query_params.to_dict() != here:
+        st.query_params.from_dict(here)
+    return {script: query | parameters for script, parameters in own.items()}
+
+
+def _own_queries() -> dict[str, dict[str, str]]:
+    """Return, by script, each page's own parameters as they are or were when it was left: Streamlit forgets
+    the widgets of other pages. Parameters that a page shares with this one are as they are here."""
+    here = PAGES[st.session_state["page"]].parameters
+    now, own = parameters.query(here), st.session_state.get("own_queries", {})
+    own = {
+        page.script: {name: value for name, value in own.get(page.script, {}).items() if name not in here}
+        | {name: value for name, value in now.items() if name in page.parameters}
+        for page in PAGES.values()
+    }
+    st.session_state["own_queries"] = own
+    return own
+
+
+def load(config: Config) -> None:
+    """Set the widgets of all fields to those of `config`."""
+    for field, value in asdict(config).items():
+        st.session_state[field] = value
+
+
+def current_config() -> Config:
+    """Return the Config of the widgets, and of the address for fields without one. Raises `ConfigError` for
+    a value that no widget sends."""
+    return Config(**{field: value(field) for field in FIELDS})
+
+
+def value(field: str) -> Any:
+    """Return the value of a field."""
+    return st.session_state.get(field, getattr(st.session_state["config"], field))
+
+
+def take_start_at_once() -> bool:
+    """Return whether the address asks for an immediate start, once."""
+    return bool(st.session_state.pop("start_at_once", False))
+
+
+def forget_errors() -> None:
+    """Show the errors of the address no longer."""
+    st.session_state["address_errors"] = []
+
+
+def show_errors() -> None:
+    """Show what of the address could not be used."""
+    errors: list[ConfigError] = st.session_state["address_errors"]
+    if errors:
+        title = _("Not everything in the address could be used; the rest was.")
+        lines = "\n".join(f"- {say(error.message)}" for error in errors[:MOST_ERRORS_SHOWN])
+        st.warning("\n\n".join((title, lines)))
