@@ -8,7 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "twolayer"
-SOURCES = sorted(PACKAGE.rglob("*.py"))
+PROGRAMS = PACKAGE / "export" / "scripts"
+"""Programs that are handed out: data of the package, not modules of it."""
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PROGRAMS)
 FLOORS = (
     {"training"},
     {"backprop", "rates", "race", "engine"},

@@ -79,3 +79,33 @@ def test_a_script_needs_nothing_of_this_project(kernel):
     text = script.script(Config(**kernel))
     assert not any(name in text for name in OURS)
     compile(text, "run.py", "exec")
+
+
+def test_a_program_as_written_is_the_script_of_its_default_run(kernel):
+    written = script.SCRIPTS / "{backend}_{method}.py".format_map(kernel)
+    assert script.script(Config(**kernel)) == written.read_text("utf-8")
+
+
+def test_every_setting_is_filled_in_where_the_program_has_it(kernel):
+    sizes = {"N": 7, "D_in": 6, "H": 5, "D_out": 4}
+    others = {"learning_rate": 3e-5, "steps": 9, "seed": 3, "dtype": "float64", "threads": 2}
+    expected = [
+        "N, D_in, H, D_out = 7, 6, 5, 4",
+        "learning_rate = 3e-05",
+        "steps = 9",
+        "g = np.random.default_rng(3)",
+        "x = g.standard_normal((N, D_in)).astype(np.float64)",
+        "w2 = g.standard_normal((H, D_out)).astype(np.float64)",
+    ]
+    if kernel["backend"] == "torch":
+        others["device"] = "cuda:1"
+        expected += ["torch.set_num_threads(2)", 'device = torch.device("cuda:1")']
+    else:
+        expected.append('    os.environ[f"{library}_NUM_THREADS"] = "2"')
+        if kernel["method"] != "tutorial":
+            expected.append("from scipy.linalg.blas import daxpy as axpy, ddot as dot, dgemm as gemm")
+    before = script.script(Config(**kernel)).splitlines()
+    after = script.script(Config(**kernel, **sizes, **others)).splitlines()
+    changed = {new for old, new in zip(before, after, strict=True) if old != new}
+    assert changed > set(expected)
+    assert len(changed) == len(expected) + 3  # the settings in words, y and w1
