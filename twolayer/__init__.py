@@ -7,6 +7,7 @@
 """
 
 from twolayer.training.config import Config, ConfigError
+from twolayer.training.edits import Edit
 from twolayer.training.training import Result, fit
 
-__all__ = ["Config", "ConfigError", "Result", "fit"]
+__all__ = ["Config", "ConfigError", "Edit", "Result", "fit"]
