@@ -12,7 +12,7 @@ from safetensors.numpy import load
 
 from twolayer import Config, fit
 from twolayer.engine.run import Run
-from twolayer.export import run_files
+from twolayer.export import run_files, tables
 from twolayer.training import training
 from twolayer.training.capabilities import probe
 from twolayer.training.edits import Edit
@@ -34,7 +34,7 @@ def run_of(config: Config, edits: tuple[Edit, ...] = ()) -> Run:
 
 def test_a_csv_has_a_row_for_each_step_and_every_number_reads_back():
     run = run_of(TINY)
-    rows = list(csv.DictReader(io.StringIO(run_files.csv(run).decode())))
+    rows = list(csv.DictReader(io.StringIO(tables.csv(run_files.table(run)).decode())))
     assert len(rows) == 50_000
     assert_array_equal([float(row["loss"]) for row in rows], run.losses)
     assert_array_equal([int(row["step"]) for row in rows], np.arange(50_000))
@@ -43,8 +43,8 @@ def test_a_csv_has_a_row_for_each_step_and_every_number_reads_back():
 
 
 def test_parquet_holds_the_same_table():
-    run = run_of(Config(steps=30))
-    assert pyarrow.parquet.read_table(io.BytesIO(run_files.parquet(run))).equals(run_files.table(run))
+    table = run_files.table(run_of(Config(steps=30)))
+    assert pyarrow.parquet.read_table(io.BytesIO(tables.parquet(table))).equals(table)
 
 
 def test_the_time_of_a_step_is_that_of_its_lap():

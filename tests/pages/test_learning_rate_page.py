@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from twolayer import Config, fit
 from twolayer.dashboard.learning_rate import charts
 from twolayer.dashboard.plot import plot
-from twolayer.export import sweep_files
+from twolayer.export import sweep_files, tables
 from twolayer.rates.advice import advise
 from twolayer.rates.grid import computed, scan_grid
 from twolayer.rates.sweep import Scan, train
@@ -110,8 +110,8 @@ def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:
     page.selectbox(key="layer").set_value(1).run()
     assert not page.exception
     for table in (
-        csv.read_csv(io.BytesIO(sweep_files.as_csv(scan))),
-        parquet.read_table(io.BytesIO(sweep_files.as_parquet(scan))),
+        csv.read_csv(io.BytesIO(tables.csv(sweep_files.table(scan)))),
+        parquet.read_table(io.BytesIO(tables.parquet(sweep_files.table(scan)))),
     ):
         assert table.num_rows == 40
         assert table["final_loss"].null_count == np.isnan(scan.rows["final"]).sum()

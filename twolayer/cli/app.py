@@ -143,7 +143,7 @@ def scan_command(
     """
     # Dask's cluster and Arrow are for this command alone
     from twolayer.cli import sweep
-    from twolayer.export import sweep_files
+    from twolayer.export import sweep_files, tables
     from twolayer.rates.advice import scanned_rates
     from twolayer.rates.sweep import Scan
 
@@ -163,9 +163,9 @@ def scan_command(
         raise click.UsageError(str(error)) from None
     click.echo(sweep.words(scan, start))
     if csv_file is not None:
-        sweep_files.write_csv(scan, csv_file)
+        csv_file.write(tables.csv(sweep_files.table(scan)))
     if parquet_file is not None:
-        sweep_files.write_parquet(scan, parquet_file)
+        parquet_file.write(tables.parquet(sweep_files.table(scan)))
     if not complete:
         raise click.Abort
 

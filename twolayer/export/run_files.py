@@ -1,4 +1,4 @@
-"""What can be taken away of a run: its losses and timings, all about it, its weights."""
+"""Export a run: its losses and timings as a table, everything about it as JSON, its weights as arrays."""
 
 import io
 import json
@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from twolayer.engine.run import Run
 from twolayer.training import training
@@ -24,8 +22,8 @@ _LOSSES = "the losses"
 
 
 def table(run: Run) -> pa.Table:
-    """A row for each step, none left out: `step`, `loss` from before its update, and `microseconds`, the
-    mean of the few steps between two readings of the clock."""
+    """Return one row per step: `step`, `loss` from before its update, and `microseconds`, the mean of the
+    few steps between two readings of the clock."""
     losses, laps = run.losses, run.laps
     steps = np.arange(len(losses))
     of_lap = np.searchsorted(laps[:, 0], steps, side="right")
@@ -33,22 +31,8 @@ def table(run: Run) -> pa.Table:
     return pa.table({"step": steps, "loss": losses, "microseconds": times})
 
 
-def csv(run: Run) -> bytes:
-    """The table as CSV; every number reads back as it was."""
-    sink = io.BytesIO()
-    pyarrow.csv.write_csv(table(run), sink)
-    return sink.getvalue()
-
-
-def parquet(run: Run) -> bytes:
-    """The table as Parquet."""
-    sink = io.BytesIO()
-    pyarrow.parquet.write_table(table(run), sink)
-    return sink.getvalue()
-
-
 def as_json(run: Run, machine: Capabilities | None) -> bytes:
-    """Everything about a run: config, what was changed on the way, where it ran, and what came of it."""
+    """Return everything about a run as JSON: its Config, its edits, the machine it ran on, its results."""
     environment: dict[str, Any] = {}
     if machine is not None:
         environment = {
@@ -79,31 +63,31 @@ def as_json(run: Run, machine: Capabilities | None) -> bytes:
         allow_nan=False,
     )
     before, after = text.split(json.dumps(_LOSSES))
-    # In pieces: other threads have their turn between them
+    # In pieces, since other threads can run between two of them
     pieces = (json.dumps(losses[i : i + PIECE].tolist())[1:-1] for i in range(0, len(losses), PIECE))
     return f"{before}[{', '.join(pieces)}]{after}".encode()
 
 
 def weights(config: Config, chunk: Chunk) -> dict[str, Array]:
-    """w1 (D_in, H) and w2 (H, D_out) of a run's state."""
+    """Return w1 (D_in, H) and w2 (H, D_out) of a run's state."""
     w1, w2 = training.weights(config, training.prepare(config), chunk)
     return {"w1": np.ascontiguousarray(w1), "w2": np.ascontiguousarray(w2)}
 
 
 def npz(arrays: dict[str, Array]) -> bytes:
-    """Arrays as NumPy's `.npz`."""
+    """Return arrays in NumPy's format `.npz`."""
     sink = io.BytesIO()
     np.savez(sink, allow_pickle=False, **arrays)
     return sink.getvalue()
 
 
 def has_safetensors() -> bool:
-    """Whether the library for `.safetensors` is installed."""
+    """Return whether the library for `.safetensors` is installed."""
     return find_spec("safetensors") is not None
 
 
 def safetensors(arrays: dict[str, Array]) -> bytes:
-    """Arrays as `.safetensors`."""
+    """Return arrays in the format `.safetensors`."""
     from safetensors.numpy import save
 
     return bytes(save(arrays))

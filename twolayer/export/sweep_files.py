@@ -1,19 +1,16 @@
-"""The trainings of a scan as a table: CSV and Parquet, through Arrow."""
+"""Export a sweep as a table."""
 
-import io
 from dataclasses import asdict
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv, parquet
 
 from twolayer.rates.outcomes import OUTCOMES
 from twolayer.rates.sweep import Scan
 
 
 def table(scan: Scan) -> pa.Table:
-    """A row for each training that is done: all fields of its Config, and what came of it."""
+    """Return one row per completed training: all fields of its Config, and its results."""
     rows, grid = scan.there, scan.grid
     places = np.unravel_index(rows["index"], grid.shape)
     columns = {field: [value] * len(rows) for field, value in asdict(grid.base).items()}
@@ -29,27 +26,3 @@ def table(scan: Scan) -> pa.Table:
         "dead_units": pa.array(rows["dead"], mask=rows["diverged_at"] >= 0),
     }
     return pa.table(columns | results)
-
-
-def write_csv(scan: Scan, file: BinaryIO) -> None:
-    """Write the table as CSV, with the names of the columns in the first line."""
-    csv.write_csv(table(scan), file)
-
-
-def write_parquet(scan: Scan, file: BinaryIO) -> None:
-    """Write the table as Parquet."""
-    parquet.write_table(table(scan), file)
-
-
-def as_csv(scan: Scan) -> bytes:
-    """The table as the content of a CSV file."""
-    file = io.BytesIO()
-    write_csv(scan, file)
-    return file.getvalue()
-
-
-def as_parquet(scan: Scan) -> bytes:
-    """The table as the content of a Parquet file."""
-    file = io.BytesIO()
-    write_parquet(scan, file)
-    return file.getvalue()

@@ -1,5 +1,6 @@
 """What the Learning-rate page says: of a scan, of one training and its curvature, of a grid."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -11,9 +12,10 @@ from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.learning_rate import charts
 from twolayer.dashboard.learning_rate.job import Focus, Search, look_at, to_train
 from twolayer.dashboard.plot import plot
-from twolayer.export import sweep_files
+from twolayer.export import sweep_files, tables
 from twolayer.rates import advice, curvature
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
+from twolayer.rates.sweep import Scan
 from twolayer.rates.zones import story, zones
 from twolayer.training.config import Config
 
@@ -129,13 +131,10 @@ def _numbers(search: Search) -> None:
 def downloads(search: Search, name: str) -> None:
     """The trainings that are done as files; made when they are asked for."""
     scan = search.scan
-    for label, ending, made in (
-        ("CSV", "csv", sweep_files.as_csv),
-        ("Parquet", "parquet", sweep_files.as_parquet),
-    ):
+    for label, ending, write in (("CSV", "csv", tables.csv), ("Parquet", "parquet", tables.parquet)):
         st.download_button(
             label,
-            partial(made, scan),
+            partial(_file, write, scan),
             file_name=f"twolayer-{name}.{ending}",
             key=f"{name}_{ending}",
             icon=":material/download:",
@@ -143,6 +142,10 @@ def downloads(search: Search, name: str) -> None:
             on_click="ignore",
             disabled=not scan.done,
         )
+
+
+def _file(write: Callable[..., bytes], scan: Scan) -> bytes:
+    return write(sweep_files.table(scan))
 
 
 def _zones(search: Search) -> None:

@@ -11,7 +11,7 @@ from twolayer.dashboard.i18n import _, plain
 from twolayer.engine.engine import Engine
 from twolayer.engine.job import Job
 from twolayer.engine.run import Run
-from twolayer.export import run_files, script
+from twolayer.export import run_files, script, tables
 
 WEIGHTS_SECONDS = 120.0
 
@@ -23,10 +23,11 @@ def show(entry: Entry) -> None:
     steps = run.step
     machine = server.engine().capabilities
     file = f"run-{entry.number}"
-    _download(_("Losses and timings, CSV"), partial(run_files.csv, run), f"{file}.csv", "text/csv")
+    table = partial(run_files.table, run)
+    _download(_("Losses and timings, CSV"), partial(_file, tables.csv, table), f"{file}.csv", "text/csv")
     _download(
         _("Losses and timings, Parquet"),
-        partial(run_files.parquet, run),
+        partial(_file, tables.parquet, table),
         f"{file}.parquet",
         "application/vnd.apache.parquet",
     )
@@ -90,5 +91,5 @@ def _wait(engine: Engine, one: Run | Job) -> None:
         raise RuntimeError(str(one.message or "the weights could not be computed in time"))
 
 
-def _file(write: Callable[..., bytes], weights: Callable[[], dict[str, object]]) -> bytes:
-    return write(weights())
+def _file(write: Callable[..., bytes], content: Callable[[], object]) -> bytes:
+    return write(content())
