@@ -261,7 +261,7 @@ def _words(config: Config, result: Result) -> str:
 def run() -> int:
     """Run the command line; what is wrong with it is said in one line."""
     try:
-        main(prog_name="python -m twolayer", standalone_mode=False)
+        main(standalone_mode=False)
     except click.ClickException as error:
         # click repeats what it was given, with its line breaks and at its length
         line = shorten(error.format_message(), LONGEST_MESSAGE, placeholder=" …")
