@@ -1,0 +1,143 @@
+"""Every figure of the Train page against a run whose clock is known, with its unit.
+
+Ten steps: four in 4 ms, then six in 3 ms. So a step takes 1000 µs, then 500 µs, and the run 7 ms.
+"""
+
+import base64
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from streamlit.testing.v1 import AppTest
+
+from twolayer import Config
+from twolayer.dashboard.common import jobs
+from twolayer.dashboard.common.history import Entry
+from twolayer.dashboard.plot import plot
+from twolayer.dashboard.train import runs_table
+from twolayer.engine.run import Run
+from twolayer.export import run_files
+from twolayer.training import training
+from twolayer.training.problem import make_problem
+from twolayer.training.training import Chunk
+
+CONFIG = Config(N=3, D_in=4, H=5, D_out=2, steps=10, learning_rate=1e-3)
+LOSSES = np.arange(100.0, 0.0, -10.0)
+LAPS = np.array([[4, 4e-3], [6, 3e-3]])
+MICROSECONDS = [1000.0] * 4 + [500.0] * 6
+BEGUN_AT = [0, 1, 2, 3, 4, 4.5, 5, 5.5, 6, 6.5]
+"""Milliseconds in the steps before each of the ten."""
+
+
+def known_run(config: Config = CONFIG) -> Run:
+    run = Run("known", config)
+    run.begin()
+    run.receive(Chunk(10, {}, LOSSES, LAPS, dead=np.array([[4.0, 1.0], [10.0, 2.0]]), zero_loss=99.0))
+    return run
+
+
+def a_page(by_seconds: bool) -> None:
+    """A script that shows the known run and keeps what its charts and tables were given."""
+    import streamlit as st
+
+    from tests.pages.test_figures import known_run
+    from twolayer.dashboard.common.history import Entry
+    from twolayer.dashboard.plot import plot
+    from twolayer.dashboard.train import live
+
+    drawn = st.session_state["drawn"] = {}
+    tables = st.session_state["tables"] = {}
+    keep = plot.draw, plot.numbers
+    st.session_state["by_seconds"] = by_seconds
+    plot.draw = lambda traces, _layout, key, **_rest: drawn.update(
+        {key: [trace | trace.get("make", dict)() for trace in traces]}
+    )
+    plot.numbers = lambda columns, key, **_rest: tables.update({key: columns})
+    try:
+        run = known_run()
+        live.show(run, [Entry(run, 1, "Run 1")])
+    finally:
+        plot.draw, plot.numbers = keep
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["by steps", "by seconds"])
+def page(request: pytest.FixtureRequest) -> AppTest:
+    page = AppTest.from_function(a_page, args=(request.param,)).run()
+    assert not page.exception
+    page.session_state["axis"] = request.param
+    return page
+
+
+def unpacked(packed: dict[str, str]) -> Any:
+    return np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"])
+
+
+def test_the_cards(page: AppTest) -> None:
+    cards = {metric.label: metric.value for metric in page.metric}
+    assert cards["Steps done"] == "10"
+    assert cards["Loss"] == "10"
+    assert cards["Median step"] == "750 µs"
+    assert cards["Dead units"] == "2 of 5"
+    assert cards["State"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("chart", "x", "y"),
+    [
+        ("time_chart", [4, 10], [1000, 500]),
+        ("dead_chart", [4, 10], [1, 2]),
+    ],
+)
+def test_the_charts_over_steps(page: AppTest, chart: str, x: list[float], y: list[float]) -> None:
+    (trace,) = page.session_state["drawn"][chart]
+    assert_allclose(unpacked(trace["x"]), x)
+    assert_allclose(unpacked(trace["y"]), y)
+
+
+def test_the_loss_chart_over_steps_and_over_seconds_in_the_steps(page: AppTest) -> None:
+    (trace,) = page.session_state["drawn"]["loss_chart"]
+    by_seconds = page.session_state["axis"]
+    assert_allclose(unpacked(trace["x"]), np.array(BEGUN_AT) / 1e3 if by_seconds else range(10), rtol=1e-6)
+    assert_allclose(unpacked(trace["y"]), LOSSES)
+
+
+def test_the_tables_beside_the_charts(page: AppTest) -> None:
+    tables = page.session_state["tables"]
+    assert_allclose(tables["loss_chart"]["loss"], LOSSES)
+    assert_allclose(tables["loss_chart"]["step"], range(10))
+    assert_allclose(tables["time_chart"]["µs per step"], [1000, 500])
+    assert_allclose(tables["dead_chart"]["dead units"], [1, 2])
+
+
+def test_the_row_of_the_runs_table() -> None:
+    row = runs_table._row(Entry(known_run(), 1, "Run 1"))
+    assert row["steps"] == 10
+    assert row["loss"] == 10
+    assert row["step_time"] == pytest.approx(750)  # µs
+    assert row["seconds"] == pytest.approx(7e-3)
+
+
+def test_the_files_have_the_time_of_each_steps_own_lap() -> None:
+    table = run_files.table(known_run()).to_pydict()
+    assert_allclose(table["microseconds"], MICROSECONDS)
+    assert_allclose(table["loss"], LOSSES)
+    assert table["step"] == list(range(10))
+
+
+@pytest.mark.parametrize(("done", "total", "left"), [(10, 40, 30), (30, 40, 3), (1, 3, 20)])
+def test_the_time_left_goes_by_the_pace_so_far(done: int, total: int, left: int) -> None:
+    assert jobs.time_left(monotonic() - 10, done, total) == f" · {left} s left"
+    assert jobs.time_left(None, done, total) == jobs.time_left(monotonic(), 0, total) == ""
+
+
+def test_the_last_point_of_a_long_curve_is_drawn() -> None:
+    for count in (plot.MOST_POINTS + 1, 12_347):
+        assert plot.thinned(np.linspace(5, 1, count))[-1] == count - 1
+
+
+def test_the_zero_networks_loss_is_the_sum_of_all_squares_of_y() -> None:
+    problem = make_problem(CONFIG)
+    expected = sum(float(value) ** 2 for row in problem.y for value in row)
+    assert training.start(CONFIG, problem).zero_loss == pytest.approx(expected, rel=1e-6)
