@@ -42,7 +42,7 @@ def dtype(request: pytest.FixtureRequest) -> str:
 def wait_until() -> Callable[..., None]:
     """A function that waits for a condition and fails when it does not come true in time."""
 
-    def wait(condition: Callable[[], Any], timeout: float = 40) -> None:
+    def wait(condition: Callable[[], Any], timeout: float = 180) -> None:
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, f"did not come true within {timeout} s"

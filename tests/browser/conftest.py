@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = [
@@ -25,6 +25,11 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+PATIENCE_MS = 180_000
+"""A condition is waited for this long before a test fails: the machine may be busy with something else."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
@@ -91,6 +96,7 @@ def visit(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         )
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(path if path.startswith("http") else server + path)
         settled(page)
         return page
@@ -102,13 +108,13 @@ def visit(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
 
 def settled(page: Page) -> None:
     """Wait until the page's script has run to its end (before it begins, it is not running either)."""
-    page.wait_for_selector(".st-key-frame", timeout=30_000)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=30_000)
+    page.wait_for_selector(".st-key-frame", timeout=PATIENCE_MS)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=PATIENCE_MS)
 
 
 def state_is(page: Page, word: str) -> None:
     """Wait until the run is in a state."""
-    page.wait_for_selector(f".st-key-metric_state :text-is('{word}')", timeout=60_000)
+    page.wait_for_selector(f".st-key-metric_state :text-is('{word}')", timeout=PATIENCE_MS)
 
 
 def figure(page: Page, key: str) -> str:

@@ -17,9 +17,9 @@ POINTS = (
 
 def scanned(page: Page, trainings: int) -> None:
     """Wait until all trainings of a scan are on the chart and the advice is there."""
-    page.wait_for_function(f"{POINTS} === {trainings}", timeout=60_000)
-    page.wait_for_selector(".st-key-take_recommended button", timeout=60_000)
-    page.wait_for_selector(".st-key-take_focus button", timeout=60_000)
+    page.wait_for_function(f"{POINTS} === {trainings}")
+    page.wait_for_selector(".st-key-take_recommended button")
+    page.wait_for_selector(".st-key-take_focus button")
     page.wait_for_function("document.querySelector('.st-key-stop_scan button').disabled")
     settled(page)
 
@@ -87,8 +87,8 @@ def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit
     page = visit(f"/learning_rate?{SMALL}&run=1&lang=ko", width=390, scheme=scheme)
     scanned(page, 24)
     page.click(".st-key-start_grid button")
-    page.wait_for_selector(".st-key-grid_chart .js-plotly-plot", timeout=60_000)
-    page.wait_for_function("document.querySelector('.st-key-stop_grid button').disabled", timeout=60_000)
+    page.wait_for_selector(".st-key-grid_chart .js-plotly-plot")
+    page.wait_for_function("document.querySelector('.st-key-stop_grid button').disabled")
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     for key in ("scan_chart", "focus_loss_chart", "curvature_chart", "grid_chart", "scan", "grid"):
@@ -101,8 +101,8 @@ def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit
 def test_a_grid_as_a_file(visit: Visit) -> None:
     page = visit("/learning_rate?grid=N=4,5;H=3,4;seed=0,1&D_in=6&steps=20")
     page.click(".st-key-start_grid button")
-    page.wait_for_selector(".st-key-grid_csv button:not([disabled])", timeout=60_000)
-    page.wait_for_function("document.querySelector('.st-key-stop_grid button').disabled", timeout=60_000)
+    page.wait_for_selector(".st-key-grid_csv button:not([disabled])")
+    page.wait_for_function("document.querySelector('.st-key-stop_grid button').disabled")
     settled(page)
     with page.expect_download() as download:
         page.click(".st-key-grid_csv button")

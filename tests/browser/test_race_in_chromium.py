@@ -17,7 +17,7 @@ TWO = "contenders=numpy.tutorial,numpy.gram"
 
 def over(page: Page) -> None:
     """Wait until the race has ended and all of it is drawn."""
-    page.wait_for_selector(".st-key-agreement_table", timeout=120_000)
+    page.wait_for_selector(".st-key-agreement_table")
     settled(page)
 
 
@@ -44,11 +44,11 @@ def test_a_race_shows_its_steps_its_verdict_and_its_charts(visit: Visit) -> None
 
 def test_results_come_while_it_runs_and_stop_keeps_them(visit: Visit) -> None:
     page = visit(f"/race?{SMALL.replace('rounds=8', 'rounds=100')}&run=1")
-    page.wait_for_selector("[data-testid=stProgress]:has-text('of 100')", timeout=60_000)
+    page.wait_for_selector("[data-testid=stProgress]:has-text('of 100')")
     assert points(page, "step_times_chart") == 7
     page.click(".st-key-stop_race button")
-    page.wait_for_selector("[data-testid=stProgress]:has-text('stopped')", timeout=30_000)
-    page.wait_for_selector(".st-key-speed_up_chart .js-plotly-plot", timeout=30_000)
+    page.wait_for_selector("[data-testid=stProgress]:has-text('stopped')")
+    page.wait_for_selector(".st-key-speed_up_chart .js-plotly-plot")
     assert points(page, "step_times_chart") == 7
 
 
@@ -74,12 +74,12 @@ def test_a_wrong_file_gets_a_message_and_the_page_stays(visit: Visit, tmp_path: 
     broken = tmp_path / "broken.json"
     broken.write_text(good[:-20])
     upload.set_input_files(broken)
-    page.wait_for_selector(".stAlert:has-text('not complete')", timeout=30_000)
+    page.wait_for_selector(".stAlert:has-text('not complete')")
 
     right = tmp_path / "right.json"
     right.write_text(good)
     upload.set_input_files(right)
-    page.wait_for_selector(".st-key-compared_table", timeout=30_000)
+    page.wait_for_selector(".st-key-compared_table")
     assert points(page, "compared_chart") == 2
     assert page.locator(".stAlert").first.inner_text() == verdict
 

@@ -155,7 +155,7 @@ def test_runs_survive_a_reload_and_no_other_window_sees_them(visit: Visit) -> No
     trained(page)
     loss = figure(page, "metric_loss")
     page.reload()
-    page.wait_for_selector(".st-key-runs_table", timeout=20_000)
+    page.wait_for_selector(".st-key-runs_table")
     state_is(page, "finished")
     settled(page)
     assert figure(page, "metric_loss") == loss
@@ -380,7 +380,7 @@ def test_where_the_browser_cannot_load_the_library_streamlits_chart_is_drawn(vis
     page.route("**/plotly-*.min.js", lambda route: route.abort())
     page.goto(page.url.split("?")[0] + "?steps=2000000&run=1")
     settled(page)
-    page.wait_for_selector(".st-key-loss_chart [data-testid=stPlotlyChart] .main-svg", timeout=60_000)
+    page.wait_for_selector(".st-key-loss_chart [data-testid=stPlotlyChart] .main-svg")
     page.click(".st-key-stop button")
     state_is(page, "stopped")
 

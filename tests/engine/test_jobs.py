@@ -72,7 +72,7 @@ def test_killed_workers_cost_no_result(new_engine, wait_until, exclusive):
         wait_until(lambda before=before: job.done > before + 20)
         for worker in workers_of(cluster_of(engine))[: 2 if exclusive else 1]:
             worker.kill()
-    assert job.wait(60)
+    assert job.wait(240)
     assert (job.state, str(job.message)) == ("finished", "None")
     assert sorted(job.results()) == [(n, n * n) for n in range(400)]
     engine.close()
