@@ -7,80 +7,55 @@ import numpy as np
 
 from twolayer.backprop.one_step import AXES, View
 from twolayer.dashboard.i18n import _
-from twolayer.dashboard.plot import plot
+from twolayer.dashboard.plot import figure, plot
 
 SCALE = [[0, "theme:0"], [0.5, "theme:background-color"], [1, "theme:1"]]
 """Below 0 in one colour, above it in another, 0 in neither."""
 
 
 def picture(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -> None:
-    """The whole value, each cell the mean of a block; the window is framed, and a click moves it."""
+    """Draw the whole value, each cell the mean of a block; the window is framed, and a click moves it."""
     rows, columns = view.block
     high, wide = view.window.shape
     top, left = view.first
-    trace = {
-        **_heat(view.picture),
-        "name": name,
-        "x0": (columns - 1) / 2,
-        "dx": columns,
-        "y0": (rows - 1) / 2,
-        "dy": rows,
-        "hovertemplate": f"{name}[%{{y:.0f}}, %{{x:.0f}}]<br>%{{z:.4g}}<extra></extra>",
-    }
-    frame = {
-        "type": "rect",
-        "x0": left - 0.5,
-        "x1": left + wide - 0.5,
-        "y0": top - 0.5,
-        "y1": top + high - 0.5,
-        "line": {"color": "theme:text-color", "width": 2},
-    }
-    plot.draw(
-        [trace],
-        _layout(name, [frame]),
-        key="picture",
-        alt=_("Heat map of all of {name}").format(name=name),
-        on_click=on_click,
+    trace = _heat(
+        view.picture,
+        name=name,
+        x0=(columns - 1) / 2,
+        dx=columns,
+        y0=(rows - 1) / 2,
+        dy=rows,
+        hovertemplate=f"{name}[%{{y:.0f}}, %{{x:.0f}}]<br>%{{z:.4g}}<extra></extra>",
     )
+    frame = figure.frame(left - 0.5, top - 0.5, left + wide - 0.5, top + high - 0.5)
+    alt = _("Heat map of all of {name}").format(name=name)
+    plot.draw([trace], _layout(name, frame), key="picture", alt=alt, on_click=on_click)
 
 
 def window(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -> None:
-    """Some cells with their numbers; to point at one shows how it was made, a click chooses it."""
+    """Draw some cells with their numbers; to point at one shows how it was made, a click chooses it."""
     rows, columns = view.window.shape
     top, left = view.first
-    row, column = view.chosen
-    trace = {
-        **_heat(view.window),
-        "name": name,
-        "x": [str(left + place) for place in range(columns)],
-        "y": [str(top + place) for place in range(rows)],
-        "text": [[short(value) for value in line] for line in view.window],
-        "texttemplate": "%{text}",
-        "textfont": {"size": 11},
-        "customdata": [[_broken(text) for text in line] for line in view.sums],
-        "hovertemplate": "%{customdata}<extra></extra>",
-        "showscale": False,
-        "xgap": 1,
-        "ygap": 1,
-    }
-    chosen = {
-        "type": "rect",
-        "x0": column - left - 0.5,
-        "x1": column - left + 0.5,
-        "y0": row - top - 0.5,
-        "y1": row - top + 0.5,
-        "line": {"color": "theme:text-color", "width": 2},
-    }
-    layout = _layout(name, [chosen])
+    row, column = (chosen - first for chosen, first in zip(view.chosen, view.first, strict=True))
+    trace = _heat(
+        view.window,
+        name=name,
+        x=[str(left + place) for place in range(columns)],
+        y=[str(top + place) for place in range(rows)],
+        text=[[short(value) for value in line] for line in view.window],
+        texttemplate="%{text}",
+        textfont={"size": 11},
+        customdata=[[_broken(text) for text in line] for line in view.sums],
+        hovertemplate="%{customdata}<extra></extra>",
+        showscale=False,
+        xgap=1,
+        ygap=1,
+    )
+    layout = _layout(name, figure.frame(column - 0.5, row - 0.5, column + 0.5, row + 0.5))
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"type": "category", "tickmode": "linear"}
-    plot.draw(
-        [trace],
-        layout,
-        key="window",
-        alt=_("Heat map of some cells of {name}, with their numbers").format(name=name),
-        on_click=on_click,
-    )
+    alt = _("Heat map of some cells of {name}, with their numbers").format(name=name)
+    plot.draw([trace], layout, key="window", alt=alt, on_click=on_click)
 
 
 def short(value: float) -> str:
@@ -91,26 +66,21 @@ def short(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
-def _heat(values: Any) -> dict[str, Any]:
+def _heat(values: Any, **more: Any) -> dict[str, Any]:
     size = float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values))) or 1.0
-    return {
-        "type": "heatmap",
-        "z": plot.packed(np.ascontiguousarray(values)),
-        "zmin": -size,
-        "zmax": size,
-        "colorscale": SCALE,
-        "colorbar": {"thickness": 12, "exponentformat": "power"},
-    }
+    return figure.heatmap(
+        values, {"exponentformat": "power"}, zmin=-size, zmax=size, colorscale=SCALE, **more
+    )
 
 
-def _layout(name: str, shapes: list[dict[str, Any]]) -> dict[str, Any]:
+def _layout(name: str, shape: dict[str, Any]) -> dict[str, Any]:
     rows, columns = AXES[name] or ("", "")
     return {
-        "xaxis": {"title": {"text": columns}, "showgrid": False, "side": "top"},
-        "yaxis": {"title": {"text": rows}, "showgrid": False, "autorange": "reversed"},
+        "xaxis": figure.axis(columns, showgrid=False, side="top"),
+        "yaxis": figure.axis(rows, showgrid=False, autorange="reversed"),
         "hovermode": "closest",
         "hoverlabel": {"align": "left", "namelength": -1},
-        "shapes": shapes,
+        "shapes": [shape],
         "margin": {"l": 44, "r": 8, "t": 44, "b": 8},
     }
 

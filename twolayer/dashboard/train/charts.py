@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _
-from twolayer.dashboard.plot import plot
+from twolayer.dashboard.plot import figure, plot
 from twolayer.engine.run import Run
 from twolayer.training.config import DEFAULTS
 
@@ -51,7 +51,7 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
         },
         "uirevision": f"{current.name if current else ''} {logarithmic} {axis}",
         "showlegend": len(entries) > 1,
-        "legend": {"uirevision": "kept", "orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "legend": figure.LEGEND | {"uirevision": "kept"},
         **_changes(entries, by_seconds=by_seconds),
     }
     plot.draw(traces, layout, key="loss_chart", alt=_("Line chart: the loss of each step"), height=TALL)
@@ -62,7 +62,7 @@ def time_chart(entries: Sequence[Entry], current: Run | None) -> None:
     traces = [_line(entry, str(len(entry.run.laps)), partial(_times, entry.run), 1) for entry in entries]
     layout = {
         "xaxis": _axis(entries),
-        "yaxis": {"title": {"text": _("µs per step")}, **_calm_range([entry.run for entry in entries])},
+        "yaxis": figure.axis(_("µs per step"), **_calm_range([entry.run for entry in entries])),
         "uirevision": current.name if current else "",
         "margin": SMALL_MARGIN,
     }
@@ -76,7 +76,7 @@ def dead_chart(entries: Sequence[Entry], current: Run | None) -> None:
     most = max((entry.run.config.H for entry in entries), default=DEFAULTS["H"])
     layout = {
         "xaxis": _axis(entries),
-        "yaxis": {"title": {"text": _("dead units")}, "range": [-0.04 * most, 1.04 * most]},
+        "yaxis": figure.axis(_("dead units"), range=[-0.04 * most, 1.04 * most]),
         "uirevision": current.name if current else "",
         "margin": SMALL_MARGIN,
     }
@@ -156,8 +156,7 @@ def _changes(entries: Sequence[Entry], *, by_seconds: bool) -> dict[str, Any]:
             if edit.field != "learning_rate":
                 continue
             x = float(_place(entry.run, np.array([edit.step]), by_seconds)[0])
-            line = {"color": _colour(entry), "dash": "dot", "width": 1}
-            shapes.append({"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line})
+            shapes.append(figure.line_at("x", x, _colour(entry), "dot"))
             note = {"x": x, "yref": "paper", "y": 1, "yanchor": "top", "xanchor": "left", "showarrow": False}
             notes.append(note | {"text": f" η = {edit.value!r}", "font": {"size": 11}})
     return {"shapes": shapes, "annotations": notes}
@@ -191,6 +190,6 @@ def _calm_range(runs: list[Run]) -> dict[str, Any]:
 def _axis(entries: Sequence[Entry], *, by_seconds: bool = False) -> dict[str, Any]:
     """The whole runs from the first point on, so that nothing moves; what there is, once they broke off."""
     if by_seconds:
-        return {"title": {"text": _("seconds in the steps")}, "rangemode": "tozero"}
+        return figure.axis(_("seconds in the steps"), rangemode="tozero")
     ends = [entry.run.step if entry.run.over else entry.run.steps for entry in entries]
-    return {"title": {"text": _("step")}, "range": [0, max(ends, default=DEFAULTS["steps"]) or 1]}
+    return figure.axis(_("step"), range=[0, max(ends, default=DEFAULTS["steps"]) or 1])
