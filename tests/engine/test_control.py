@@ -32,7 +32,7 @@ def test_a_paused_run_leaves_no_task_and_goes_on_to_the_losses_of_fit(engine, wa
 
 def test_steps_one_and_some_at_a_time(engine, wait_until):
     config = Config(**TINY, steps=50)
-    run = engine.submit(config, goal=1)
+    run = engine.submit(config, pause_at=1)
     wait_until(lambda: run.state == "paused")
     assert run.step == 1
     engine.resume(run, more=7)
@@ -67,7 +67,7 @@ def test_a_pause_in_slow_motion_comes_before_the_next_step(engine, wait_until):
 @pytest.mark.parametrize("kept", [True, False], ids=["from a checkpoint", "from the start"])
 def test_a_run_continued_with_another_rate_and_more_steps_is_that_of_fit(engine, wait_until, kernel, kept):
     config = Config(**kernel, N=13, D_in=50, H=11, D_out=2, learning_rate=1e-4, steps=500)
-    run = engine.submit(config, goal=200)
+    run = engine.submit(config, pause_at=200)
     wait_until(lambda: run.state == "paused")
     engine.resume(run, learning_rate=3e-5)
     wait_until(lambda: run.over and run.name not in engine._tasks)
@@ -135,7 +135,7 @@ def problem_of(config):
 
 def test_going_on_right_after_a_pause_or_an_end_never_stops_or_stalls(engine, wait_until):
     config = Config(**TINY, steps=200)
-    run = engine.submit(config, goal=1)
+    run = engine.submit(config, pause_at=1)
     for step in range(2, 100):
         assert run.wait(20)
         assert (run.state, run.step) == ("paused", step - 1)

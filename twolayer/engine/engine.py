@@ -101,12 +101,12 @@ class Engine:
         viewer: str | None = None,
         *,
         edits: tuple[Edit, ...] = (),
-        goal: int | None = None,
+        pause_at: int | None = None,
         speed: float | None = None,
     ) -> Run:
         """Start a run. It stops by itself when `viewer` has been gone for a while.
 
-        It pauses at the step `goal`, if there is one, and takes `speed` steps a second. Raises
+        It pauses at the step `pause_at`, if there is one, and takes `speed` steps a second. Raises
         `LimitError` for a run that this server does not allow, or not now, and what
         `Capabilities.require` raises for one that its workers cannot do.
         """
@@ -115,7 +115,7 @@ class Engine:
         if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
         run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, viewer)
-        run.edits, run.goal, run.speed = edits, goal, speed
+        run.edits, run.pause_at, run.speed = edits, pause_at, speed
         self._start(run)
         return run
 
@@ -154,7 +154,7 @@ class Engine:
 
     def pause(self, run: Run) -> None:
         """Submit no more of a run: it is paused when what is under way has arrived."""
-        run.goal = 0
+        run.pause_at = 0
 
     def resume(
         self,
@@ -181,7 +181,7 @@ class Engine:
         self._check_limits(replace(run.config, steps=current(run.config, edits, "steps")))
         admit(self.settings, self._all(), run.viewer)
         run.edits = edits
-        run.goal = None if more is None else run.step + more
+        run.pause_at = None if more is None else run.step + more
         run.reopen()
         self._start(run)
 

@@ -54,7 +54,7 @@ class Run:
         self.name, self.config, self.viewer = name, config, viewer
         self.edits: tuple[Edit, ...] = ()
         """What was changed on the way."""
-        self.goal: int | None = None
+        self.pause_at: int | None = None
         """The step at which it pauses; 0 pauses it as soon as may be."""
         self.speed: float | None = None
         """Steps a second, for slow motion; None is as fast as it goes."""
@@ -102,7 +102,7 @@ class Run:
     @property
     def limit(self) -> int:
         """The step up to which it may be computed now."""
-        return self.steps if self.goal is None else min(self.steps, self.goal)
+        return self.steps if self.pause_at is None else min(self.steps, self.pause_at)
 
     @property
     def step(self) -> int:

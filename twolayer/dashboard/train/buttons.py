@@ -23,13 +23,15 @@ def current() -> Run | None:
     return run
 
 
-def train(goal: int | None = None) -> None:
-    """Start the run of the controls, in place of the one before; with a `goal`, up to that step."""
-    jobs.guarded("run", partial(_submit, goal))
+def train(pause_at: int | None = None) -> None:
+    """Start the run of the controls, in place of the one before; up to the step `pause_at`, if given."""
+    jobs.guarded("run", partial(_submit, pause_at))
 
 
-def _submit(goal: int | None) -> None:
-    run = server.engine().submit(address.current_config(), visitors.viewer(), goal=goal, speed=_speed())
+def _submit(pause_at: int | None) -> None:
+    run = server.engine().submit(
+        address.current_config(), visitors.viewer(), pause_at=pause_at, speed=_speed()
+    )
     stop()  # the one before: only now, for a refused run ends nothing
     visitors.keep(run, _(RUN_NAME))
     st.session_state["run"] = run
@@ -70,7 +72,7 @@ def _step() -> None:
     if run is not None and run.state == "paused":
         jobs.guarded("run", partial(server.engine().resume, run, more=count))
     else:
-        train(goal=count)
+        train(pause_at=count)
     run = current()
     if run is not None:
         run.wait(A_MOMENT)

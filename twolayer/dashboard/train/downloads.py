@@ -75,7 +75,7 @@ def _weights(engine: Engine, run: Run, viewer: str) -> dict[str, object]:
     all others. Called by a download, outside of any script."""
     step, chunk = run.step, engine.checkpoint(run)
     if chunk is None or chunk.step != step:
-        again = engine.submit(run.config, viewer, edits=run.edits, goal=step)
+        again = engine.submit(run.config, viewer, edits=run.edits, pause_at=step)
         _wait(engine, again)
         chunk = engine.checkpoint(again)
         engine.forget(again)

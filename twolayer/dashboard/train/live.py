@@ -92,7 +92,7 @@ def _progress(run: Run | None) -> None:
     text = _("{done} of {steps} steps").format(done=f"{done:,}", steps=f"{steps:,}")
     if run.live and run.speed:
         text += " · " + _("slow motion, {speed:g} steps a second").format(speed=run.speed)
-    elif run.live and run.goal is None:
+    elif run.live and run.pause_at is None:
         text += jobs.time_left(began, done - run.began_step, steps - run.began_step)
     st.progress(min(1.0, done / steps), text=text)
 
