@@ -168,7 +168,7 @@ def test_a_stopped_run_goes_on_from_its_last_checkpoint(engine, wait_until, monk
     wait_until(lambda: engine.checkpoint(run) is None)
 
 
-def test_a_lost_connection_leaves_nobody_inside_the_gate(new_engine, wait_until):
+def test_a_lost_connection_leaves_no_reader_in_the_lock(new_engine, wait_until):
     engine = new_engine()
     slow = engine.submit(Config(**TINY, steps=30), speed=5.0)
     wait_until(lambda: slow.step > 0)
@@ -179,7 +179,7 @@ def test_a_lost_connection_leaves_nobody_inside_the_gate(new_engine, wait_until)
     wait_until(lambda: slow.over)
     assert (slow.state, other.state) == ("finished", "finished")
     assert_array_equal(slow.losses, fit(slow.config).losses)
-    wait_until(lambda: engine._gate._inside == 0)
+    wait_until(lambda: engine._lock._readers == 0)
     engine.close()
 
 

@@ -26,7 +26,7 @@ from twolayer.engine.job import Job
 from twolayer.engine.job_loop import Work
 from twolayer.engine.limits import LimitError as LimitError
 from twolayer.engine.limits import admit, is_live
-from twolayer.engine.lock import Gate
+from twolayer.engine.lock import ReadersWriterLock
 from twolayer.engine.memory import Kept, Room
 from twolayer.engine.run import CONTINUABLE, Run
 from twolayer.engine.run_loop import Course
@@ -63,7 +63,7 @@ class Engine:
         self._names = itertools.count()
         self._room = Room(settings.memory_mb * MB)
         self._kept: Kept[Chunk] = Kept(settings.memory_mb * MB // KEPT_SHARE)
-        self._gate = Gate()
+        self._lock = ReadersWriterLock()
         self._jobs: dict[str, Job] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._viewers: dict[str, asyncio.TimerHandle | None] = {}
@@ -144,7 +144,7 @@ class Engine:
             job,
             function,
             list(items),
-            self._gate,
+            self._lock,
             exclusive=exclusive,
             later=later,
             task_seconds=self.settings.max_seconds,
@@ -354,7 +354,7 @@ class Engine:
     async def _complete(self, run: Run) -> None:
         """Take a run to its end, or to where it pauses."""
         async with self._room.held(run.config.run_bytes):
-            course = Course(run, self._gate, self._kept.get(run.name), self.settings.max_seconds)
+            course = Course(run, self._lock, self._kept.get(run.name), self.settings.max_seconds)
             course.fetch_at_end = self._kept.fits(run.config.state_bytes)
 
             async def go_on(client: Client) -> None:

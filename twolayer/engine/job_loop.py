@@ -11,7 +11,7 @@ from distributed import Client
 from twolayer.engine import worker
 from twolayer.engine.connection import fetched
 from twolayer.engine.job import Job
-from twolayer.engine.lock import Gate
+from twolayer.engine.lock import ReadersWriterLock
 
 TASKS_PER_WORKER = 2
 PRIORITY_SINGLE, PRIORITY_MANY, PRIORITY_LATER = 10, 0, -10
@@ -29,13 +29,13 @@ class Work:
         job: Job,
         function: Callable[..., Any],
         items: list[tuple[Any, ...]],
-        gate: Gate,
+        lock: ReadersWriterLock,
         *,
         exclusive: bool,
         later: bool,
         task_seconds: float,
     ) -> None:
-        self.job, self.function, self.items, self.gate = job, function, items, gate
+        self.job, self.function, self.items, self.lock = job, function, items, lock
         self.exclusive = exclusive
         self.priority = PRIORITY_LATER if later else PRIORITY_SINGLE if job.total == 1 else PRIORITY_MANY
         self.task_seconds = task_seconds
@@ -65,7 +65,7 @@ class Work:
     async def _compute(self, client: Client, index: int) -> None:
         job = self.job
         key = f"{job.name}-{index}-{next(_numbers)}"
-        async with self.gate.alone() if self.exclusive else self.gate.shared():
+        async with self.lock.exclusive() if self.exclusive else self.lock.shared():
             job.begin()
             future = client.submit(
                 worker.within,

@@ -1,46 +1,49 @@
-"""Who may use the cluster now: many tasks at once, or one that wants it to itself."""
+"""A readers-writer lock for the cluster: many tasks share it, or one task has it to itself."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-MOMENT = 0.005
 
+class ReadersWriterLock:
+    """A fair readers-writer lock for coroutines of one event loop.
 
-class Gate:
-    """A readers-writer lock: tasks that share the cluster, and tasks that are alone on it.
-
-    A task that wants to be alone closes the gate, waits until those inside have left, and opens it
-    again at its end; those who waited go in before the next that wants to be alone.
+    A writer closes the lock to new readers and waits until those inside have left. All readers that
+    waited meanwhile enter before the next writer.
     """
 
     def __init__(self) -> None:
         self.closed = False
-        self._inside = 0
-        self._waiting = 0
-        self._one = asyncio.Lock()
-        self._changed = asyncio.Condition()
-        self._told: asyncio.Future[None] | None = None
+        """Whether a writer is inside or waits for readers to leave."""
+        self._readers = 0
+        self._waiting: list[asyncio.Future[None]] = []
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._writers = asyncio.Lock()
 
     async def enter(self) -> None:
-        """Go in as one of many. Whoever is inside already must ask `closed` before, and leave first."""
-        async with self._changed:
-            self._waiting += 1
-            try:
-                await self._changed.wait_for(lambda: not self.closed)
-            finally:
-                self._waiting -= 1
-            self._inside += 1
+        """Enter as a reader. A reader that is inside already must check `closed` first, and not wait here."""
+        if not self.closed:
+            self._admit()
+            return
+        admitted = asyncio.get_running_loop().create_future()
+        self._waiting.append(admitted)
+        try:
+            await admitted
+        except asyncio.CancelledError:
+            if not admitted.cancelled():  # it was admitted first
+                self.leave()
+            raise
 
     def leave(self, count: int = 1) -> None:
-        """Come out; those who wait are told."""
-        self._inside -= count
-        if count and self.closed:
-            self._told = asyncio.ensure_future(self._notify())
+        """Leave as `count` readers."""
+        self._readers -= count
+        if not self._readers:
+            self._empty.set()
 
     @contextlib.asynccontextmanager
     async def shared(self) -> AsyncIterator[None]:
-        """Be inside as one of many."""
+        """Be inside as a reader."""
         await self.enter()
         try:
             yield
@@ -48,20 +51,21 @@ class Gate:
             self.leave()
 
     @contextlib.asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        """Be the only one inside."""
-        async with self._one:
-            while self._waiting:
-                await asyncio.sleep(MOMENT)
+    async def exclusive(self) -> AsyncIterator[None]:
+        """Be inside as the writer."""
+        async with self._writers:
             self.closed = True
             try:
-                async with self._changed:
-                    await self._changed.wait_for(lambda: self._inside == 0)
+                await self._empty.wait()
                 yield
             finally:
                 self.closed = False
-                await self._notify()
+                waiting, self._waiting = self._waiting, []
+                for admitted in waiting:
+                    if not admitted.done():
+                        admitted.set_result(None)
+                        self._admit()
 
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    def _admit(self) -> None:
+        self._readers += 1
+        self._empty.clear()

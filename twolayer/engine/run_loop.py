@@ -17,7 +17,7 @@ from distributed import Client, wait
 
 from twolayer.engine import worker
 from twolayer.engine.connection import fetched
-from twolayer.engine.lock import Gate
+from twolayer.engine.lock import ReadersWriterLock
 from twolayer.engine.run import Run
 from twolayer.training import training
 from twolayer.training.config import Config
@@ -57,8 +57,8 @@ def report(chunk: Chunk) -> Chunk:
 class Course:
     """A run while it is computed: where its next chain begins, and how its chunks are cut."""
 
-    def __init__(self, run: Run, gate: Gate, checkpoint: Chunk | None, max_seconds: int) -> None:
-        self.run, self.gate, self.checkpoint = run, gate, checkpoint
+    def __init__(self, run: Run, lock: ReadersWriterLock, checkpoint: Chunk | None, max_seconds: int) -> None:
+        self.run, self.lock, self.checkpoint = run, lock, checkpoint
         self._turn = run.turn
         self.max_seconds = max_seconds
         self.fetch_at_end = True
@@ -107,14 +107,14 @@ class Course:
         try:
             while True:
                 while len(flight) < (1 if run.speed else IN_FLIGHT) and monotonic() < due and self.is_wanted:
-                    if flight and self.gate.closed:
-                        break  # whoever wants to be alone waits for what is in flight
+                    if flight and self.lock.closed:
+                        break  # a writer waits for what is in flight
                     await self._beat(planned)
                     config, end = segment(run.config, run.edits, planned)
                     steps = self._steps(planned, end)
                     if steps <= 0:
                         break
-                    await self.gate.enter()
+                    await self.lock.enter()
                     inside += 1
                     last = self._watched(
                         client, "advance", self._deadline(steps), advance, config, problem, last, steps
@@ -128,7 +128,7 @@ class Course:
                 reached, arriving = flight[0]
                 chunk: Chunk = await fetched(client, arriving)
                 flight.popleft()
-                self.gate.leave()
+                self.lock.leave()
                 inside -= 1
                 self._pace.saw(len(chunk.losses), chunk.seconds)
                 self._paced = True
@@ -140,7 +140,7 @@ class Course:
                     last = reached
                     break
         finally:
-            self.gate.leave(inside)
+            self.lock.leave(inside)
         if last is self.checkpoint or (run.over and not self.fetch_at_end):
             return self.checkpoint
         next_checkpoint: Chunk = await fetched(client, last)
