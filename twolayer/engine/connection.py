@@ -1,6 +1,6 @@
-"""The connection of a web process to the cluster that it computes on.
+"""The connection of a web process to its cluster.
 
-All of it runs on the engine's event loop. Whatever breaks is rebuilt by the next call of `client`.
+All of it runs on the engine's event loop. The next call of `client` rebuilds what has broken.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from distributed.comm import CommClosedError
 
 from twolayer.engine.cluster import EmbeddedCluster
 from twolayer.engine.settings import Settings
+from twolayer.engine.worker import WarmUp
 from twolayer.training import capabilities
 from twolayer.training.capabilities import Capabilities
 from twolayer.training.config import Config
@@ -31,38 +32,33 @@ LOST = (
     OSError,
     TimeoutError,
 )
-"""What a task's owner sees when a part of the cluster is gone."""
+"""What waiting for a result raises when a part of the cluster is lost."""
 
 
 async def fetched(client: Client, future: Any) -> Any:
-    """The result of a task, which others may go on waiting for theirs if this is cancelled.
+    """Return the result of a Dask future. Cancelling this call does not cancel other calls.
 
-    A client fetches in one go what several wait for, and whoever is cancelled meanwhile would cancel that
-    for all of them: one visitor's stop would stop other visitors' runs.
+    A client fetches the results that several calls wait for in one request. Cancelling one call would
+    cancel that request for all of them: one visitor's stop would stop other visitors' runs.
     """
     with client.as_current():
         await wait([future])
     task = asyncio.ensure_future(future)
-    task.add_done_callback(_looked_at)
+    # Retrieve its exception even if this call is cancelled, or asyncio would warn.
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())
     return await asyncio.shield(task)
 
 
-def _looked_at(task: asyncio.Future[Any]) -> None:
-    """Nobody may be waiting for it any more; then its exception is no news."""
-    if not task.cancelled():
-        task.exception()
-
-
 class UnreachableError(MessageError, ConnectionError):
-    """A cluster that does not answer: it may be on its way back."""
+    """The cluster does not answer. It may come back."""
 
 
 class OtherVersionError(MessageError, RuntimeError):
-    """A cluster whose workers have other code than this process."""
+    """The workers of a cluster run other code than this process."""
 
 
 class Connection:
-    """A client of the embedded cluster, or of the one in the settings; and what its workers can do."""
+    """A client of the embedded cluster, or of the one in the settings, and what its workers can do."""
 
     def __init__(
         self, settings: Settings, in_background: Callable[[Coroutine[Any, Any, None]], None]
@@ -77,14 +73,14 @@ class Connection:
         self._in_background = in_background
 
     async def client(self) -> Client:
-        """The connection to the cluster: the one there is, or a new one. Raises `MessageError`."""
+        """Return the client, connecting first if necessary. Raises `MessageError`."""
         async with self._connecting:
             if self._client is not None and self._client.status == "running":
                 return self._client
             try:
                 self._client = await self._connect()
                 self.trouble = None
-                self._in_background(self._ask(self._client))
+                self._in_background(self._probe(self._client))
             except MessageError as error:
                 self.trouble = error.message
                 raise
@@ -94,18 +90,18 @@ class Connection:
             return self._client
 
     async def warm(self) -> None:
-        """Start the cluster before the first run asks for it."""
+        """Start the cluster before the first run needs it."""
         with contextlib.suppress(MessageError):
             await self.client()
 
     async def require(self, config: Config) -> None:
-        """Raise if the workers cannot do this; wait until their devices are known if it wants one."""
+        """Raise if the workers cannot compute `config`. Wait for the list of devices if it names one."""
         while self.capabilities is None or (config.device != "cpu" and not self.capabilities.complete):
             await asyncio.sleep(PROBE_SECONDS / 5)
         self.capabilities.require(config)
 
     async def close(self) -> None:
-        """End the connection and the embedded cluster."""
+        """Close the connection and the embedded cluster."""
         if self._client is not None:
             with contextlib.suppress(*LOST):
                 await self._client.close()
@@ -131,7 +127,7 @@ class Connection:
         try:
             await client.wait_for_workers(1, timeout=20)
             await self._check_version(client)
-            await client.register_plugin(_warm_up_plugin())
+            await client.register_plugin(WarmUp())
         except BaseException:
             await client.close()
             raise
@@ -151,31 +147,11 @@ class Connection:
             raise OtherVersionError(other)
         self.capabilities = there
 
-    async def _ask(self, client: Client) -> None:
-        """Ask a new cluster until it is known what its workers can do."""
+    async def _probe(self, client: Client) -> None:
+        """Probe a new cluster until all that its workers can do is known."""
         while not (self.capabilities and self.capabilities.complete):
             await asyncio.sleep(PROBE_SECONDS)
             if self._client is not client:
-                return  # another one has taken its place, and is asked
+                return  # another client has replaced it, and is probed
             with contextlib.suppress(*LOST):
                 self.capabilities = await self._client.submit(capabilities.probe, pure=False)
-
-
-def _warm_up_plugin() -> Any:
-    from distributed import WorkerPlugin
-
-    class WarmUp(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
-        """Prepare a worker: its allocator, and all kernels, in the background, so that nobody waits."""
-
-        name = "twolayer-warm-up"
-
-        def setup(self, worker: Any) -> None:
-            from threading import Thread
-
-            from twolayer.training.allocator import keep_freed_memory
-            from twolayer.training.kernels import load_all
-
-            keep_freed_memory()
-            Thread(target=lambda: capabilities.failures.update(load_all()), daemon=True).start()
-
-    return WarmUp()

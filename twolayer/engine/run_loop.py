@@ -9,7 +9,6 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -23,7 +22,6 @@ from twolayer.training import training
 from twolayer.training.config import Config
 from twolayer.training.edits import segment
 from twolayer.training.messages import Message
-from twolayer.training.problem import Problem
 from twolayer.training.training import Chunk, Pace
 
 IN_FLIGHT = 2
@@ -40,18 +38,6 @@ PRIORITY = 10
 """A worker takes the chunks of runs first: a job of thousands of tasks must not hold them up."""
 
 _numbers = itertools.count()
-
-
-def advance(config: Config, problem: Problem, previous: Chunk | None, steps: int) -> Chunk:
-    """`training.advance` where the first chunk has nothing before it."""
-    if previous is None:
-        previous = training.start(config, problem)
-    return training.advance(config, problem, previous, steps)
-
-
-def report(chunk: Chunk) -> Chunk:
-    """What the web process needs of a chunk: all but the state."""
-    return replace(chunk, state={})
 
 
 class Course:
@@ -117,11 +103,11 @@ class Course:
                     await self.lock.enter()
                     inside += 1
                     last = self._watched(
-                        client, "advance", self._deadline(steps), advance, config, problem, last, steps
+                        client, "advance", self._deadline(steps), worker.advance, config, problem, last, steps
                     )
                     # A small state travels with its losses; a large one stays where it is
                     small = config.state_bytes <= SMALL_STATE_BYTES
-                    flight.append((last, last if small else self._task(client, "report", report, last)))
+                    flight.append((last, last if small else self._task(client, "report", worker.report, last)))
                     planned += steps
                 if not flight:
                     break

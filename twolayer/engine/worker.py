@@ -1,18 +1,52 @@
-"""A task that hangs ends its worker: another one takes its place, and computes the task again."""
+"""What workers execute: the chunks of a run, the time limit of a task, and their own preparation."""
 
 import faulthandler
 from collections.abc import Callable
+from dataclasses import replace
+from threading import Thread
 from typing import Any
+
+from distributed import WorkerPlugin
+
+from twolayer.training import capabilities, kernels, training
+from twolayer.training.allocator import keep_freed_memory
+from twolayer.training.config import Config
+from twolayer.training.problem import Problem
+from twolayer.training.training import Chunk
 
 
 def within(seconds: float, function: Callable[..., Any], *values: Any) -> Any:
-    """`function(*values)`, by a worker that ends itself if that takes longer than `seconds`.
+    """Return `function(*values)`; end the worker's process if that takes longer than `seconds`.
 
-    The clock runs while the task is computed, not while it waits for its turn. It is watched by a thread
-    that needs no interpreter: it ends a product that never returns, too. One task at a time in a process.
+    Another worker then takes its place and computes the task again. The clock runs while the task is
+    computed, not while it waits. It runs in a thread that does not need the interpreter, and so also
+    ends a call that never releases it. One task at a time in a process.
     """
     faulthandler.dump_traceback_later(seconds, exit=True)
     try:
         return function(*values)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def advance(config: Config, problem: Problem, previous: Chunk | None, steps: int) -> Chunk:
+    """Return the next chunk of a run. Without a `previous` chunk, it is the first."""
+    if previous is None:
+        previous = training.start(config, problem)
+    return training.advance(config, problem, previous, steps)
+
+
+def report(chunk: Chunk) -> Chunk:
+    """Return what the web process needs of a chunk: all but its state."""
+    return replace(chunk, state={})
+
+
+class WarmUp(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
+    """Prepares a new worker: sets its allocator, and loads all kernels in the background."""
+
+    name = "twolayer-warm-up"
+
+    def setup(self, worker: Any) -> None:
+        """Prepare a worker. Called by Dask."""
+        keep_freed_memory()
+        Thread(target=lambda: capabilities.failures.update(kernels.load_all()), daemon=True).start()
