@@ -72,7 +72,7 @@ def test_a_run_continued_with_another_rate_and_more_steps_is_that_of_fit(engine,
     engine.resume(run, learning_rate=3e-5)
     wait_until(lambda: run.over and run.name not in engine._tasks)
     if not kept:
-        engine._kept.drop(run.name)
+        engine._checkpoints.discard(run.name)
     engine.resume(run, steps=900)
     wait_until(lambda: run.over)
     assert run.edits == (Edit(200, "learning_rate", 3e-5), Edit(500, "steps", 900))

@@ -19,6 +19,7 @@ from time import monotonic
 from typing import Any
 
 from distributed import Client
+from zict import LRU
 
 from twolayer.engine import logs
 from twolayer.engine.connection import LOST, Connection, UnreachableError
@@ -27,7 +28,7 @@ from twolayer.engine.job_loop import Work
 from twolayer.engine.limits import LimitError as LimitError
 from twolayer.engine.limits import admit, is_live
 from twolayer.engine.lock import ReadersWriterLock
-from twolayer.engine.memory import Kept, Room
+from twolayer.engine.memory import MemorySemaphore
 from twolayer.engine.run import CONTINUABLE, Run
 from twolayer.engine.run_loop import Course
 from twolayer.engine.settings import MB, Settings
@@ -40,7 +41,7 @@ from twolayer.training.training import Chunk
 
 LOG = logging.getLogger(__name__)
 
-KEPT_SHARE = 8
+CHECKPOINTS_SHARE = 8
 """The part of the memory of all runs that the checkpoints of paused and ended ones may take."""
 GRACE_SECONDS = 30.0
 RECOVERIES_WITHOUT_PROGRESS = 2
@@ -61,8 +62,12 @@ class Engine:
         self.settings = settings
         self.live: dict[str, Run] = {}
         self._names = itertools.count()
-        self._room = Room(settings.memory_mb * MB)
-        self._kept: Kept[Chunk] = Kept(settings.memory_mb * MB // KEPT_SHARE)
+        self._memory = MemorySemaphore(settings.memory_mb * MB)
+        self._checkpoints: LRU[str, Chunk] = LRU(
+            settings.memory_mb * MB // CHECKPOINTS_SHARE,
+            {},
+            weight=lambda _, chunk: sum(array.nbytes for array in chunk.state.values()),
+        )
         self._lock = ReadersWriterLock()
         self._jobs: dict[str, Job] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -192,7 +197,7 @@ class Engine:
 
     def checkpoint(self, run: Run) -> Chunk | None:
         """The state that a run would go on from, if it is still kept."""
-        return self._kept.get(run.name)
+        return self._checkpoints.get(run.name)
 
     def ahead(self, run: Run) -> int:
         """How many live runs were there before a live run: they share the workers, chunk by chunk."""
@@ -202,7 +207,7 @@ class Engine:
     def forget(self, run: Run) -> None:
         """Nobody will continue this run: let go of its checkpoint."""
         self.stop(run)
-        self._soon(self._kept.drop, run.name)
+        self._soon(self._checkpoints.discard, run.name)
 
     def arrived(self, viewer: str) -> None:
         """A viewer is connected (again)."""
@@ -353,9 +358,9 @@ class Engine:
 
     async def _complete(self, run: Run) -> None:
         """Take a run to its end, or to where it pauses."""
-        async with self._room.held(run.config.run_bytes):
-            course = Course(run, self._lock, self._kept.get(run.name), self.settings.max_seconds)
-            course.fetch_at_end = self._kept.fits(run.config.state_bytes)
+        async with self._memory.acquired(run.config.run_bytes):
+            course = Course(run, self._lock, self._checkpoints.get(run.name), self.settings.max_seconds)
+            course.fetch_at_end = run.config.state_bytes <= self._checkpoints.n
 
             async def go_on(client: Client) -> None:
                 await self._connection.require(run.config)
@@ -365,14 +370,14 @@ class Engine:
                 await self._over_losses(run, go_on)
             finally:
                 if course.checkpoint is not None:
-                    self._kept.put(run.name, course.checkpoint, run.config.state_bytes)
+                    self._checkpoints[run.name] = course.checkpoint
         if course.is_wanted:
             run.pause()
 
     # -- on the loop: a job ------------------------------------------------------------------------
 
     async def _work(self, work: Work, memory_bytes: int) -> None:
-        async with self._room.held(memory_bytes):
+        async with self._memory.acquired(memory_bytes):
             await self._over_losses(work.job, work.go_on)
         work.job.end("finished")
 
