@@ -1,11 +1,11 @@
-"""The Dask cluster that runs live on: an embedded one, in a process of its own, or one elsewhere.
+"""The embedded Dask cluster: `python -m twolayer.engine.cluster`, a process of its own.
 
-The embedded cluster is `python -m twolayer.engine.cluster`: a scheduler and single-threaded worker
-processes on the loopback interface. It is not part of the web process, whose own work would ruin
-timings, and it ends when its standard input closes: however the web process dies, nothing is left.
-Its parts talk TLS and take each other's certificate only: another user of the machine, who can reach
-the loopback interface too, cannot submit code. Key and certificate are made for each cluster and go
-through the pipe of its standard input: no command line and no environment shows them.
+It is a scheduler and single-threaded worker processes on the loopback interface. It is not part of the
+web process, whose work would ruin timings. It ends when its standard input closes, so that nothing is
+left of it however the web process dies. Its parts use TLS and accept only each other's certificate:
+another user of the machine, who can reach the loopback interface, cannot submit code. Key and
+certificate are made for each cluster and sent through its standard input: no command line and no
+environment shows them.
 """
 
 import argparse
@@ -19,32 +19,32 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 DASK_CONFIG: Mapping[str, Any] = {
-    # Tasks wait at the workers, by priority and age. At the scheduler, where some would wait for a worker
-    # with nothing to do, the first task of a new run would wait for as long as others have chunks in flight.
+    # Queue tasks at the workers, by priority and age. Queued at the scheduler, the first task of a new run
+    # would wait for as long as others have chunks in flight.
     "distributed.scheduler.worker-saturation": "inf",
-    # A run that kills its worker by itself is given up after this many deaths.
+    # A task fails when it has killed more workers than this.
     "distributed.scheduler.allowed-failures": 2,
-    # A worker that has not been heard of for so long hangs: it is ended and replaced.
+    # A worker that has sent nothing for this long counts as hung, and is replaced.
     "distributed.scheduler.worker-ttl": "10s",
-    # The scheduler's HTTP server has nobody to serve: no routes, no dashboard.
+    # Nothing uses the HTTP servers, which have no authentication: no routes.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
-    # Runs are limited on their way in; spilling to disk would only hide that.
+    # Memory is limited when a run is submitted; spilling to disk would only hide a wrong estimate.
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
-    # One thread for each library unless a run asks for more. Dask's own default also sets
-    # MALLOC_TRIM_THRESHOLD_, with which each array that a step makes costs a system call and fresh
-    # pages: the tutorial's method takes 2.3 times as long.
+    # One thread per library unless a run sets more. Dask's default also sets MALLOC_TRIM_THRESHOLD_, with
+    # which each array of a step costs a system call and fresh pages: the tutorial's method takes 2.3
+    # times as long.
     "distributed.nanny.pre-spawn-environ": {
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        # A worker that is ended while it reports to the scheduler would write pages about it.
+        # A worker that is killed while it reports to the scheduler would log pages of tracebacks.
         "DASK_LOGGING__DISTRIBUTED": "critical",
     },
-    # Each process watches its own event loop 50 times a second, which costs a few percent of a core.
+    # By default each process checks its event loop 50 times a second, at a few percent of a core.
     "distributed.admin.tick.interval": "500ms",
     "distributed.scheduler.work-stealing-interval": "500ms",
     "distributed.comm.timeouts.connect": "5s",
@@ -54,12 +54,12 @@ DASK_CONFIG: Mapping[str, Any] = {
 
 
 class EmbeddedCluster:
-    """The embedded cluster's process, seen from the web process."""
+    """The process of the embedded cluster, as the web process sees it."""
 
     def __init__(self, process: asyncio.subprocess.Process, address: str, security: Any) -> None:
         self.process, self.address = process, address
         self.security = security
-        """distributed's `Security`: what a client needs to be let in."""
+        """distributed's `Security`: the keys and certificates of a client."""
 
     @classmethod
     async def start(cls, workers: int, memory_limit: int) -> "EmbeddedCluster":
@@ -75,12 +75,12 @@ class EmbeddedCluster:
             cwd=ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl+C in a terminal is for the web process alone
+            start_new_session=True,  # Ctrl+C in a terminal must reach the web process only
         )
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            # Made while the process loads its libraries, and in a thread: a key can take a while.
+            # In a thread, since making a key is slow; the process loads its libraries meanwhile.
             security = await asyncio.to_thread(Security.temporary)
             process.stdin.write(json.dumps(_texts(security)).encode() + b"\n")
             line = await process.stdout.readline()
@@ -88,12 +88,12 @@ class EmbeddedCluster:
                 raise OSError("the embedded cluster did not start")
             return cls(process, json.loads(line)["address"], security)
         except BaseException:
-            process.stdin.close()  # not wanted any more: it ends when it reads this
+            process.stdin.close()  # the process ends when it reads this
             await process.wait()
             raise
 
     async def stop(self) -> None:
-        """Close its standard input and wait for its end; kill it if that takes over 10 s."""
+        """Close its standard input and wait for its end. Kill it after 10 s."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
@@ -104,12 +104,12 @@ class EmbeddedCluster:
 
 
 def _texts(security: Any) -> dict[str, str]:
-    """The keys and certificates of a `Security`."""
+    """Return the keys and certificates of a `Security`."""
     return {name: text for name in security.__slots__ if isinstance(text := getattr(security, name), str)}
 
 
 def main() -> None:
-    """Be the embedded cluster until standard input closes. Its first line holds keys and certificates."""
+    """Run the embedded cluster until standard input closes. Its first line holds keys and certificates."""
     import dask
 
     dask.config.set(DASK_CONFIG)  # before the next line, which sets up logging
@@ -122,7 +122,7 @@ def main() -> None:
     arguments = parser.parse_args()
     line = sys.stdin.readline()
     if not line:
-        return  # not wanted any more
+        return  # closed before it started
     security = Security(require_encryption=True, **json.loads(line))
     with LocalCluster(
         n_workers=arguments.workers,

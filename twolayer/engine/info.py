@@ -1,4 +1,4 @@
-"""What a server has and allows, for the command line and for the pages: one table for both."""
+"""What a server has and allows, as rows for the command line and the pages."""
 
 from twolayer.engine.settings import MB, Settings
 from twolayer.training.capabilities import Capabilities
@@ -8,7 +8,7 @@ Row = tuple[Message, Message | str]
 
 
 def machine(found: Capabilities) -> list[Row]:
-    """The machine that computes: (name, value), and for what is missing how to get it."""
+    """Return the machine that computes as (name, value), and how to get what is missing."""
     rows: list[Row] = [
         (Message.of("Processor"), found.processor),
         (Message.of("Cores"), Message.of("{cores}: the most threads of a run", cores=found.cores)),
@@ -24,7 +24,7 @@ def machine(found: Capabilities) -> list[Row]:
 
 
 def limits(settings: Settings) -> list[Row]:
-    """What the settings allow: (name, value)."""
+    """Return what the settings allow as (name, value)."""
     place = Message.of("another cluster")
     if settings.scheduler is None:
         place = Message.of("{workers} processes of this server", workers=settings.workers)

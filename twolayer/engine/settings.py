@@ -1,4 +1,4 @@
-"""The settings that whoever runs the server can make: environment variables, read once."""
+"""The settings of a server: environment variables, read once."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -9,18 +9,18 @@ from twolayer.training.messages import Message, MessageError
 
 MB = 1024 * 1024
 WORKER_MB = 400
-"""What a worker takes with PyTorch loaded, before it holds any run."""
+"""Memory of a worker with PyTorch loaded, before it holds a run."""
 WEB_MB = 300
-"""What the web process and the scheduler take."""
+"""Memory of the web process and the scheduler."""
 
 
 class SettingError(MessageError, ValueError):
-    """An environment variable that cannot be used."""
+    """An environment variable has an invalid value."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """An environment variable: how it is read, its default in words, and what it does."""
+    """An environment variable: its parser, a description of its default, and its effect."""
 
     read: Callable[[str], Any]
     default: str
@@ -40,6 +40,23 @@ def _address(text: str) -> str:
     return text
 
 
+@dataclass(frozen=True)
+class Settings:
+    """The limits of one server, and where it computes."""
+
+    scheduler: str | None
+    workers: int
+    memory_mb: int
+    max_seconds: int = 600
+    live_per_visitor: int = 6
+    live: int = 200
+
+    @property
+    def worker_limit_bytes(self) -> int:
+        """Memory at which a worker of the embedded cluster is replaced."""
+        return (WORKER_MB + self.memory_mb) * MB
+
+
 SETTINGS: Mapping[str, Setting] = {
     "TWOLAYER_SCHEDULER": Setting(
         _address,
@@ -55,51 +72,36 @@ SETTINGS: Mapping[str, Setting] = {
         "fit at the same time wait for each other",
     ),
     "TWOLAYER_MAX_SECONDS": Setting(
-        _positive, "600", "computing time that one run may take, in seconds; then it is stopped"
+        _positive,
+        str(Settings.max_seconds),
+        "computing time that one run may take, in seconds; then it is stopped",
     ),
     "TWOLAYER_LIVE_PER_VISITOR": Setting(
         _positive,
-        "6",
+        str(Settings.live_per_visitor),
         "runs and other jobs that one visitor may have at work or waiting; one more is refused",
     ),
     "TWOLAYER_LIVE": Setting(
         _positive,
-        "200",
+        str(Settings.live),
         "runs and other jobs that all visitors together may have at work or waiting; one more is refused",
     ),
 }
-"""Every environment variable of the program."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The limits and the place of computing of one server."""
-
-    scheduler: str | None
-    workers: int
-    memory_mb: int
-    max_seconds: int
-    live_per_visitor: int = 6
-    live: int = 200
-
-    @property
-    def worker_limit_bytes(self) -> int:
-        """Memory at which a worker of the embedded cluster is ended and replaced."""
-        return (WORKER_MB + self.memory_mb) * MB
+"""Every environment variable of the program: `TWOLAYER_` and the name of a field of `Settings`."""
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings. Raises `SettingError` for a variable that cannot be used."""
+    """Return the settings of an environment. Raises `SettingError` for an invalid variable."""
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"scheduler": None}
     for name, setting in SETTINGS.items():
         text = environment.get(name)
         if not text:
             continue
         try:
-            values[name] = setting.read(text)
+            values[name.removeprefix("TWOLAYER_").lower()] = setting.read(text)
         except ValueError:
             raise SettingError(
                 Message.of(
@@ -110,13 +112,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
                 )
             ) from None
     machine_mb = MEMORY_LIMIT // MB
-    memory_mb = values.get("TWOLAYER_MEMORY_MB", max(64, min(2048, machine_mb // 4)))
+    memory_mb = values.setdefault("memory_mb", max(64, min(2048, machine_mb // 4)))
     room = (machine_mb - WEB_MB - memory_mb) // WORKER_MB
-    return Settings(
-        scheduler=values.get("TWOLAYER_SCHEDULER"),
-        workers=values.get("TWOLAYER_WORKERS", max(1, min(CPU_COUNT, room))),
-        memory_mb=memory_mb,
-        max_seconds=values.get("TWOLAYER_MAX_SECONDS", 600),
-        live_per_visitor=values.get("TWOLAYER_LIVE_PER_VISITOR", Settings.live_per_visitor),
-        live=values.get("TWOLAYER_LIVE", Settings.live),
-    )
+    values.setdefault("workers", max(1, min(CPU_COUNT, room)))
+    return Settings(**values)
