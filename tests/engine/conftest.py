@@ -80,7 +80,7 @@ def tasks_on_scheduler(engine: Engine) -> int:
     async def ask() -> int:
         return await engine._connection._client.run_on_scheduler(count)
 
-    return asyncio.run_coroutine_threadsafe(ask(), engine._loop).result(timeout=30)
+    return asyncio.run_coroutine_threadsafe(ask(), engine._loop.loop).result(timeout=30)
 
 
 @pytest.fixture(scope="session")

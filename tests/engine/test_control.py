@@ -70,7 +70,7 @@ def test_a_run_continued_with_another_rate_and_more_steps_is_that_of_fit(engine,
     run = engine.submit(config, pause_at=200)
     wait_until(lambda: run.state == "paused")
     engine.resume(run, learning_rate=3e-5)
-    wait_until(lambda: run.over and run.name not in engine._tasks)
+    wait_until(lambda: run.over and run.name not in engine._loop.tasks)
     if not kept:
         engine._checkpoints.discard(run.name)
     engine.resume(run, steps=900)
@@ -162,7 +162,7 @@ def test_a_stopped_run_goes_on_from_its_last_checkpoint(engine, wait_until, monk
     run = engine.submit(Config(**TINY, steps=5_000_000))
     wait_until(lambda: run.seconds > 1)
     engine.stop(run)
-    wait_until(lambda: run.name not in engine._tasks)
+    wait_until(lambda: run.name not in engine._loop.tasks)
     assert engine.checkpoint(run).step > 0
     engine.forget(run)
     wait_until(lambda: engine.checkpoint(run) is None)

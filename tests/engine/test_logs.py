@@ -40,7 +40,7 @@ def test_a_run_is_one_line_that_a_program_can_read(lines):
     run = Run("7-ab", Config(N=3, method="auto"), viewer="secret")
     run.begin()
     run.end("failed", Message.of("{name} is gone; try again", name="<typed>"))
-    logging.getLogger("twolayer.engine.engine").info("run", logs.of_run(run))
+    logging.getLogger("twolayer.engine.engine").info("run", run.log_fields())
     (line,) = lines
     values = parsed(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", values["time"])
@@ -57,7 +57,7 @@ def test_a_job_is_one_line_too(lines):
     job.begin()
     job.receive(0, 1)
     job.end("stopped")
-    logging.getLogger("twolayer.engine.engine").info("job", logs.of_job(job))
+    logging.getLogger("twolayer.engine.engine").info("job", job.log_fields())
     values = parsed(*lines)
     assert (values["event"], values["state"], values["tasks"], values["done"]) == ("job", "stopped", "9", "1")
     assert float(values["in_all"]) >= 0

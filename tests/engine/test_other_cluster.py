@@ -45,7 +45,7 @@ def test_a_cluster_with_other_code_is_refused_in_words(
 
 
 def test_a_cluster_that_is_not_there_is_said_in_words(new_engine, finished, monkeypatch):
-    patient = twolayer.engine.engine.Client
+    patient = twolayer.engine.connection.Client
     monkeypatch.setattr(
         twolayer.engine.connection, "Client", lambda *a, **k: patient(*a, **{**k, "timeout": 1})
     )

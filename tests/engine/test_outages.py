@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from numpy.testing import assert_array_equal
 
-import twolayer.engine.engine
+import twolayer.engine.recovery
 from tests.engine.conftest import TINY, cluster_elsewhere, cluster_of, kill, workers_of
 from twolayer import Config, fit
 from twolayer.engine import run_loop
@@ -70,7 +70,7 @@ def test_a_worker_that_stands_still_is_replaced_and_the_run_loses_nothing(new_en
 
 def test_a_chunk_gets_the_longer_the_slower_the_run_is():
     def deadline(seconds_per_step):
-        one = run_loop.Course(run=Run("a", LONG), lock=ReadersWriterLock(), checkpoint=None, max_seconds=600)
+        one = run_loop.RunLoop(Run("a", LONG), ReadersWriterLock(), checkpoint=None, max_seconds=600)
         first = one._deadline(10)
         one._pace.saw(1, seconds_per_step)
         one._paced = True
@@ -131,7 +131,7 @@ def test_a_scheduler_that_goes_in_mid_run_and_comes_back_costs_nothing(new_engin
 def test_a_scheduler_that_stays_away_fails_the_run_in_words_and_keeps_what_it_had(
     new_engine, wait_until, monkeypatch
 ):
-    monkeypatch.setattr(twolayer.engine.engine, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(twolayer.engine.recovery, "PATIENCE_SECONDS", 1.0)
     with cluster_elsewhere() as (address, process):
         engine = new_engine(scheduler=address)
         run = engine.submit(LONG)

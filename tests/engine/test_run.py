@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from twolayer import Config
-from twolayer.engine.run import LIVE, Run, Series
+from twolayer.engine.run import Run, Series
 from twolayer.training import training
 from twolayer.training.messages import Message
 from twolayer.training.training import Chunk
@@ -127,7 +127,7 @@ def test_an_end_is_final(state):
     run.end("failed", Message.of("the second"))
     assert not run.receive(chunk(10, 20))
     assert (run.state, run.message, run.step) == (state, message, 10)
-    assert state not in LIVE
+    assert not run.live
 
 
 def test_real_chunks_give_the_losses_of_the_training(kernel):

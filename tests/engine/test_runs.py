@@ -56,7 +56,7 @@ def test_a_finished_run_leaves_nothing_behind(engine, finished, wait_until):
     engine.stop(run)
     assert run.state == "finished"
     wait_until(lambda: tasks_on_scheduler(engine) == 0)
-    wait_until(lambda: run.name not in engine.live and run.name not in engine._tasks)
+    wait_until(lambda: run.name not in engine.live and run.name not in engine._loop.tasks)
 
 
 def test_a_run_stopped_before_it_began_leaves_nothing_behind(engine, wait_until):
@@ -65,7 +65,7 @@ def test_a_run_stopped_before_it_began_leaves_nothing_behind(engine, wait_until)
         engine.stop(run)
     assert {run.state for run in runs} == {"stopped"}
     names = {run.name for run in runs}
-    wait_until(lambda: not names & (engine.live.keys() | engine._tasks.keys()), timeout=10)
+    wait_until(lambda: not names & (engine.live.keys() | engine._loop.tasks.keys()), timeout=10)
 
 
 def test_many_runs_at_once_all_end_with_their_own_losses(engine, wait_until):
@@ -182,7 +182,8 @@ def test_a_queued_run_that_is_stopped_leaves_the_queue_at_once(limited, wait_unt
 def test_stopping_a_running_and_a_queued_run_together_frees_their_memory(limited, wait_until, finished):
     runs = [limited.submit(Config(**WIDE, steps=5000, seed=seed)) for seed in range(2)]
     wait_until(lambda: runs[0].state == "running")
-    limited._soon(lambda: [limited._cancel(run.name) for run in runs])  # as when their viewer has gone
+    cancel = limited._loop.cancel
+    limited._loop.soon(lambda: [cancel(run.name) for run in runs])  # as when their viewer has gone
     wait_until(lambda: not {run.name for run in runs} & limited.live.keys())
     assert [run.state for run in runs] == ["stopped"] * 2
     assert finished(limited, Config(**WIDE, steps=3)).state == "finished"
@@ -191,7 +192,7 @@ def test_stopping_a_running_and_a_queued_run_together_frees_their_memory(limited
 def test_each_run_that_is_over_is_one_line_in_the_log(engine, finished, wait_until, caplog):
     caplog.set_level("INFO", logger="twolayer")
     run = finished(engine, Config(**TINY, steps=30), viewer="somebody")
-    wait_until(lambda: run.name not in engine._tasks)
+    wait_until(lambda: run.name not in engine._loop.tasks)
     lines = [record for record in caplog.records if record.args and record.args["name"] == run.name]
     assert [(record.msg, record.args["state"], record.args["done"]) for record in lines] == [
         ("run", "finished", 30)

@@ -2,7 +2,7 @@
 
 import pytest
 
-import twolayer.engine.engine
+import twolayer.engine.visitors
 from tests.engine.conftest import TINY
 from twolayer import Config
 
@@ -11,7 +11,7 @@ LONG = Config(**TINY, steps=1_500_000)
 
 @pytest.fixture
 def grace(monkeypatch) -> None:
-    monkeypatch.setattr(twolayer.engine.engine, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(twolayer.engine.visitors, "GRACE_SECONDS", 0.3)
 
 
 @pytest.mark.usefixtures("grace")

@@ -27,7 +27,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import ARGUMENTS, ROOT, serving, state_is
 from tests.engine.conftest import TINY, cluster_elsewhere, cluster_of, kill, settings, workers_of
-from tests.engine.test_faults import free_port, grow
+from tests.engine.test_outages import free_port, grow
 from twolayer import Config, fit
 from twolayer.dashboard.i18n import say, translator
 from twolayer.engine.engine import Engine

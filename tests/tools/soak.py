@@ -86,7 +86,7 @@ def runs(count: int) -> list[Held]:
                         raise SystemExit(f"a run {run.state}: {run.message}")
                     engine.forget(run)  # as the server does with runs that nobody keeps
                 done += len(together)
-            tasks, events = asyncio.run_coroutine_threadsafe(_scheduler(engine), engine._loop).result(30)
+            tasks, events = asyncio.run_coroutine_threadsafe(_scheduler(engine), engine._loop.loop).result(30)
             held.append(Held.by(psutil.Process(), done, tasks, events))
     finally:
         engine.close()

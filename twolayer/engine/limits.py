@@ -1,25 +1,32 @@
-"""Who is let in: how many runs and jobs may be live for one visitor, and on the server.
+"""Everything a server refuses: memory, computing time, and the number of live runs and jobs.
 
-A run that is live is computed, or waits for memory or for a worker; one that is paused or has ended
-takes no place.
+A run or job is live while it is computed, or waits for memory or a worker. One that is paused or over
+does not count.
 """
 
 from collections.abc import Iterable
 
-from twolayer.engine.job import Job
-from twolayer.engine.run import Run
-from twolayer.engine.settings import Settings
+from twolayer.engine.settings import MB, Settings
+from twolayer.engine.task import Task
+from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
+
+SLOW_FLOPS_PER_SECOND = 5e9
+"""A lower bound on a processor's speed, to refuse steps that would never end."""
+TRAINING_SHARE = 10
+"""A training of a sweep cannot be stopped on its way: it may take this fraction of a run's time."""
+SWEEP_FACTOR = 10
+"""A sweep may compute this many times as long as a run."""
 
 
 class LimitError(MessageError, ValueError):
-    """A run or a job that this server does not allow, or not now."""
+    """A run or job that this server does not allow, or not at the moment."""
 
 
-def admit(settings: Settings, others: Iterable[Run | Job], viewer: str | None) -> None:
-    """Raise `LimitError` if `viewer`, or the server, has as many live runs and jobs as it may."""
-    live = [one for one in others if is_live(one)]
-    theirs = sum(viewer is not None and one.viewer == viewer for one in live)
+def admit(settings: Settings, others: Iterable[Task], viewer: str | None) -> None:
+    """Raise `LimitError` if the viewer, or the server, has as many live runs and jobs as allowed."""
+    live = [task for task in others if task.live]
+    theirs = sum(viewer is not None and task.viewer == viewer for task in live)
     if theirs >= settings.live_per_visitor:
         raise LimitError(
             Message.of(
@@ -37,6 +44,67 @@ def admit(settings: Settings, others: Iterable[Run | Job], viewer: str | None) -
         )
 
 
-def is_live(one: Run | Job) -> bool:
-    """Whether it takes a place."""
-    return one.live if isinstance(one, Run) else not one.over
+def check_memory(settings: Settings, needed_bytes: int) -> None:
+    """Raise `LimitError` for more memory than all runs together may take."""
+    limit, needed = settings.memory_mb, -(-needed_bytes // MB)
+    if needed > limit:
+        raise LimitError(
+            Message.of(
+                "This run would take {needed} MB of memory, and this server allows {limit} MB. "
+                "Choose smaller dimensions, or float32.",
+                needed=needed,
+                limit=limit,
+            )
+        )
+
+
+def check_run(settings: Settings, config: Config) -> None:
+    """Raise `LimitError` for a run that takes too much memory, or whose single step takes too long."""
+    check_memory(settings, config.run_bytes)
+    seconds = config.flops_per_step / SLOW_FLOPS_PER_SECOND
+    if seconds > settings.max_seconds:
+        raise LimitError(
+            Message.of(
+                "One step of this run would take about {seconds:.0f} s, and this server allows "
+                "{limit} s for a whole run. Choose smaller dimensions.",
+                seconds=seconds,
+                limit=settings.max_seconds,
+            )
+        )
+
+
+def check_race(settings: Settings, seconds: float) -> None:
+    """Raise `LimitError` for a race that takes longer than a run may."""
+    if seconds > settings.max_seconds:
+        raise LimitError(
+            Message.of(
+                "This race would take about {seconds:.0f} s, and this server allows {limit} s. Choose fewer "
+                "rounds or contenders, or smaller dimensions.",
+                seconds=seconds,
+                limit=settings.max_seconds,
+            )
+        )
+
+
+def check_sweep(settings: Settings, seconds: float, longest: float) -> None:
+    """Raise `LimitError` for a sweep that takes too long in total, or whose longest training does."""
+    most = SWEEP_FACTOR * settings.max_seconds
+    if seconds > most or longest > settings.max_seconds / TRAINING_SHARE:
+        raise LimitError(
+            Message.of(
+                "This would compute for about {seconds} s, up to {longest} s a training, and this server "
+                "allows {most} s, {each} s a training. Choose fewer or smaller trainings.",
+                seconds=f"{seconds:,.0f}",
+                longest=f"{longest:,.0f}",
+                most=f"{most:,}",
+                each=f"{settings.max_seconds // TRAINING_SHARE:,}",
+            )
+        )
+
+
+def out_of_time(max_seconds: int) -> Message:
+    """Return why a run was stopped that has computed for too long."""
+    return Message.of(
+        "Stopped: a run may compute for {limit} s on this server. Choose fewer steps or smaller dimensions.",
+        limit=max_seconds,
+    )

@@ -1,31 +1,29 @@
-"""Run: what has been received of one training, readable from any thread while it grows."""
+"""Run: what has been received of one training. Every thread may read it while it grows."""
 
+from dataclasses import asdict
 from threading import Event
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twolayer.engine.task import State, Task
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current
 from twolayer.training.messages import Message
 from twolayer.training.training import Chunk
 
-RunState = Literal["queued", "running", "paused", "finished", "diverged", "stopped", "failed"]
-LIVE: tuple[RunState, ...] = ("queued", "running")
-CONTINUABLE: tuple[RunState, ...] = ("paused", "stopped", "finished")
-
 
 class Series:
-    """Rows that are only ever appended. One thread writes, others read views of what is there."""
+    """An array that only grows. One thread appends rows, others read views of the rows so far."""
 
     def __init__(self, *row: int) -> None:
         self._rows = np.empty((64, *row))
         self._count = 0
 
     def extend(self, rows: NDArray[np.float64]) -> None:
-        """Append rows; earlier views stay valid."""
+        """Append rows. Earlier views stay valid."""
         end = self._count + len(rows)
         if end > len(self._rows):
             grown = np.empty((max(end, 2 * len(self._rows)), *self._rows.shape[1:]))
@@ -36,67 +34,53 @@ class Series:
 
     @property
     def nbytes(self) -> int:
-        """The memory that is set aside for it."""
+        """Bytes allocated."""
         return self._rows.nbytes
 
     def view(self) -> NDArray[np.float64]:
-        """The rows so far, without a copy."""
-        count = self._count  # before the array: a larger array holds these rows too
+        """Return the rows so far, read-only and without a copy."""
+        count = self._count  # read before the array: a larger array holds these rows too
         view = self._rows[:count]
         view.flags.writeable = False
         return view
 
 
-class Run:
-    """One training on the engine. The engine writes, everyone reads."""
+class Run(Task):
+    """One training on the engine."""
+
+    kind = "run"
 
     def __init__(self, name: str, config: Config, viewer: str | None = None) -> None:
-        self.name, self.config, self.viewer = name, config, viewer
+        super().__init__(name, viewer)
+        self.config = config
         self.edits: tuple[Edit, ...] = ()
-        """What was changed on the way."""
+        """Changes made to the config on the way."""
         self.pause_at: int | None = None
-        """The step at which it pauses; 0 pauses it as soon as may be."""
+        """The step at which it pauses; 0 pauses it as soon as possible."""
         self.speed: float | None = None
-        """Steps a second, for slow motion; None is as fast as it goes."""
-        self.state: RunState = "queued"
-        self.message: Message | None = None
-        """Why it failed, or was stopped by the server."""
+        """Steps per second in slow motion; None for full speed."""
         self.diverged_at: int | None = None
         self.heard = monotonic()
-        """When something last came from a worker, by the monotonic clock."""
+        """When a worker last sent something, by the monotonic clock."""
         self.seconds = 0.0
-        """Time in the steps alone."""
+        """Time spent in the steps alone."""
         self.zero_loss: float | None = None
-        """Σy², the loss of a network that answers 0."""
-        self.began: float | None = None
-        """When a worker took it up, or up again, by the monotonic clock."""
+        """Σy², the loss of a network whose output is 0."""
         self.began_step = 0
-        """Steps that were done then."""
-        self.turn = 0
-        """How often it was continued: what computes for an earlier turn has no say in this one."""
-        self._ended, self._moved = Event(), Event()
+        """Steps that were done when it began or resumed."""
+        self._moved = Event()
         self._losses = Series()
         self._laps = Series(2)
         self._dead = Series(2)
         self._median = (0, np.nan)
 
-    @property
-    def live(self) -> bool:
-        """Whether it is being computed, or waits for that."""
-        return self.state in LIVE
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more will come by itself or by going on from a pause."""
-        return not self.live and self.state != "paused"
-
     def value(self, field: str) -> Any:
-        """The value of a field of its Config, after its edits."""
+        """Return the value of a field of its config after its edits."""
         return current(self.config, self.edits, field)
 
     @property
     def steps(self) -> int:
-        """Steps of the whole run, after its edits."""
+        """Steps of the whole run after its edits."""
         return int(self.value("steps"))
 
     @property
@@ -106,8 +90,10 @@ class Run:
 
     @property
     def step(self) -> int:
-        """Steps done, as far as they have been received."""
+        """Steps whose losses have been received."""
         return len(self.losses)
+
+    progress = step
 
     @property
     def losses(self) -> NDArray[np.float64]:
@@ -116,12 +102,12 @@ class Run:
 
     @property
     def laps(self) -> NDArray[np.float64]:
-        """Rows of (steps done in all, seconds a step took in the lap that ended there)."""
+        """Rows of (steps done in total, seconds per step in the lap that ended there)."""
         return self._laps.view()
 
     @property
     def step_seconds(self) -> float:
-        """The median time of a step. There must be one."""
+        """The median time of a step. At least one lap must have been received."""
         count = len(self.laps)
         if self._median[0] != count:
             self._median = count, float(np.median(self.laps[:count, 1]))
@@ -129,35 +115,29 @@ class Run:
 
     @property
     def dead(self) -> NDArray[np.float64]:
-        """Rows of (steps done in all, hidden units then active for no row of the batch)."""
+        """Rows of (steps done in total, dead hidden units)."""
         return self._dead.view()
 
     @property
     def nbytes(self) -> int:
-        """What its curves take in memory."""
+        """Bytes of its curves in memory."""
         return self._losses.nbytes + self._laps.nbytes + self._dead.nbytes
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for the end or a pause, at most so long; whether it has come."""
-        return self._ended.wait(seconds)
-
     def wait_for_losses(self, seconds: float) -> bool:
-        """Wait for the first losses or the end, at most so long; whether there is something to see."""
+        """Wait at most `seconds` for the first losses, a pause or the end; return whether one has come."""
         return self._moved.wait(seconds)
 
     # -- for the engine -------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """A worker has taken the run up."""
         if self.state == "queued":
-            self.heard = self.began = monotonic()
-            self.began_step = self.step
-            self.state = "running"
+            self.heard, self.began_step = monotonic(), self.step
+            super().begin()
 
     def receive(self, chunk: Chunk) -> bool:
-        """Take in the next chunk, and say whether more should come.
+        """Append the next chunk and return whether more are expected.
 
-        What was received before, and computed again, adds nothing.
+        Steps that were received before, and computed again, add nothing.
         """
         if self.over:
             return False
@@ -181,24 +161,28 @@ class Run:
         return not self.over
 
     def pause(self) -> None:
-        """All that was asked for has come; more may be."""
+        """Pause: all steps up to `pause_at` have been received."""
         if self.live:
             self.state = "paused"
             self._moved.set()
             self._ended.set()
 
     def reopen(self) -> None:
-        """It is to be continued."""
+        """Queue it again, to be continued."""
         self.turn += 1
-        self.message = None
-        self.began = None
+        self.message = self.began = self.elapsed = None
         self._ended.clear()
         self.state = "queued"
 
-    def end(self, state: RunState, message: Message | None = None) -> None:
-        """Nothing more will come. The first end counts."""
-        if not self.over:
-            self.message = message
-            self.state = state
-            self._ended.set()
-            self._moved.set()
+    def end(self, state: State, message: Message | None = None) -> None:
+        super().end(state, message)
+        self._moved.set()
+
+    def log_fields(self) -> dict[str, Any]:
+        return {
+            **super().log_fields(),
+            "in_steps": self.seconds,
+            "edits": len(self.edits),
+            "method_used": self.config.method_used,
+            **asdict(self.config),
+        }

@@ -1,27 +1,29 @@
-"""The course of a run over the cluster: chains of chunks from checkpoint to checkpoint.
+"""The loop that computes a run on the cluster: chains of chunks from checkpoint to checkpoint.
 
-A run is a chain of pure tasks, `advance(previous chunk) -> chunk`, whose results stay on the workers;
-only the losses travel. Every few seconds the chain is rooted anew at a checkpoint, the state of the
-run so far, so that neither the scheduler nor a recovery grows with the length of a run.
+A run is a chain of pure tasks, `advance(previous chunk) -> chunk`. Their results stay on the workers;
+only the losses travel. Every few seconds a new chain starts at a checkpoint, the state of the run so
+far, so that neither the scheduler nor a recovery grows with the length of a run.
 """
 
 import asyncio
+import contextlib
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any
 
-from distributed import Client, wait
+from distributed import Client, Future, wait
 
-from twolayer.engine import worker
+from twolayer.engine import limits, worker
 from twolayer.engine.connection import fetched
 from twolayer.engine.lock import ReadersWriterLock
 from twolayer.engine.run import Run
 from twolayer.training import training
 from twolayer.training.config import Config
 from twolayer.training.edits import segment
-from twolayer.training.messages import Message
 from twolayer.training.training import Chunk, Pace
 
 IN_FLIGHT = 2
@@ -30,110 +32,138 @@ CHECKPOINT_BYTES_PER_SECOND = 200e6
 CHECKPOINT_SHARE = 0.02
 SMALL_STATE_BYTES = 1 << 16
 BEAT_SECONDS = 0.1
-"""Length of a chunk in slow motion, where the steps of a second are set."""
+"""Length of a chunk in slow motion."""
 DEADLINE_SECONDS = 20.0
 DEADLINE_FACTOR = 50
-"""A chunk may take so long, and so many times as long as those before let expect."""
+"""A chunk may take `DEADLINE_SECONDS` and this many times the time that the last chunk predicts."""
 PRIORITY = 10
-"""A worker takes the chunks of runs first: a job of thousands of tasks must not hold them up."""
+"""Above that of jobs, whose thousands of tasks must not hold up runs."""
 
 _numbers = itertools.count()
 
 
-class Course:
-    """A run while it is computed: where its next chain begins, and how its chunks are cut."""
+@dataclass
+class _Chain:
+    """Chunks that each continue the one before, from a checkpoint on."""
 
-    def __init__(self, run: Run, lock: ReadersWriterLock, checkpoint: Chunk | None, max_seconds: int) -> None:
+    last: Chunk | Future | None
+    """What the next chunk continues: the checkpoint, later a future."""
+    planned: int
+    """Steps done when all submitted chunks are."""
+    due: float
+    """When to end it with a new checkpoint, by the monotonic clock."""
+    flight: deque[tuple[Future, Future]] = field(default_factory=deque)
+    """(chunk, its report) of the chunks that are submitted and not received. Each holds the lock."""
+
+    @contextlib.contextmanager
+    def holding(self, lock: ReadersWriterLock) -> Iterator[None]:
+        """Leave the lock at the end for each chunk that is still in flight."""
+        try:
+            yield
+        finally:
+            lock.leave(len(self.flight))
+
+
+class RunLoop:
+    """Computes one run, for one turn: where its next chain starts, and how it is cut into chunks."""
+
+    def __init__(
+        self,
+        run: Run,
+        lock: ReadersWriterLock,
+        checkpoint: Chunk | None,
+        max_seconds: int,
+        *,
+        fetch_at_end: bool = True,
+    ) -> None:
         self.run, self.lock, self.checkpoint = run, lock, checkpoint
-        self._turn = run.turn
         self.max_seconds = max_seconds
-        self.fetch_at_end = True
-        """Whether the state that the run ends with is wanted as a checkpoint."""
+        self.fetch_at_end = fetch_at_end
+        """Whether to fetch the final state as a checkpoint."""
+        self._turn = run.turn
         self._pace = Pace(run.config)
         self._paced = False
         self._next_beat = 0.0
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the run is live, and not by having been continued in another course meanwhile."""
+        """Whether the run is live and still in the turn that this loop computes."""
         return self.run.live and self.run.turn == self._turn
 
     @property
     def _reached(self) -> int:
         return 0 if self.checkpoint is None else self.checkpoint.step
 
-    async def go_on(self, client: Client) -> None:
-        """Compute until the run ends, or has come to where it pauses. Raises what is in `LOST`."""
+    async def attempt(self, client: Client) -> None:
+        """Compute until the run ends or reaches the step at which it pauses. Raises what is in `LOST`."""
         run = self.run
-        problem = self._watched(client, "problem", self.max_seconds, training.prepare, run.config)
+        problem = self._task(client, "problem", worker.within, self.max_seconds, training.prepare, run.config)
         if run.state == "queued":
             with client.as_current():
                 await wait([problem])
             run.begin()
         while self.is_wanted and self._reached < run.limit:
-            self.checkpoint = await self._chain(client, problem)
+            self.checkpoint = await self._next_checkpoint(client, problem)
 
-    def _task(self, client: Client, name: str, function: Callable[..., Any], *values: Any) -> Any:
+    async def _next_checkpoint(self, client: Client, problem: Future) -> Chunk | None:
+        """Compute one chain from the checkpoint and return the state at its end."""
+        due = monotonic() + self._checkpoint_interval(self.run.config)
+        chain = _Chain(self.checkpoint, self._reached, due)
+        with chain.holding(self.lock):
+            while await self._fill(client, problem, chain):
+                last, report = chain.flight[0]
+                chunk: Chunk = await fetched(client, report)
+                chain.flight.popleft()
+                self.lock.leave()
+                if not self._receive(chunk):
+                    chain.last = last
+                    break
+        if chain.last is self.checkpoint or (self.run.over and not self.fetch_at_end):
+            return self.checkpoint
+        checkpoint: Chunk = await fetched(client, chain.last)
+        return checkpoint.without_losses()
+
+    async def _fill(self, client: Client, problem: Future, chain: _Chain) -> bool:
+        """Submit chunks up to the number allowed in flight, and return whether any is in flight."""
+        run, flight = self.run, chain.flight
+        while len(flight) < (1 if run.speed else IN_FLIGHT) and monotonic() < chain.due and self.is_wanted:
+            if flight and self.lock.closed:
+                break  # a writer waits for what is in flight
+            await self._beat(chain.planned)
+            config, end = segment(run.config, run.edits, chain.planned)
+            steps = self._steps(chain.planned, end)
+            if steps <= 0:
+                break
+            await self.lock.enter()
+            try:
+                advance = partial(worker.within, self._deadline(steps), worker.advance)
+                chunk = self._task(client, "advance", advance, config, problem, chain.last, steps)
+                # A small state travels with its losses; a large one stays on the worker.
+                small = config.state_bytes <= SMALL_STATE_BYTES
+                report = chunk if small else self._task(client, "report", worker.report, chunk)
+            except BaseException:
+                self.lock.leave()
+                raise
+            flight.append((chunk, report))
+            chain.last, chain.planned = chunk, chain.planned + steps
+        return bool(flight)
+
+    def _receive(self, chunk: Chunk) -> bool:
+        """Add a chunk to the run and return whether more are expected."""
+        self._pace.saw(len(chunk.losses), chunk.seconds)
+        self._paced = True
+        more = self.run.receive(chunk)
+        if more and self.run.seconds > self.max_seconds:
+            self.run.end("stopped", limits.out_of_time(self.max_seconds))
+            return False
+        return more
+
+    def _task(self, client: Client, name: str, function: Callable[..., Any], *values: Any) -> Future:
         key = f"{name}-{self.run.name}-{next(_numbers)}"
         return client.submit(function, *values, key=key, pure=False, priority=PRIORITY)
 
-    def _watched(
-        self, client: Client, name: str, seconds: float, function: Callable[..., Any], *values: Any
-    ) -> Any:
-        return self._task(client, name, worker.within, seconds, function, *values)
-
-    async def _chain(self, client: Client, problem: Any) -> Chunk | None:
-        """One chain of tasks from the checkpoint; returns the next checkpoint."""
-        run = self.run
-        last: Any = self.checkpoint  # what the next chunk goes on from: a value, later a future
-        planned = self._reached
-        flight: deque[tuple[Any, Any]] = deque()
-        inside = 0
-        due = monotonic() + self._checkpoint_interval(run.config)
-        try:
-            while True:
-                while len(flight) < (1 if run.speed else IN_FLIGHT) and monotonic() < due and self.is_wanted:
-                    if flight and self.lock.closed:
-                        break  # a writer waits for what is in flight
-                    await self._beat(planned)
-                    config, end = segment(run.config, run.edits, planned)
-                    steps = self._steps(planned, end)
-                    if steps <= 0:
-                        break
-                    await self.lock.enter()
-                    inside += 1
-                    last = self._watched(
-                        client, "advance", self._deadline(steps), worker.advance, config, problem, last, steps
-                    )
-                    # A small state travels with its losses; a large one stays where it is
-                    small = config.state_bytes <= SMALL_STATE_BYTES
-                    flight.append((last, last if small else self._task(client, "report", worker.report, last)))
-                    planned += steps
-                if not flight:
-                    break
-                reached, arriving = flight[0]
-                chunk: Chunk = await fetched(client, arriving)
-                flight.popleft()
-                self.lock.leave()
-                inside -= 1
-                self._pace.saw(len(chunk.losses), chunk.seconds)
-                self._paced = True
-                more = run.receive(chunk)
-                if more and run.seconds > self.max_seconds:
-                    run.end("stopped", self._too_long())
-                    more = False
-                if not more:
-                    last = reached
-                    break
-        finally:
-            self.lock.leave(inside)
-        if last is self.checkpoint or (run.over and not self.fetch_at_end):
-            return self.checkpoint
-        next_checkpoint: Chunk = await fetched(client, last)
-        return next_checkpoint.without_losses()
-
     async def _beat(self, step: int) -> None:
-        """In slow motion, wait until the step after `step` is due; no longer than that lasts."""
+        """In slow motion, wait until the step after `step` is due, or slow motion ends."""
         run = self.run
         self._next_beat = max(self._next_beat, monotonic() - BEAT_SECONDS)
         while run.speed and run.step <= step < run.limit:
@@ -143,7 +173,7 @@ class Course:
             await asyncio.sleep(min(left, BEAT_SECONDS / 2))
 
     def _steps(self, step: int, end: int) -> int:
-        """Steps of the chunk that begins after `step`, at most to `end`."""
+        """Return the number of steps of the chunk after `step`, which goes to `end` at most."""
         run = self.run
         steps = self._pace.next(min(run.limit, end) - step)
         speed = run.speed
@@ -153,21 +183,16 @@ class Course:
         return steps
 
     def _deadline(self, steps: int) -> float:
-        """Seconds that a chunk may take before its worker counts as hung. Before the first one the speed
-        is not known, and a library may still have to be loaded."""
+        """Return the seconds after which a chunk's worker counts as hung.
+
+        Before the first chunk the speed is not known, and a library may still have to be loaded.
+        """
         if not self._paced:
             return self.max_seconds
         return DEADLINE_SECONDS + DEADLINE_FACTOR * steps * self._pace.seconds_per_step
 
-    def _too_long(self) -> Message:
-        return Message.of(
-            "Stopped: a run may compute for {limit} s on this server. "
-            "Choose fewer steps or smaller dimensions.",
-            limit=self.max_seconds,
-        )
-
     @staticmethod
     def _checkpoint_interval(config: Config) -> float:
-        """Seconds between checkpoints: rarer for a large state, whose transfer costs time."""
+        """Return the seconds between checkpoints: more for a large state, which is slow to transfer."""
         transfer = config.state_bytes / CHECKPOINT_BYTES_PER_SECOND
         return max(CHECKPOINT_SECONDS, transfer / CHECKPOINT_SHARE)

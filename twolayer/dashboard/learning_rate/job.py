@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twolayer.dashboard.common import address, jobs, parameters, server, visitors
 from twolayer.dashboard.common.jobs import PageJob
-from twolayer.engine.engine import LimitError
+from twolayer.engine import limits
 from twolayer.engine.job import Job
 from twolayer.engine.run import Run
 from twolayer.rates import advice, curvature
@@ -17,12 +17,7 @@ from twolayer.rates.advice import Advice
 from twolayer.rates.grid import Grid, computed, parse_axes, scan_grid
 from twolayer.rates.sweep import Scan, blocks, estimated_seconds, memory_bytes, seconds, train
 from twolayer.training.config import Config
-from twolayer.training.messages import Message
 
-LONGEST_TRAINING_SHARE = 10
-"""A training of a scan cannot be stopped on its way: it may take this part of what a run may."""
-LONGEST_SCAN = 10
-"""A scan may compute this many times as long as a run."""
 MOMENT = 0.15
 STRIDE = 4
 
@@ -95,7 +90,8 @@ def chosen_grid(config: Config) -> Grid:
 def _start(name: str, grid: Grid) -> None:
     jobs.stop(name)
     settings = server.engine().settings
-    _check(grid, settings.max_seconds)
+    longest = max(estimated_seconds(grid.config(index)) for index in range(0, grid.size, grid.shape[-1]))
+    limits.check_sweep(settings, seconds(grid), longest)
     # Strided, so that the whole range shows from the first points on
     tasks = blocks(grid)
     tasks = [task for first in range(STRIDE) for task in tasks[first::STRIDE]]
@@ -122,23 +118,6 @@ def stop_looking() -> None:
     before: Focus | None = jobs.current("focus")
     if before is not None:
         server.engine().stop(before.run)
-
-
-def _check(grid: Grid, limit: int) -> None:
-    """Raise `LimitError` for a grid that computes for too long."""
-    total, most = seconds(grid), LONGEST_SCAN * limit
-    longest = max(estimated_seconds(grid.config(index)) for index in range(0, grid.size, grid.shape[-1]))
-    if total > most or longest > limit / LONGEST_TRAINING_SHARE:
-        raise LimitError(
-            Message.of(
-                "This would compute for about {seconds} s, up to {longest} s a training, and this server "
-                "allows {most} s, {each} s a training. Choose fewer or smaller trainings.",
-                seconds=f"{total:,.0f}",
-                longest=f"{longest:,.0f}",
-                most=f"{most:,}",
-                each=f"{limit // LONGEST_TRAINING_SHARE:,}",
-            )
-        )
 
 
 def to_train(computed: Config, config: Config) -> Config:

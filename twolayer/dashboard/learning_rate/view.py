@@ -29,8 +29,8 @@ def progress(search: Search | None, name: str) -> None:
     text = _("{done} of {total} trainings").format(done=f"{scan.done:,}", total=f"{scan.grid.size:,}")
     left = jobs.time_left(job.began, scan.done, scan.grid.size) if search.live else ""
     state = _(jobs.STATES[job.state])
-    if job.seconds is not None:
-        state = _("{state}, {seconds} s").format(state=state, seconds=f"{job.seconds:.1f}")
+    if job.elapsed is not None:
+        state = _("{state}, {seconds} s").format(state=state, seconds=f"{job.elapsed:.1f}")
     with st.container(key=f"progress_{name}"):
         st.progress(scan.done / scan.grid.size, text=text + (left or f" · {state}"))
     if job.message is not None:

@@ -5,10 +5,9 @@ from functools import partial
 
 from twolayer.dashboard.common import jobs, server
 from twolayer.dashboard.common.jobs import PageJob
-from twolayer.engine.limits import LimitError
+from twolayer.engine import limits
 from twolayer.race.plan import Plan, Task, perform
 from twolayer.race.result import Race
-from twolayer.training.messages import Message
 
 
 @dataclass
@@ -47,16 +46,7 @@ def _start(plan: Plan) -> None:
 def _check(plan: Plan) -> None:
     """Raise for a race that the server would not take, or that its workers cannot do."""
     engine = server.engine()
-    limit = engine.settings.max_seconds
-    if plan.seconds > limit:
-        raise LimitError(
-            Message.of(
-                "This race would take about {seconds:.0f} s, and this server allows {limit} s. Choose fewer "
-                "rounds or contenders, or smaller dimensions.",
-                seconds=plan.seconds,
-                limit=limit,
-            )
-        )
+    limits.check_race(engine.settings, plan.seconds)
     if engine.capabilities is not None:
         for config in plan.configs:
             engine.capabilities.require(config)

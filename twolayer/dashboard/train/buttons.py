@@ -7,7 +7,7 @@ import streamlit as st
 
 from twolayer.dashboard.common import address, browser, controls, jobs, presets, server, visitors
 from twolayer.dashboard.i18n import _
-from twolayer.engine.run import CONTINUABLE, Run
+from twolayer.engine.run import Run
 from twolayer.training.config import FIELDS, Config, Real, Whole
 from twolayer.training.messages import N_
 
@@ -168,7 +168,7 @@ def _speeds() -> None:
 
 def _continuation(run: Run | None) -> None:
     """How a run that is paused or over may go on: with more steps, or with another rate."""
-    can = run is not None and run.state in CONTINUABLE
+    can = run is not None and run.continuable
     with st.popover(
         _("Continue"), icon=":material/edit:", disabled=not can, key="continue", on_change="rerun"
     ) as opened:

@@ -1,0 +1,51 @@
+"""Recovery: attempts at a run or job, over the loss of workers, the scheduler or the connection."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+from distributed import Client
+
+from twolayer.engine.connection import LOST, UnreachableError
+from twolayer.engine.task import Task
+from twolayer.training.messages import Message, MessageError
+
+RECOVERIES_WITHOUT_PROGRESS = 2
+PATIENCE_SECONDS = 60.0
+"""How long a task that had begun waits for an unreachable cluster to come back."""
+RETRY_SECONDS = 1.0
+
+
+async def complete(
+    task: Task,
+    connect: Callable[[], Awaitable[Client]],
+    attempt: Callable[[Client], Awaitable[None]],
+) -> None:
+    """Attempt a task until it is complete. Each attempt continues where the last one ended.
+
+    Raises `UnreachableError` if the cluster stays away, and `MessageError` if the workers are lost
+    repeatedly without progress.
+    """
+    losses, progress_then = 0, -1
+    unreachable_since: float | None = None
+    while not task.over:
+        try:
+            client = await connect()
+            unreachable_since = None
+            await attempt(client)
+            return
+        except UnreachableError:
+            unreachable_since = unreachable_since or monotonic()
+            if not task.progress or monotonic() - unreachable_since > PATIENCE_SECONDS:
+                raise
+            await asyncio.sleep(RETRY_SECONDS)
+        except LOST:
+            losses = losses + 1 if task.progress == progress_then else 1
+            progress_then = task.progress
+            if losses > RECOVERIES_WITHOUT_PROGRESS:
+                raise MessageError(
+                    Message.of(
+                        "The process that computed this run was lost again and again. "
+                        "Choose smaller dimensions, or try again later."
+                    )
+                ) from None

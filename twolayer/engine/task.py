@@ -1,0 +1,102 @@
+"""Task: what runs and jobs share. The engine writes, every thread may read."""
+
+from abc import ABC, abstractmethod
+from threading import Event
+from time import monotonic
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from twolayer.training.messages import Message
+
+State = Literal["queued", "running", "paused", "finished", "diverged", "stopped", "failed"]
+
+
+class _Traits(NamedTuple):
+    """What a state means for a task in it."""
+
+    live: bool = False
+    over: bool = False
+    continuable: bool = False
+
+
+STATES: dict[State, _Traits] = {
+    "queued": _Traits(live=True),
+    "running": _Traits(live=True),
+    "paused": _Traits(continuable=True),
+    "finished": _Traits(over=True, continuable=True),
+    "diverged": _Traits(over=True),
+    "stopped": _Traits(over=True, continuable=True),
+    "failed": _Traits(over=True),
+}
+"""Every state of a task. Only a run can be paused, diverge or be continued."""
+
+
+class Task(ABC):
+    """Work on the engine, from its submission to its end."""
+
+    kind: ClassVar[str]
+    """The name of its event in the log."""
+
+    def __init__(self, name: str, viewer: str | None = None) -> None:
+        self.name, self.viewer = name, viewer
+        self.state: State = "queued"
+        self.message: Message | None = None
+        """Why it failed, or why the server stopped it."""
+        self.began: float | None = None
+        """When a worker began or resumed it, by the monotonic clock."""
+        self.elapsed: float | None = None
+        """Seconds from `began` to its end."""
+        self.turn = 0
+        """Number of times it was continued. A coroutine of an earlier turn must not change it."""
+        self._ended = Event()
+
+    @property
+    def live(self) -> bool:
+        """Whether it is being computed or waits to be."""
+        return STATES[self.state].live
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended. A paused run has not."""
+        return STATES[self.state].over
+
+    @property
+    def continuable(self) -> bool:
+        """Whether more steps may follow."""
+        return STATES[self.state].continuable
+
+    @property
+    @abstractmethod
+    def progress(self) -> int:
+        """Steps or items whose results have been received."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most `seconds` for the end or a pause, and return whether it has come."""
+        return self._ended.wait(seconds)
+
+    # -- for the engine -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Record that the cluster has begun to compute it."""
+        if self.state == "queued":
+            self.began = monotonic()
+            self.state = "running"
+
+    def end(self, state: State, message: Message | None = None) -> None:
+        """Enter a final state. Only the first call has an effect."""
+        if not self.over:
+            self.message = message
+            self.elapsed = None if self.began is None else monotonic() - self.began
+            self.state = state
+            self._ended.set()
+
+    def log_fields(self) -> dict[str, Any]:
+        """Return what is logged at the end; times in seconds. Nothing in it identifies the viewer."""
+        fields = {
+            "name": self.name,
+            "state": self.state,
+            "done": self.progress,
+            "in_all": "" if self.elapsed is None else self.elapsed,
+        }
+        if self.message is not None:
+            fields["reason"] = self.message.template  # without its values, which a visitor may have typed
+        return fields
