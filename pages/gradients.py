@@ -31,7 +31,7 @@ with st.container(border=True):
         if guess:
             guessing.answers(config, guess)
         else:
-            planted = iteration.fault_switches(config)
+            planted = iteration.bug_switches(config)
     with right:
         at = iteration.at_slider(config)
         st.select_slider(

@@ -30,7 +30,7 @@ with st.container(border=True):
     with right:
         at = iteration.at_slider(config)
         with st.popover(_("Break it"), icon=":material/bug_report:", width="stretch"):
-            planted = iteration.fault_switches(config)
+            planted = iteration.bug_switches(config)
     view.indices(config)
 
 chosen = view.chosen()

@@ -8,14 +8,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from twolayer import Config
 from twolayer.backprop import bugs, snapshot
-from twolayer.backprop.bugs import FAULTS
+from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.check import STEP, check, examine
 from twolayer.backprop.comparison import BANDS, band, relative_error
 from twolayer.backprop.finite_differences import of_entries
 from twolayer.backprop.one_step import observe
 from twolayer.training import kernels
 from twolayer.training.messages import Message, MessageError
-from twolayer.training.program import GRADIENTS
+from twolayer.training.program import GRADIENTS, run
 
 TINY = Config(N=5, D_in=4, H=3, D_out=2, seed=4)
 SAMPLE = 60
@@ -43,15 +43,15 @@ def random_config(seed: int) -> tuple[Config, int]:
 
 
 def effect(config: Config, taken: snapshot.Snapshot, name: str) -> dict[str, float]:
-    """By how much a mistake changes the gradient of each tensor, in float64."""
+    """By how much a bug changes the gradient of each tensor, in float64."""
     inputs = {key: array.astype(float) for key, array in taken.inputs.items()}
-    right = bugs.run(bugs.program(None), inputs, config.learning_rate)
-    wrong = bugs.run(bugs.program(name), inputs, config.learning_rate)
+    right = run(bugs.program(None), inputs, config.learning_rate)
+    wrong = run(bugs.program(name), inputs, config.learning_rate)
     return {w: float(np.abs(wrong[f"grad_{w}"] - right[f"grad_{w}"]).max()) for w in ("w1", "w2")}
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_right_pass_is_never_accused_and_each_mistake_is_found_where_it_is(seed):
+def test_a_right_pass_is_never_accused_and_each_bug_is_found_where_it_is(seed):
     config, at = random_config(seed)
     taken = snapshot.take(config, at)
     right = examine(config, taken, sample=SAMPLE, valley=False)
@@ -60,11 +60,11 @@ def test_a_right_pass_is_never_accused_and_each_mistake_is_found_where_it_is(see
     for name in bugs.possible(config):
         found = examine(config, taken, name, sample=SAMPLE, valley=False)
         changed = {tensor for tensor, change in effect(config, taken, name).items() if change > 1e-6}
-        assert changed <= set(found.wrong_tensors) <= set(FAULTS[name].tensors)
+        assert changed <= set(found.wrong_tensors) <= set(BUGS[name].tensors)
         for tensor in changed:
             assert found.comparison(f"grad_{tensor}", "autograd").wrong > 0
         if changed:
-            assert found.formula == FAULTS[name].formula
+            assert found.formula == BUGS[name].value
 
 
 @pytest.mark.parametrize("seed", [0, 5, 6])
@@ -84,12 +84,12 @@ def test_without_pytorch_differences_find_them_too(seed, monkeypatch):
         if name == "updated_early":
             continue  # below what differences can see at these learning rates
         found = examine(config, taken, name, sample=SAMPLE, valley=False)
-        assert found.wrong_tensors == FAULTS[name].tensors
-        assert found.formula == FAULTS[name].formula
+        assert found.wrong_tensors == BUGS[name].tensors
+        assert found.formula == BUGS[name].value
     kernels.load.cache_clear()
 
 
-@pytest.mark.parametrize("name", [None, *FAULTS])
+@pytest.mark.parametrize("name", [None, *BUGS])
 def test_both_pages_agree(name):
     config = Config(N=9, D_in=7, H=5, D_out=5, seed=2)
     assert observe(config, 3, name).wrong == check(config, 3, name, sample=SAMPLE).wrong
@@ -140,7 +140,7 @@ def test_a_kink_that_the_step_crosses_is_counted_and_left_out():
     # h = x·w1 = 1e-4 in the first unit and 1 in the second: a step of 1e-3 crosses the kink of the first.
     x, y = np.array([[1.0]]), np.array([[0.5]])
     inputs = {"x": x, "y": y, "w1": np.array([[1e-4, 1.0]]), "w2": np.array([[2.0], [3.0]])}
-    values = bugs.run(bugs.program(None), inputs, 1e-6)
+    values = run(bugs.program(None), inputs, 1e-6)
     every = np.array([[0, 0], [0, 1]])
     for gradient in ("grad_w1", "grad_h"):
         found = of_entries(gradient, every, inputs, values, 1e-3)
@@ -153,7 +153,7 @@ def test_a_kink_that_the_step_crosses_is_counted_and_left_out():
 
 def test_a_unit_that_is_exactly_at_zero_is_a_kink_at_any_step():
     inputs = {"x": np.ones((1, 1)), "y": np.ones((1, 1)), "w1": np.zeros((1, 1)), "w2": np.ones((1, 1))}
-    values = bugs.run(bugs.program(None), inputs, 1e-6)
+    values = run(bugs.program(None), inputs, 1e-6)
     assert of_entries("grad_w1", np.array([[0, 0]]), inputs, values, 1e-9).crossed.all()
 
 
@@ -168,7 +168,7 @@ def test_float32_is_refused_for_differences_with_the_reason_and_compared_with_au
 
 
 @pytest.mark.parametrize("at", [0, 200])
-def test_a_mistake_is_found_at_any_point_of_a_run(at):
+def test_a_bug_is_found_at_any_point_of_a_run(at):
     assert check(Config(), at, "off_by_one", sample=SAMPLE).wrong == ("grad_w2",)
 
 
@@ -182,11 +182,11 @@ def test_the_worst_entries_are_the_worst():
         assert entry.error == relative_error(entry.ours, entry.theirs)
 
 
-def test_a_guess_hides_a_mistake_and_the_check_tells_which():
+def test_a_guess_hides_a_bug_and_the_check_tells_which():
     found = [check(TINY, 0, guess=round, sample=10) for round in range(12)]
     assert len({check.planted for check in found}) > 2
     for one in found:
-        assert one.wrong_tensors == (FAULTS[one.planted].tensors if one.planted else ())
+        assert one.wrong_tensors == (BUGS[one.planted].tensors if one.planted else ())
 
 
 def test_a_gradient_that_overflows_is_refused():

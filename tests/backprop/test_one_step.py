@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from twolayer import Config, fit
-from twolayer.backprop.bugs import FAULTS
+from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.one_step import WINDOW, Chosen, observe
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.problem import make_problem
@@ -51,7 +51,7 @@ def test_a_cell_that_is_not_there_is_the_last_one():
     assert observe(TINY, 0, chosen=Chosen(100, 100, 100, 100)).chosen == Chosen(2, 3, 1, 1)
 
 
-@pytest.mark.parametrize("planted", [None, *FAULTS])
+@pytest.mark.parametrize("planted", [None, *BUGS])
 @pytest.mark.parametrize("name", STEPS)
 def test_a_sum_that_is_spelled_out_has_the_value_of_its_cell(name, planted):
     """Each part of `a = b = c` that is made of numbers alone, evaluated, is the number at the end."""
@@ -81,7 +81,7 @@ def test_a_long_sum_is_cut_in_its_middle():
     assert "⋯" in text
 
 
-@pytest.mark.parametrize("planted", [None, *FAULTS])
+@pytest.mark.parametrize("planted", [None, *BUGS])
 def test_the_chain_rule_adds_up(planted):
     chosen = Chosen(n=1, i=2, j=1, o=0)
     chain = observe(TINY, 2, planted, chosen).chain

@@ -128,7 +128,7 @@ def test_play_goes_on_by_itself_to_the_end(visit: Visit) -> None:
     assert STEPS[-1] in INPUTS
 
 
-def test_a_planted_mistake_is_found_and_travels_to_the_other_page(visit: Visit) -> None:
+def test_a_planted_bug_is_found_and_travels_to_the_other_page(visit: Visit) -> None:
     page = visit("/gradients?at=2")
     expect(page.locator(VERDICT)).to_contain_text("The backward pass is right")
     page.click(".st-key-fault_off_by_one label")

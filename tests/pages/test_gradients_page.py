@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from twolayer import Config
-from twolayer.backprop.bugs import FAULTS, impossible
+from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.check import check
 
 TINY = {"N": "5", "D_in": "4", "H": "3", "D_out": "2"}
@@ -69,39 +69,39 @@ def test_the_tutorials_backward_pass_is_right() -> None:
     assert rows[2]["Compared"] == "500 / 100,000"
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_mistake_that_is_switched_on_is_found_and_its_formula_named(name: str) -> None:
+@pytest.mark.parametrize("name", BUGS)
+def test_a_bug_that_is_switched_on_is_found_and_its_formula_named(name: str) -> None:
     page = opened(**TINY | {"D_out": "3", "seed": "4", "learning_rate": "1e-3"})
     page.toggle(key=f"fault_{name}").set_value(True).run()
     answered(page)
-    fault = FAULTS[name]
+    bug = BUGS[name]
     assert page.query_params["fault"] == name
     for tensor in ("w1", "w2"):
-        assert (f"**{tensor}**" in page.error[0].value) == (tensor in fault.tensors)
-    assert f"**{fault.formula}**" in page.error[0].value
-    assert fault.line in [code.value for code in page.code]
-    other = next(other for other in FAULTS if other != name)
+        assert (f"**{tensor}**" in page.error[0].value) == (tensor in bug.tensors)
+    assert f"**{bug.value}**" in page.error[0].value
+    assert bug.line in [code.value for code in page.code]
+    other = next(other for other in BUGS if other != name)
     page.toggle(key=f"fault_{other}").set_value(True).run()
     answered(page)
     assert not page.toggle(key=f"fault_{name}").value
-    assert f"**{FAULTS[other].formula}**" in page.error[0].value
+    assert f"**{BUGS[other].value}**" in page.error[0].value
     page.toggle(key=f"fault_{other}").set_value(False).run()
     assert "fault" not in page.query_params
     assert answered(page).success
 
 
-def test_a_mistake_that_cannot_show_is_grey_with_the_reason() -> None:
+def test_a_bug_that_cannot_show_is_grey_with_the_reason() -> None:
     page = opened(**TINY | {"N": "1"}, fault="off_by_one")
     config = Config(N=1, D_in=4, H=3, D_out=2)
-    for name in FAULTS:
-        reason = impossible(name, config)
+    for name in BUGS:
+        reason = BUGS[name].impossible(config)
         assert page.toggle(key=f"fault_{name}").disabled == (reason is not None)
         if reason is not None:
             assert str(reason) in shown(page).replace("\\", "")
     assert "The backward pass is right" in page.success[0].value
 
 
-def test_guess_first_hides_the_mistake_until_the_answer() -> None:
+def test_guess_first_hides_the_bug_until_the_answer() -> None:
     page = opened(**TINY, seed="4")
     page.toggle(key="guessing").set_value(True).run()
     planted = []
@@ -112,7 +112,7 @@ def test_guess_first_hides_the_mistake_until_the_answer() -> None:
         planted.append(truth.planted)
         said = shown(page)
         assert "Look at the formula" not in said
-        assert not any(fault.line == code.value for fault in FAULTS.values() for code in page.code)
+        assert not any(bug.line == code.value for bug in BUGS.values() for code in page.code)
         assert bool(page.error) == (truth.planted is not None)
         right = truth.planted or "none"
         page.radio(key="answer").set_value(

@@ -9,12 +9,12 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.test_gradients_page import TINY, answered, shown
 from tests.pages.test_gradients_page import opened as opened_page
 from twolayer import Config, fit
-from twolayer.backprop.bugs import FAULTS
+from twolayer.backprop.bugs import BUGS
 from twolayer.dashboard.common import formulas
 from twolayer.dashboard.i18n import translator
 from twolayer.dashboard.one_step import playback
 from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS
-from twolayer.training.program import STEPS, numpy_places, torch_places
+from twolayer.training.program import STEPS, numpy_statements, torch_statements
 
 
 def opened(**query: str) -> AppTest:
@@ -36,7 +36,7 @@ def test_every_step_has_its_formula_its_meaning_its_lines_and_its_figures(langua
         config = page.session_state["config"]
         assert page.latex[0].value.strip().strip("$").strip() == formulas.formula(name, config)
         assert _(MEANINGS[name]) in shown(page)
-        for places in (numpy_places(), torch_places()):
+        for places in (numpy_statements(), torch_statements()):
             for line in places[name].text.splitlines():
                 assert f">{line.replace('<', '&lt;').replace('>', '&gt;')}</mark>" in html(page)
         assert len(page.metric) == 3
@@ -79,17 +79,17 @@ def test_the_loss_is_the_one_of_the_run() -> None:
     assert summed(page).startswith("loss = Σ_n Σ_o (y_pred[n,o] - y[n,o])² = ")
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_mistake_is_shown_in_its_line_and_in_what_comes_after(name: str) -> None:
-    fault = FAULTS[name]
+@pytest.mark.parametrize("name", BUGS)
+def test_a_bug_is_shown_in_its_line_and_in_what_comes_after(name: str) -> None:
+    bug = BUGS[name]
     query = TINY | {"D_out": "3", "seed": "4", "learning_rate": "1e-3", "fault": name}
-    page = opened(**query, show=fault.formula)
+    page = opened(**query, show=bug.value)
     assert "The planted mistake is in this line" in page.error[0].value
-    assert page.code[0].value == fault.line
+    assert page.code[0].value == bug.line
     wrong = page.session_state["question_one_step"].answer.wrong
-    assert wrong[0] == fault.formula
+    assert wrong[0] == bug.value
     assert {gradient for gradient in wrong if gradient in ("grad_w1", "grad_w2")} == {
-        f"grad_{tensor}" for tensor in fault.tensors
+        f"grad_{tensor}" for tensor in bug.tensors
     }
     for after in wrong[1:]:
         page.button(key=f"step_{after}").click().run()

@@ -12,7 +12,8 @@ from twolayer.race.result import race_from
 from twolayer.race.timing import one_round
 from twolayer.training import kernels, training
 from twolayer.training.kernels.autograd import Autograd
-from twolayer.training.profiling import ALL, IN_A_STEP, PHASES, clocked, profile
+from twolayer.training.profiling import ALL, IN_A_STEP, clocked, profile
+from twolayer.training.program import PHASES
 
 SMALL = {"N": 64, "D_in": 300, "H": 50, "D_out": 10, "learning_rate": 1e-6}
 EVERYONE = tuple(

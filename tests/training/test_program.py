@@ -7,9 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from twolayer import Config
-from twolayer.backprop import bugs
-from twolayer.training import program as listing
-from twolayer.training import reference
+from twolayer.training import program, reference
 from twolayer.training.kernels.torch import Tutorial
 from twolayer.training.problem import make_problem
 from twolayer.training.program import GRADIENTS, STEPS
@@ -18,7 +16,7 @@ from twolayer.training.program import GRADIENTS, STEPS
 def test_the_numpy_lines_are_those_of_the_reference():
     text = inspect.getsource(reference)
     for name in STEPS:
-        place = listing.numpy_places()[name]
+        place = program.numpy_statements()[name]
         assert place.source in text
         assert place.text.startswith(f"{name} = ")
         assert len(place.lines) == 1
@@ -27,17 +25,17 @@ def test_the_numpy_lines_are_those_of_the_reference():
 def test_the_torch_lines_are_those_of_the_tutorial_kernel():
     text = inspect.getsource(Tutorial.step)
     for name in STEPS:
-        place = listing.torch_places()[name]
+        place = program.torch_statements()[name]
         for line in place.text.splitlines():
             assert line in text
             assert line.startswith(name)
-    assert listing.torch_places()["grad_h"].text == "grad_h = grad_h_relu.clone()\ngrad_h[h < 0] = 0"
+    assert program.torch_statements()["grad_h"].text == "grad_h = grad_h_relu.clone()\ngrad_h[h < 0] = 0"
 
 
 def test_the_lines_run_one_after_the_other_are_the_reference():
     problem = make_problem(Config(N=7, D_in=5, H=6, D_out=3, dtype="float64"))
-    inputs = {name: getattr(problem, name) for name in listing.INPUTS}
-    values = bugs.run(bugs.program(None), inputs, 0.01)
+    inputs = {name: getattr(problem, name) for name in program.INPUTS}
+    values = program.run(program.iteration(), inputs, 0.01)
     loss, w1, w2 = reference.iteration(**inputs, learning_rate=0.01)
     assert list(values) == list(STEPS)
     assert values["loss"] == loss
@@ -53,16 +51,16 @@ def test_the_lines_run_one_after_the_other_are_the_reference():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_lines_keep_the_dtype_and_the_inputs(dtype):
     problem = make_problem(Config(N=4, D_in=3, H=5, D_out=2, dtype=dtype))
-    inputs = {name: getattr(problem, name) for name in listing.INPUTS}
+    inputs = {name: getattr(problem, name) for name in program.INPUTS}
     before = {name: array.copy() for name, array in inputs.items()}
-    values = bugs.run(bugs.program(None), inputs, 0.01)
+    values = program.run(program.iteration(), inputs, 0.01)
     assert {value.dtype for value in values.values()} == {np.dtype(dtype)}
     for name, array in before.items():
         assert_array_equal(inputs[name], array)
 
 
 def test_what_a_line_uses():
-    program = listing.program()
-    assert listing.uses(program["grad_h"]) == ("h", "grad_h_relu")
-    assert listing.uses(program["w2"]) == ("w2", "grad_w2")
-    assert {name for step in GRADIENTS for name in listing.uses(program[step])} >= {"x", "y", "w2", "h_relu"}
+    lines = program.iteration()
+    assert program.uses(lines["grad_h"]) == ("h", "grad_h_relu")
+    assert program.uses(lines["w2"]) == ("w2", "grad_w2")
+    assert {name for step in GRADIENTS for name in program.uses(lines[step])} >= {"x", "y", "w2", "h_relu"}

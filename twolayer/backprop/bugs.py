@@ -1,107 +1,42 @@
-"""Mistakes that people make in this backward pass, each as one changed line of the reference.
+"""Bugs to plant in the backward pass, each as one changed line of the reference.
 
-The one table that both pages, the check and the tests read. The lines are planted in the program of
-`listing`, which is then run as it stands.
+One row of `BUGS` is all that a bug needs: the pages, the check and the tests read everything from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from twolayer.training import program as listing
+from twolayer.backprop.formulas import FORMULAS, Formula
 from twolayer.training.config import Config
 from twolayer.training.messages import N_, Message
-
-Values = Mapping[str, NDArray[Any]]
+from twolayer.training.program import Values, iteration, run
 
 
 @dataclass(frozen=True)
-class Fault:
-    """A mistake in one formula."""
+class Bug:
+    """A wrong line in the backward pass."""
 
     label: str
     """What was done wrong, in a few words, in English."""
-    formula: str
-    """The value whose formula is wrong: the one to look at."""
+    value: str
+    """The value that the wrong line computes."""
     line: str
-    """What stands in the place of its line."""
+    """The statement that replaces the right one."""
+    formula: Formula
+    """What the line computes, as it is shown."""
     tensors: tuple[str, ...]
-    """The weights whose gradients go wrong with it."""
+    """The weights whose gradients become wrong."""
     why: str
-    """Why the right line is the right one, in English."""
+    """Why the right line is right, in English."""
+    impossible: Callable[[Config], Message | None] = lambda _config: None
+    """Return why the bug cannot show at the shapes of a config, or None if it can."""
 
 
-FAULTS: Mapping[str, Fault] = MappingProxyType(
-    {
-        "no_mask": Fault(
-            N_("The mask is forgotten"),
-            "grad_h",
-            "grad_h = grad_h_relu",
-            ("w1",),
-            N_(
-                "Where h < 0 the ReLU was flat: nothing that happens to h there changes the loss, so the "
-                "gradient has to be 0 there."
-            ),
-        ),
-        "no_factor": Fault(
-            N_("The factor 2 is forgotten"),
-            "grad_y_pred",
-            "grad_y_pred = y_pred - y",
-            ("w1", "w2"),
-            N_(
-                "The derivative of a square d² is 2·d. Without the 2 every gradient is half as long: it "
-                "still points downhill, so training works and nobody notices."
-            ),
-        ),
-        "not_transposed": Fault(
-            N_("w2 instead of its transpose"),
-            "grad_h_relu",
-            "grad_h_relu = grad_y_pred @ w2",
-            ("w1",),
-            N_(
-                "Going back, output o reaches hidden unit j by the same weight w2[j, o] as going forward, so "
-                "rows and columns change roles."
-            ),
-        ),
-        "wrong_side": Fault(
-            N_("The mask is on the wrong sign"),
-            "grad_h",
-            "grad_h = np.where(h > 0, 0, grad_h_relu)",
-            ("w1",),
-            N_("The units that were passed on are those above 0: they must keep their gradient."),
-        ),
-        "updated_early": Fault(
-            N_("w2 is updated before grad_h_relu needs it"),
-            "grad_h_relu",
-            "grad_h_relu = grad_y_pred @ (w2 - learning_rate * grad_w2).T",
-            ("w1",),
-            N_(
-                "The gradient belongs to the weights that made this loss. A w2 that has moved already "
-                "belongs to the next step. With a small learning rate the error is small, and hard to see."
-            ),
-        ),
-        "off_by_one": Fault(
-            N_("Off by one row"),
-            "grad_w2",
-            "grad_w2 = np.roll(h_relu, 1, axis=0).T @ grad_y_pred",
-            ("w2",),
-            N_(
-                "Row n of h_relu and row n of grad_y_pred belong to the same sample: shifted by one, each "
-                "sample is blamed for the error of its neighbour."
-            ),
-        ),
-    }
-)
-"""The mistakes by their names in the address."""
-
-
-def impossible(name: str, config: Config) -> Message | None:
-    """Why the mistake cannot show at the shapes of `config`, or None where it can."""
-    if name == "not_transposed" and config.D_out != config.H:
+def _no_transpose(config: Config) -> Message | None:
+    if config.D_out != config.H:
         return Message.of(
             "grad_y_pred ({N}, {D_out}) times w2 ({H}, {D_out}) has no meaning unless H = D_out: "
             "NumPy itself refuses this mistake.",
@@ -109,45 +44,114 @@ def impossible(name: str, config: Config) -> Message | None:
             H=config.H,
             D_out=config.D_out,
         )
-    if name == "not_transposed" and config.H == 1:
-        return Message.of("w2 is a single number, which is its own transpose.")
-    if name == "off_by_one" and config.N == 1:
-        return Message.of("There is only one row, and it is its own neighbour.")
-    return None
+    return Message.of("w2 is a single number, which is its own transpose.") if config.H == 1 else None
+
+
+def _no_neighbour(config: Config) -> Message | None:
+    return Message.of("There is only one row, and it is its own neighbour.") if config.N == 1 else None
+
+
+BUGS: Mapping[str, Bug] = MappingProxyType(
+    {
+        "no_mask": Bug(
+            label=N_("The mask is forgotten"),
+            value="grad_h",
+            line="grad_h = grad_h_relu",
+            formula=Formula("{grad_h_relu}", "grad_h_relu[n,j]"),
+            tensors=("w1",),
+            why=N_(
+                "Where h < 0 the ReLU was flat: nothing that happens to h there changes the loss, so the "
+                "gradient has to be 0 there."
+            ),
+        ),
+        "no_factor": Bug(
+            label=N_("The factor 2 is forgotten"),
+            value="grad_y_pred",
+            line="grad_y_pred = y_pred - y",
+            formula=Formula("{y_pred} - {y}", "(y_pred[n,o] - y[n,o])"),
+            tensors=("w1", "w2"),
+            why=N_(
+                "The derivative of a square d² is 2·d. Without the 2 every gradient is half as long: it "
+                "still points downhill, so training works and nobody notices."
+            ),
+        ),
+        "not_transposed": Bug(
+            label=N_("w2 instead of its transpose"),
+            value="grad_h_relu",
+            line="grad_h_relu = grad_y_pred @ w2",
+            formula=Formula(r"{grad_y_pred}\cdot {w2}", "Σ_o grad_y_pred[n,o]·w2[o,j]"),
+            tensors=("w1",),
+            why=N_(
+                "Going back, output o reaches hidden unit j by the same weight w2[j, o] as going forward, so "
+                "rows and columns change roles."
+            ),
+            impossible=_no_transpose,
+        ),
+        "wrong_side": Bug(
+            label=N_("The mask is on the wrong sign"),
+            value="grad_h",
+            line="grad_h = np.where(h > 0, 0, grad_h_relu)",
+            formula=Formula(
+                r"\begin{{cases}} 0 & {h:name} > 0 \\ {grad_h_relu:name} & {h:name} \le 0 \end{{cases}}",
+                "(h[n,j] > 0 ? 0 : grad_h_relu[n,j])",
+            ),
+            tensors=("w1",),
+            why=N_("The units that were passed on are those above 0: they must keep their gradient."),
+        ),
+        "updated_early": Bug(
+            label=N_("w2 is updated before grad_h_relu needs it"),
+            value="grad_h_relu",
+            line="grad_h_relu = grad_y_pred @ (w2 - learning_rate * grad_w2).T",
+            formula=Formula(
+                r"{grad_y_pred}\cdot ({w2} - \eta\,{grad_w2})^{{\mathsf{{T}}}}",
+                "Σ_o grad_y_pred[n,o]·(w2 - η·grad_w2)[j,o]",
+            ),
+            tensors=("w1",),
+            why=N_(
+                "The gradient belongs to the weights that made this loss. A w2 that has moved already "
+                "belongs to the next step. With a small learning rate the error is small, and hard to see."
+            ),
+        ),
+        "off_by_one": Bug(
+            label=N_("Off by one row"),
+            value="grad_w2",
+            line="grad_w2 = np.roll(h_relu, 1, axis=0).T @ grad_y_pred",
+            formula=Formula(
+                r"\sum_n {h_relu:name}[n-1]^{{\mathsf{{T}}}}\cdot {grad_y_pred:name}[n]",
+                "Σ_n h_relu[n-1,j]·grad_y_pred[n,o]",
+            ),
+            tensors=("w2",),
+            why=N_(
+                "Row n of h_relu and row n of grad_y_pred belong to the same sample: shifted by one, each "
+                "sample is blamed for the error of its neighbour."
+            ),
+            impossible=_no_neighbour,
+        ),
+    }
+)
+"""The bugs by their names in the address."""
 
 
 def possible(config: Config) -> list[str]:
-    """The mistakes that can show at the shapes of `config`."""
-    return [name for name in FAULTS if impossible(name, config) is None]
+    """Return the bugs that can show at the shapes of `config`."""
+    return [name for name, bug in BUGS.items() if bug.impossible(config) is None]
 
 
-def program(name: str | None) -> dict[str, str]:
-    """The statement that makes each value of an iteration, with the mistake planted."""
-    if name is None:
-        return listing.program()
-    fault = FAULTS[name]
-    return listing.program({fault.formula: fault.line})
+def program(planted: str | None) -> dict[str, str]:
+    """Return the statements of an iteration by value, with the bug `planted` if one is named."""
+    changed = {BUGS[planted].value: BUGS[planted].line} if planted else {}
+    return iteration() | changed
 
 
-def run(statements: Mapping[str, str], inputs: Values, learning_rate: float) -> dict[str, NDArray[Any]]:
-    """Run one iteration from `inputs` x, y, w1, w2: each value that it computes, by name.
-
-    The statements are the project's own, from `program`. The inputs stay as they are, and the values
-    have their dtype.
-    """
-    names: dict[str, Any] = {"np": np, "learning_rate": learning_rate, **inputs}
-    values = {}
-    with np.errstate(over="ignore", invalid="ignore"):
-        for name, statement in statements.items():
-            exec(statement, names)
-            values[name] = np.asarray(names[name])
-    return values
+def formula(value: str, planted: str | None) -> Formula:
+    """Return the formula of a value in the program with the bug `planted`."""
+    return BUGS[planted].formula if planted and BUGS[planted].value == value else FORMULAS[value]
 
 
 def drawn(round: int, inputs: Values, config: Config) -> str | None:
-    """The mistake to be guessed in this round: one that shows at these weights, or none at all.
+    """Draw the bug to guess in a round: one that changes a weight's gradient from these inputs, or None.
 
-    The same round on the same weights hides the same mistake.
+    The result depends only on the round, the inputs and the config's seed.
     """
     right = run(program(None), inputs, config.learning_rate)
     showing: list[str | None] = [None]

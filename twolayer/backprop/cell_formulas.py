@@ -1,111 +1,97 @@
-"""How one cell of a value was made, spelled out with its numbers: `h[3,7] = Σ_k x[3,k]·w1[k,7] = …`.
+"""Write out one cell of a value in numbers: `h[3,7] = Σ_k x[3,k]·w1[k,7] = 0.5·(-1.2) + … = 4.1`.
 
-In the letters of the formulas alone, so that it reads the same in every language: n a sample, k an
-input, j a hidden unit, o an output, η the learning rate.
+The cell formulas of `formulas` and `bugs` are evaluated as text: an optional sum, then a term in which
+`name[row,column]` stands for a number.
 """
 
-from collections.abc import Callable, Mapping
+import math
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Values = Mapping[str, NDArray[Any]]
+from twolayer.backprop import bugs
+from twolayer.training.program import AXES, Values
 
 READABLE = 6
-"""A sum of more terms is cut short in its middle."""
+"""The most terms of a sum that are written out; a longer one is shortened in the middle."""
+
+NUMBER = re.compile(r"(?P<array>\w+|\([^()\[\]]+\))\[(?P<row>\w)(?P<shift>-1)?,(?P<column>\w)\]")
+"""`name[row,column]` in a formula; the name may be an expression in brackets, the row shifted by one."""
 
 
 def number(value: Any) -> str:
-    """Four significant digits."""
+    """Format a number with four significant digits."""
     return f"{float(value):.4g}"
 
 
-def factor(value: Any) -> str:
-    """A number in a product or after a minus: with brackets where it is negative."""
-    return f"({number(value)})" if value < 0 else number(value)
-
-
-def products(left: NDArray[Any], right: NDArray[Any]) -> str:
-    """a·b + c·d + …"""
-    return _sum(len(left), lambda i: f"{factor(left[i])}·{factor(right[i])}")
-
-
-def _sum(count: int, term: Callable[[int], str]) -> str:
-    if count <= READABLE:
-        return " + ".join(term(i) for i in range(count))
-    return " + ".join([term(0), term(1), "⋯", term(count - 1)])
-
-
 @dataclass(frozen=True)
-class Speller:
-    """The cells of one iteration, as the mistake `planted` of `faults.FAULTS` lets them be."""
+class Cells:
+    """The cells of one iteration of the program with the bug `planted`."""
 
     inputs: Values
     values: Values
     learning_rate: float
     planted: str | None = None
 
+    @cached_property
+    def _arrays(self) -> Values:
+        # w1 and w2 in a formula are the weights before the update
+        return {**self.values, "(w2 - η·grad_w2)": self.values["w2"], **self.inputs}
+
+    def _range(self, letter: str) -> int:
+        """Return how many values an index has."""
+        letters = ("n", "k", "j", "o")
+        shape: tuple[int, ...] = self.inputs["x"].shape + self.inputs["w2"].shape
+        return shape[letters.index(letter)]
+
+    def _parts(self, name: str) -> tuple[str, list[str], str]:
+        """Return a value's formula, the letters that it sums over, and the term."""
+        formula = bugs.formula(name, self.planted).cell
+        return formula, re.findall(r"Σ_(\w) ", formula), re.sub(r"Σ_\w ", "", formula)
+
     def cell(self, name: str, row: int, column: int) -> str:
-        """How the cell (row, column) of the value `name` was made. The loss has one cell, (0, 0)."""
-        if name == "loss":
-            return " = ".join([name, *self._loss(), number(self.values[name])])
-        made = self._updated(name, row, column) if name in self.inputs else getattr(self, name)(row, column)
-        return " = ".join([f"{name}[{row},{column}]", *made, number(self.values[name][row, column])])
+        """Write out the cell (row, column) of the value `name`. The loss has one cell, (0, 0)."""
+        at: dict[str, Any] = dict(zip(AXES[name], (row, column), strict=False))
+        formula, letters, term = self._parts(name)
 
-    def h(self, n: int, j: int) -> tuple[str, ...]:
-        return f"Σ_k x[{n},k]·w1[k,{j}]", products(self.inputs["x"][n], self.inputs["w1"][:, j])
+        def symbols(match: re.Match[str]) -> str:
+            row, column = (at.get(match[part], match[part]) for part in ("row", "column"))
+            return f"{match['array']}[{row}{match['shift'] or ''},{column}]"
 
-    def h_relu(self, n: int, j: int) -> tuple[str, ...]:
-        return f"max(h[{n},{j}], 0)", f"max({number(self.values['h'][n, j])}, 0)"
+        sizes = [self._range(letter) for letter in letters]
+        count = math.prod(sizes)
+        terms = [
+            self._term(term, at | dict(zip(letters, np.unravel_index(i, sizes), strict=True)))
+            for i in (range(count) if count <= READABLE else (0, 1, count - 1))
+        ]
+        if count > READABLE:
+            terms.insert(2, "⋯")
+        head = f"{name}[{row},{column}]" if at else name
+        result = number(self.values[name][tuple(at.values())])
+        # A formula that is a single number is not repeated as its own result
+        return " = ".join(dict.fromkeys((head, NUMBER.sub(symbols, formula), " + ".join(terms), result)))
 
-    def y_pred(self, n: int, o: int) -> tuple[str, ...]:
-        return f"Σ_j h_relu[{n},j]·w2[j,{o}]", products(self.values["h_relu"][n], self.inputs["w2"][:, o])
+    def _term(self, term: str, at: dict[str, Any]) -> str:
+        """Fill in the numbers; negative ones get brackets in a product and after a minus."""
 
-    def _loss(self) -> tuple[str, ...]:
-        y_pred, y = self.values["y_pred"].ravel(), self.inputs["y"].ravel()
-        terms = _sum(len(y), lambda i: f"({number(y_pred[i])} - {factor(y[i])})²")
-        return "Σ_n Σ_o (y_pred[n,o] - y[n,o])²", terms
+        def fill(match: re.Match[str]) -> str:
+            value = self._look_up(match, at)
+            tight = term[: match.start()].endswith(("·", "- ")) or term[match.end() :].startswith("·")
+            return f"({number(value)})" if tight and value < 0 else number(value)
 
-    def grad_y_pred(self, n: int, o: int) -> tuple[str, ...]:
-        two = "" if self.planted == "no_factor" else "2·"
-        y_pred, y = self.values["y_pred"][n, o], self.inputs["y"][n, o]
-        return f"{two}(y_pred[{n},{o}] - y[{n},{o}])", f"{two}({number(y_pred)} - {factor(y)})"
+        return NUMBER.sub(fill, term).replace("η", number(self.learning_rate))
 
-    def grad_w2(self, j: int, o: int) -> tuple[str, ...]:
-        h_relu, row = self.values["h_relu"][:, j], "n"
-        if self.planted == "off_by_one":
-            h_relu, row = np.roll(h_relu, 1), "n-1"
-        terms = products(h_relu, self.values["grad_y_pred"][:, o])
-        return f"Σ_n h_relu[{row},{j}]·grad_y_pred[n,{o}]", terms
+    def _look_up(self, match: re.Match[str], at: dict[str, Any]) -> Any:
+        shift = 1 if match["shift"] else 0  # the row before the first is the last, as in np.roll
+        return self._arrays[match["array"]][at[match["row"]] - shift, at[match["column"]]]
 
-    def grad_h_relu(self, n: int, j: int) -> tuple[str, ...]:
-        name = {"not_transposed": f"w2[o,{j}]", "updated_early": f"(w2 - η·grad_w2)[{j},o]"}
-        weight = name.get(self.planted or "", f"w2[{j},o]")
-        terms = products(self.values["grad_y_pred"][n], self.weights_back(j))
-        return f"Σ_o grad_y_pred[{n},o]·{weight}", terms
-
-    def weights_back(self, j: int) -> NDArray[Any]:
-        """The weights (D_out,) by which the outputs' gradients reach hidden unit j."""
-        w2 = self.values["w2"] if self.planted == "updated_early" else self.inputs["w2"]
-        weights: NDArray[Any] = w2[:, j] if self.planted == "not_transposed" else w2[j]
-        return weights
-
-    def grad_h(self, n: int, j: int) -> tuple[str, ...]:
-        passed = f"grad_h_relu[{n},{j}]"
-        if self.planted == "no_mask":
-            return (passed,)
-        sign = ">" if self.planted == "wrong_side" else "<"
-        h, gradient = number(self.values["h"][n, j]), number(self.values["grad_h_relu"][n, j])
-        return f"(h[{n},{j}] {sign} 0 ? 0 : {passed})", f"({h} {sign} 0 ? 0 : {gradient})"
-
-    def grad_w1(self, i: int, j: int) -> tuple[str, ...]:
-        terms = products(self.inputs["x"][:, i], self.values["grad_h"][:, j])
-        return f"Σ_n x[n,{i}]·grad_h[n,{j}]", terms
-
-    def _updated(self, name: str, row: int, column: int) -> tuple[str, ...]:
-        before, gradient = self.inputs[name][row, column], self.values[f"grad_{name}"][row, column]
-        at = f"[{row},{column}]"
-        numbers = f"{number(before)} - {number(self.learning_rate)}·{factor(gradient)}"
-        return f"{name}{at} - η·grad_{name}{at}", numbers
+    def factors(self, name: str, row: int, column: int) -> list[NDArray[Any]]:
+        """Return the numbers in each term of a cell's single sum, one array (terms,) per factor."""
+        at: dict[str, Any] = dict(zip(AXES[name], (row, column), strict=True))
+        _formula, (letter,), term = self._parts(name)
+        at[letter] = np.arange(self._range(letter))
+        return [self._look_up(match, at) for match in NUMBER.finditer(term)]

@@ -18,7 +18,7 @@ from twolayer.training.config import Config
 from twolayer.training.kernels import UnavailableError, load
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.messages import Message, MessageError
-from twolayer.training.program import GRADIENTS
+from twolayer.training.program import GRADIENTS, run
 
 STEP = 1e-3
 """The step of the differences, in the valley between rounding and kinks."""
@@ -126,12 +126,12 @@ def examine(
     `MessageError` where a gradient overflows.
     """
     inputs = {name: array.astype(dtype, copy=False) for name, array in taken.inputs.items()}
-    right = bugs.run(bugs.program(None), inputs, config.learning_rate)
+    right = run(bugs.program(None), inputs, config.learning_rate)
     if not all(np.isfinite(right[name]).all() for name in GRADIENTS):
         raise MessageError(
             Message.of("The run has grown beyond all numbers here: go back to an earlier iteration.")
         )
-    ours = bugs.run(bugs.program(planted), inputs, config.learning_rate)
+    ours = run(bugs.program(planted), inputs, config.learning_rate)
     comparisons: list[Comparison] = []
     directions: list[tuple[str, Direction]] = []
     steps: tuple[AtStep, ...] = ()
@@ -180,9 +180,7 @@ def with_autograd(inputs: Values, planted: str | None, learning_rate: float) -> 
 
     forward, theirs = backward(inputs)
     right, ours = (
-        bugs.run(
-            {name: bugs.program(fault)[name] for name in GRADIENTS}, {**inputs, **forward}, learning_rate
-        )
+        run({name: bugs.program(fault)[name] for name in GRADIENTS}, {**inputs, **forward}, learning_rate)
         for fault in (None, planted)
     )
     limits = bounds(inputs, {**forward, **right})

@@ -3,39 +3,23 @@
 Large matrices are sent as a picture of block means and as a window of a few cells with their numbers.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.backprop import bugs, check, snapshot
-from twolayer.backprop.cell_formulas import Speller
+from twolayer.backprop.cell_formulas import Cells
 from twolayer.backprop.pooling import means
 from twolayer.training.config import Config
 from twolayer.training.kernels.numpy import Tutorial
-from twolayer.training.program import STEPS
+from twolayer.training.program import AXES, SIZES, STEPS, run
 
 WINDOW = 8
 """Rows and columns of a window."""
 PICTURE = (64, 64)
 MOST_ROWS = 100
 """Samples, or outputs, that the chain rule is spelled out for."""
-
-AXES: Mapping[str, tuple[str, ...]] = {
-    "h": ("n", "j"),
-    "h_relu": ("n", "j"),
-    "y_pred": ("n", "o"),
-    "loss": (),
-    "grad_y_pred": ("n", "o"),
-    "grad_w2": ("j", "o"),
-    "grad_h_relu": ("n", "j"),
-    "grad_h": ("n", "j"),
-    "grad_w1": ("i", "j"),
-    "w1": ("i", "j"),
-    "w2": ("j", "o"),
-}
-"""What the rows and the columns of each value are."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +32,8 @@ class Chosen:
     o: int = 0
 
     def within(self, config: Config) -> "Chosen":
-        """The nearest one that is there."""
-        return Chosen(
-            min(self.n, config.N - 1),
-            min(self.i, config.D_in - 1),
-            min(self.j, config.H - 1),
-            min(self.o, config.D_out - 1),
-        )
+        """Return the nearest cell within the sizes of `config`."""
+        return Chosen(*(min(getattr(self, i), getattr(config, size) - 1) for i, size in SIZES.items()))
 
 
 @dataclass(frozen=True)
@@ -133,9 +112,9 @@ def observe(config: Config, at: int, planted: str | None = None, chosen: Chosen 
     with Tutorial.threads(config.threads):
         taken = snapshot.take(config, at)
         inputs = taken.inputs
-        values = bugs.run(bugs.program(planted), inputs, config.learning_rate)
+        values = run(bugs.program(planted), inputs, config.learning_rate)
         found = check.examine(config, taken, planted, valley=False)
-    spell = Speller(inputs, values, config.learning_rate, planted)
+    cells = Cells(inputs, values, config.learning_rate, planted)
     chosen = (chosen or Chosen()).within(config)
     return Observation(
         config=config,
@@ -145,15 +124,15 @@ def observe(config: Config, at: int, planted: str | None = None, chosen: Chosen 
         planted=planted,
         changed=found.changed,
         loss=float(values["loss"]),
-        views={name: view(name, spell, chosen) for name in STEPS},
-        chain=chain(spell, chosen),
+        views={name: view(name, cells, chosen) for name in STEPS},
+        chain=chain(cells, chosen),
         wrong=found.wrong,
     )
 
 
-def view(name: str, spell: Speller, chosen: Chosen) -> View:
+def view(name: str, cells: Cells, chosen: Chosen) -> View:
     """One value of the iteration as it is shown, its window around the chosen cell."""
-    value = spell.values[name]
+    value = cells.values[name]
     matrix = value.reshape(1, 1) if value.ndim == 0 else value
     at = [getattr(chosen, axis) for axis in AXES[name]] or [0, 0]
     first_row, first_column = (
@@ -174,22 +153,22 @@ def view(name: str, spell: Speller, chosen: Chosen) -> View:
         chosen=(at[0], at[1]),
         sums=tuple(
             tuple(
-                spell.cell(name, first_row + row, first_column + column) for column in range(window.shape[1])
+                cells.cell(name, first_row + row, first_column + column) for column in range(window.shape[1])
             )
             for row in range(window.shape[0])
         ),
     )
 
 
-def chain(spell: Speller, chosen: Chosen) -> Chain:
+def chain(cells: Cells, chosen: Chosen) -> Chain:
     """The chain rule for the chosen entry of w1, in the numbers of the iteration."""
     n, i, j = chosen.n, chosen.i, chosen.j
-    inputs, values = spell.inputs, spell.values
+    inputs, values = cells.inputs, cells.values
     hidden = [values[name][:, j] for name in ("h", "grad_h_relu", "grad_h")]
     samples = np.column_stack([np.arange(len(inputs["x"])), inputs["x"][:, i], *hidden]).astype(np.float64)
     samples = np.column_stack([samples, samples[:, 1] * samples[:, 4]])
     order = np.argsort(-np.abs(samples[:, 5]), kind="stable")
-    back = [values["y_pred"][n], inputs["y"][n], values["grad_y_pred"][n], spell.weights_back(j)]
+    back = [values["y_pred"][n], inputs["y"][n], *cells.factors("grad_h_relu", n, j)]
     outputs = np.column_stack([np.arange(len(back[0])), *back]).astype(np.float64)
     outputs = np.column_stack([outputs, outputs[:, 3] * outputs[:, 4]])
     return Chain(

@@ -1,14 +1,14 @@
-"""Where the time of a step goes: forward, loss, backward, update, and the transfer to the host.
+"""Measure where the time of a step goes: forward, loss, backward, update and the transfer to the host.
 
-A kernel's step says in its comments where each phase begins. The profile compiles the same lines once
-more with a reading of the clock in the place of these comments, so that a step which is not profiled
-pays nothing.
+The comments in a kernel's step mark where each phase begins (`program.PHASES`). The profiler compiles
+the same statements again with clock readings between the phases, so a normal step costs nothing extra.
 """
 
 import inspect
 import textwrap
 from collections.abc import Callable
 from functools import cache
+from itertools import groupby
 from time import perf_counter
 from typing import Any
 
@@ -17,14 +17,7 @@ import numpy as np
 from twolayer.training.config import Config
 from twolayer.training.kernels import Kernel, State
 from twolayer.training.problem import Problem
-
-PHASES = {
-    "# Forward pass": "forward",
-    "# Loss": "loss",
-    "# Backward pass": "backward",
-    "# Weight update": "update",
-}
-"""How the comments in a step begin, and the phase that begins there. In the order of a step."""
+from twolayer.training.program import PHASES, parse
 
 IN_A_STEP = tuple(PHASES.values())
 ALL = (*IN_A_STEP, "transfer")
@@ -34,17 +27,19 @@ READS_TRIED = 500
 
 @cache
 def clocked(kernel_type: type[Kernel], *, waits: bool) -> Callable[..., None]:
-    """The step of a kernel as a function `step(self, note)` that gives `note` the time where each
-    phase begins, and at its end. With `waits` it waits for the device before."""
-    lines = textwrap.dedent(inspect.getsource(kernel_type.step)).splitlines()
+    """Return a kernel's step as `step(self, note, clock)`, which calls `note(clock())` at the start of
+    each phase and at the end. With `waits`, it first waits for the device each time.
+    """
     read = "self.synchronize(); note(clock())" if waits else "note(clock())"
-    marked = ["def step(self, note, clock):", *lines[1:], f"    {read}"]
-    for i, line in enumerate(marked):
-        if line.strip().startswith(tuple(PHASES)):
-            marked[i] = line[: len(line) - len(line.lstrip())] + read
+    lines = []
+    for phase, statements in groupby(parse(inspect.getsource(kernel_type.step)), lambda s: s.phase):
+        lines += [read] if phase else []  # before the first phase there is nothing to time
+        lines += [statement.text for statement in statements]
+    body = textwrap.indent("\n".join([*lines, read]), "    ")
+    source = f"def step(self, note, clock):\n{body}"
     namespace: dict[str, Any] = {}
-    code = compile("\n".join(marked), inspect.getsourcefile(kernel_type) or "<step>", "exec")
-    exec(code, kernel_type.step.__globals__, namespace)  # our own source, no input
+    code = compile(source, inspect.getsourcefile(kernel_type) or "<step>", "exec")
+    exec(code, kernel_type.step.__globals__, namespace)  # the project's own source
     step: Callable[..., None] = namespace["step"]
     return step
 
@@ -52,11 +47,10 @@ def clocked(kernel_type: type[Kernel], *, waits: bool) -> Callable[..., None]:
 def profile(
     kernel_type: type[Kernel], config: Config, problem: Problem, state: State, steps: int
 ) -> dict[str, float]:
-    """Take `steps` steps from `state`: seconds per step of each phase.
+    """Run `steps` steps from `state` and return the seconds per step of each phase.
 
-    What it takes to call a step counts as forward. Reading the clock takes time too: it is measured,
-    and taken off each phase. `transfer` is what it takes to bring losses and state to the host at the
-    end, shared by the steps.
+    The overhead of calling a step counts as forward. The time of a clock reading is measured and
+    subtracted. `transfer` is the time to copy losses and state to the host at the end, divided by `steps`.
     """
     kernel = kernel_type(config, problem, state, steps)
     step = clocked(kernel_type, waits=config.device != "cpu")
@@ -78,7 +72,7 @@ def profile(
 
 
 def _seconds_of_a_read(kernel: Kernel | None) -> float:
-    """What a reading of the clock takes by itself, with the wait for an idle device if there is one."""
+    """Measure the seconds of one clock reading, including the wait for an idle `kernel` if one is given."""
     times: list[float] = []
     note, clock = times.append, perf_counter
     for _ in range(READS_TRIED):

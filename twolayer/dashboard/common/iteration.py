@@ -1,15 +1,15 @@
-"""The controls that Gradients and One step share: the iteration that is looked at, and the mistake in it."""
+"""The controls that Gradients and One step share: the iteration to look at, and the bug planted in it."""
 
 import streamlit as st
 
 from twolayer.backprop import bugs, snapshot
-from twolayer.dashboard.common.parameters import NO_FAULT
+from twolayer.dashboard.common.parameters import NO_BUG
 from twolayer.dashboard.i18n import _, say
 from twolayer.training.config import Config
 
 
 def at_slider(config: Config) -> int:
-    """The iteration: how many steps of the run were taken before it."""
+    """Draw the slider for the iteration and return the number of steps taken before it."""
     last = snapshot.last_step(config)
     st.session_state["at"] = min(st.session_state["at"], last)
     at: int = st.slider(
@@ -29,7 +29,7 @@ def at_slider(config: Config) -> int:
 
 
 def say_if_diverged(at: int, diverged_at: int | None) -> None:
-    """Say that another iteration is shown than the one that was asked for, where the run diverges before."""
+    """Warn that an earlier iteration than requested is shown, if the run diverges before that."""
     if diverged_at is not None:
         st.warning(
             _("This run diverges: the last iteration with a finite loss is {at}, and is shown.").format(
@@ -38,17 +38,17 @@ def say_if_diverged(at: int, diverged_at: int | None) -> None:
         )
 
 
-def fault_switches(config: Config) -> str | None:
-    """A switch for each mistake, of which one can be on. Those that cannot show are grey, with the reason.
+def bug_switches(config: Config) -> str | None:
+    """Draw a switch for each bug and return the name of the bug that is on.
 
-    The name of the mistake that is on.
+    At most one is on. A bug that cannot show at these shapes is disabled, with the reason below it.
     """
     on = planted(config)
-    for name, fault in bugs.FAULTS.items():
-        reason = bugs.impossible(name, config)
+    for name, bug in bugs.BUGS.items():
+        reason = bug.impossible(config)
         st.session_state[f"fault_{name}"] = name == on
         st.toggle(
-            _(fault.label), key=f"fault_{name}", disabled=reason is not None, on_change=_switch, args=(name,)
+            _(bug.label), key=f"fault_{name}", disabled=reason is not None, on_change=_switch, args=(name,)
         )
         if reason is not None:
             st.caption(say(reason))
@@ -56,11 +56,11 @@ def fault_switches(config: Config) -> str | None:
 
 
 def planted(config: Config) -> str | None:
-    """The mistake of the session, if it can show at these shapes."""
+    """Return the bug of the session, or None if there is none or it cannot show at these shapes."""
     name: str = st.session_state["fault"]
-    return None if name == NO_FAULT or bugs.impossible(name, config) else name
+    return None if name == NO_BUG or bugs.BUGS[name].impossible(config) else name
 
 
 def _switch(name: str) -> None:
     on = st.session_state[f"fault_{name}"]
-    st.session_state["fault"] = name if on else NO_FAULT
+    st.session_state["fault"] = name if on else NO_BUG

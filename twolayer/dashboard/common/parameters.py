@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from twolayer.backprop.bugs import FAULTS
+from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.check import STEP, STEPS
 from twolayer.race.plan import SIZES
 from twolayer.race.timing import ROUNDS
@@ -20,7 +20,7 @@ from twolayer.training.config import FIELDS, LARGEST, Choice, ConfigError, Kind,
 from twolayer.training.messages import Message
 from twolayer.training.program import STEPS as VALUES
 
-NO_FAULT = "none"
+NO_BUG = "none"
 MOST_GUESSES = 9999
 MOST_ROUNDS = 100
 NO_SWEEP = "none"
@@ -86,7 +86,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "sweep_to": Parameter(Whole(1, LARGEST), 1024),
     "sweep_points": Parameter(Whole(2, 9), 4),
     "at": Parameter(Whole(0, 5_000_000), 0),
-    "fault": Parameter(Choice((NO_FAULT, *FAULTS)), NO_FAULT),
+    "fault": Parameter(Choice((NO_BUG, *BUGS)), NO_BUG),
     "guess": Parameter(Whole(0, MOST_GUESSES), 0),
     "difference_step": Parameter(Choice(tuple(map(shown_step, STEPS))), shown_step(STEP)),
     "check_dtype": Parameter(Choice(("float64", "float32")), "float64"),

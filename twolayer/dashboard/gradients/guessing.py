@@ -1,4 +1,4 @@
-"""Guess first: a mistake is planted, and which one is said only after the learner has answered."""
+"""Guess first: a bug is planted, and revealed only after the learner has answered."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ import streamlit as st
 
 from twolayer.backprop import bugs
 from twolayer.backprop.check import Check
-from twolayer.dashboard.common.parameters import MOST_GUESSES, NO_FAULT
+from twolayer.dashboard.common.parameters import MOST_GUESSES, NO_BUG
 from twolayer.dashboard.i18n import _
 from twolayer.training.config import Config
 
 
 def switch() -> int:
-    """The switch, and the round that is on; 0 where the learner does not guess."""
+    """Draw the switch and return the current round, or 0 if guessing is off."""
     left, right = st.columns([3, 2], vertical_alignment="center")
     with left:
         st.subheader(_("Break it"), anchor=False)
@@ -25,7 +25,7 @@ def switch() -> int:
 
 def _turn() -> None:
     st.session_state["guess"] = 1 if st.session_state["guessing"] else 0
-    st.session_state["fault"] = NO_FAULT
+    st.session_state["fault"] = NO_BUG
     _forget()
 
 
@@ -44,14 +44,12 @@ def _give(of: Any) -> None:
 
 
 def answers(config: Config, guess: int) -> None:
-    """The possible answers, and the buttons to give one and to go on."""
+    """Draw the possible answers, and the buttons to answer and to go on."""
     st.markdown(
         _("One of these is in the program, or none. Read the figures and the pictures below, then answer.")
     )
-    options = [NO_FAULT, *bugs.possible(config)]
-    labels = {NO_FAULT: _("Nothing: it is right")} | {
-        name: _(fault.label) for name, fault in bugs.FAULTS.items()
-    }
+    options = [NO_BUG, *bugs.possible(config)]
+    labels = {NO_BUG: _("Nothing: it is right")} | {name: _(bug.label) for name, bug in bugs.BUGS.items()}
     chosen = st.radio(
         _("Your answer"),
         options,
@@ -73,23 +71,23 @@ def answers(config: Config, guess: int) -> None:
 
 
 def given(config: Config, guess: int) -> str | None:
-    """The answer that was given in this round, if one was."""
+    """Return the answer given in this round, or None."""
     answered = st.session_state.get("answered")
     return answered[1] if answered is not None and answered[0] == (config, guess) else None
 
 
 def hides(check: Check, guess: int) -> bool:
-    """Whether the mistake is still to be guessed."""
+    """Return whether the bug is still to be guessed."""
     return guess > 0 and given(check.config, guess) is None
 
 
 def response(check: Check, guess: int) -> None:
-    """Say whether the answer was right, and what it was."""
+    """Show whether the answer was right, and what the bug was."""
     answer = given(check.config, guess)
     if answer is None:
         return
-    truth = check.planted or NO_FAULT
-    name = _(bugs.FAULTS[truth].label) if check.planted else _("Nothing: it is right")
+    truth = check.planted or NO_BUG
+    name = _(bugs.BUGS[truth].label) if check.planted else _("Nothing: it is right")
     if answer == truth:
         st.success(_("Right: {name}.").format(name=name), icon=":material/celebration:")
     else:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from twolayer.backprop.bugs import FAULTS, program
+from twolayer.backprop.bugs import BUGS, program
 from twolayer.backprop.check import DIRECTIONS, Check
 from twolayer.backprop.comparison import BANDS, Comparison
 from twolayer.dashboard.common import formulas, iteration, server
@@ -51,12 +51,12 @@ def _verdict(check: Check, *, hidden: bool) -> None:
         look = _("Look at the formula of **{formula}**: all that goes into it agrees, and it does not.")
         st.error(" ".join((said, look.format(formula=formula))), icon=":material/error:")
         _trail(check.wrong)
-        for words, fault in ((_("What it should be"), None), (_("What the program does"), check.planted)):
+        for words, bug in ((_("What it should be"), None), (_("What the program does"), check.planted)):
             st.caption(words)
-            st.latex(formulas.formula(formula, check.config, fault))
-            st.code(program(fault)[formula], language="python", wrap_lines=True)
+            st.latex(formulas.formula(formula, check.config, bug))
+            st.code(program(bug)[formula], language="python", wrap_lines=True)
         if check.planted is not None:
-            st.markdown(_(FAULTS[check.planted].why))
+            st.markdown(_(BUGS[check.planted].why))
 
 
 def _right(check: Check, *, hidden: bool) -> None:

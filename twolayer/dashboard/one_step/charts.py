@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.backprop.one_step import AXES, View
+from twolayer.backprop.one_step import View
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.plot import figure, plot
+from twolayer.training.program import AXES
 
 SCALE = [[0, "theme:0"], [0.5, "theme:background-color"], [1, "theme:1"]]
 """Below 0 in one colour, above it in another, 0 in neither."""

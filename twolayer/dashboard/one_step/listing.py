@@ -1,11 +1,11 @@
-"""The program on the page: its real lines, the current one marked."""
+"""Show the program's real source, with the current lines marked."""
 
 import ast
 from html import escape
 
 import streamlit as st
 
-from twolayer.training.program import Place
+from twolayer.training.program import Statement
 
 _BLOCK = (
     "margin:0; padding:0.6rem 0.8rem; overflow-x:auto; border-radius:0.5rem; font-size:0.8rem; "
@@ -18,28 +18,27 @@ _MARKED = (
 
 
 CONTEXT = 2
-"""Lines of the program before and after the marked ones."""
+"""Lines of context before and after the marked ones."""
 
 
-def draw(place: Place) -> None:
-    """The lines that make a value, marked, among those around them in their function."""
-    lines = place.source.splitlines()
-    first = max(_body(lines), place.lines[0] - CONTEXT)
+def draw(statement: Statement) -> None:
+    """Show a statement, marked, with the lines around it in its function."""
+    lines = statement.source.splitlines()
+    first = max(_body(lines), statement.lines[0] - CONTEXT)
     rows = []
-    for number in range(first, min(len(lines), place.lines[-1] + CONTEXT + 1)):
+    for number in range(first, min(len(lines), statement.lines[-1] + CONTEXT + 1)):
         text = escape(lines[number].removeprefix("    "))
-        rows.append(f'<mark style="{_MARKED}">{text}</mark>' if number in place.lines else text)
+        rows.append(f'<mark style="{_MARKED}">{text}</mark>' if number in statement.lines else text)
     st.html(f'<pre style="{_BLOCK}"><code>{chr(10).join(rows)}</code></pre>')
 
 
 def line(text: str) -> None:
-    """A line as in a program, wrapped. Unlike `st.code` it needs no highlighter, which a browser would have
-    to load and run first."""
+    """Show a line of code, wrapped. Unlike `st.code` it needs no syntax highlighter in the browser."""
     st.html(f'<pre style="{_BLOCK}; white-space:pre-wrap"><code>{escape(text)}</code></pre>')
 
 
 def _body(lines: list[str]) -> int:
-    """The number of the first line after the function's head and docstring."""
+    """Return the number of the first line after the function's signature and docstring."""
     function = ast.parse("\n".join(lines)).body[0]
     assert isinstance(function, ast.FunctionDef)
     described = ast.get_docstring(function) is not None

@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from twolayer.backprop.bugs import FAULTS
-from twolayer.backprop.one_step import AXES, Chosen, Observation
+from twolayer.backprop.bugs import BUGS
+from twolayer.backprop.one_step import Chosen, Observation
 from twolayer.dashboard.common import formulas, iteration, server
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.one_step import charts, diagrams, listing
 from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS
 from twolayer.training.config import Config
-from twolayer.training.program import numpy_places, torch_places
+from twolayer.training.program import AXES, SIZES, numpy_statements, torch_statements
 
 SHORT = 6
 """Rows of a table that are shown without scrolling."""
@@ -49,13 +49,12 @@ def _diagrams(seen: Observation, name: str) -> None:
 
 def _line(seen: Observation, name: str) -> None:
     """The formula, what it means, and the program."""
-    fault = FAULTS[seen.planted] if seen.planted else None
-    here = fault is not None and fault.formula == name
+    bug = BUGS[seen.planted] if seen.planted else None
     st.latex(formulas.formula(name, seen.config, seen.planted))
     st.markdown(_(MEANINGS[name]))
-    if here and fault is not None:
+    if bug is not None and bug.value == name:
         st.error(_("The planted mistake is in this line. It now reads:"), icon=":material/bug_report:")
-        st.code(fault.line, language="python", wrap_lines=True)
+        st.code(bug.line, language="python", wrap_lines=True)
         st.caption(_("It should be:"))
         st.latex(formulas.formula(name, seen.config))
     elif name in seen.wrong:
@@ -65,9 +64,9 @@ def _line(seen: Observation, name: str) -> None:
         )
     _questions(seen.config, name)
     st.caption(_("NumPy, in the reference"))
-    listing.draw(numpy_places()[name])
+    listing.draw(numpy_statements()[name])
     st.caption(_("PyTorch, in the tutorial's kernel"))
-    listing.draw(torch_places()[name])
+    listing.draw(torch_statements()[name])
 
 
 def _value(seen: Observation, name: str) -> None:
@@ -121,12 +120,11 @@ def chosen() -> Chosen:
 def _choose(config: Config, name: str, row: Any, column: Any) -> None:
     """Take the cell that was clicked: what a browser sends is checked."""
     for axis, place in zip(AXES[name], (row, column), strict=True):
-        size = {"n": config.N, "i": config.D_in, "j": config.H, "o": config.D_out}[axis]
         try:
             index = round(float(place))
         except (TypeError, ValueError, OverflowError):
             continue
-        st.session_state[CHOSEN[axis]] = min(max(index, 0), size - 1)
+        st.session_state[CHOSEN[axis]] = min(max(index, 0), getattr(config, SIZES[axis]) - 1)
 
 
 def indices(config: Config) -> None:

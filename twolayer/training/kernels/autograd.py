@@ -38,7 +38,7 @@ def backward(inputs: State) -> tuple[State, State]:
     """A forward pass, and PyTorch's own backward pass from it, on the CPU.
 
     `inputs` are x, y, w1, w2. Returns h, h_relu, y_pred, and the gradients of the loss with respect to
-    w1, w2 and the values between, by the names of `listing.GRADIENTS`; all in the dtype of the inputs.
+    w1, w2 and the values between, by the names of `program.GRADIENTS`; all in the dtype of the inputs.
     """
     x, y, w1, w2 = (torch.tensor(inputs[name]) for name in ("x", "y", "w1", "w2"))
     h = x.mm(w1.requires_grad_())
