@@ -1,4 +1,4 @@
-"""The Gradients page: is the backward pass right? Checked two ways, with mistakes to plant and to find."""
+"""The Gradients page: is the backward pass right? Checked two ways, with bugs to plant and to find."""
 
 import streamlit as st
 
@@ -47,8 +47,8 @@ with st.container(border=True):
             key="check_dtype",
         )
 
-step, dtype = float(st.session_state["difference_step"]), st.session_state["check_dtype"]
-arguments = (config, at, planted, guess or None, step, dtype)
+settings = check.Settings(float(st.session_state["difference_step"]), st.session_state["check_dtype"])
+arguments = (config, at, planted, guess or None, settings)
 question = jobs.ask("gradients", check.check, arguments, snapshot.memory_bytes(config))
 
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from twolayer import Config
 from twolayer.backprop import bugs, snapshot
 from twolayer.backprop.bugs import BUGS
-from twolayer.backprop.check import STEP, check, examine
+from twolayer.backprop.check import STEP, Settings, check, examine
 from twolayer.backprop.comparison import BANDS, band, relative_error
 from twolayer.backprop.finite_differences import of_entries
 from twolayer.backprop.one_step import observe
@@ -54,11 +54,11 @@ def effect(config: Config, taken: snapshot.Snapshot, name: str) -> dict[str, flo
 def test_a_right_pass_is_never_accused_and_each_bug_is_found_where_it_is(seed):
     config, at = random_config(seed)
     taken = snapshot.take(config, at)
-    right = examine(config, taken, sample=SAMPLE, valley=False)
+    right = examine(config, taken, settings=Settings(sample=SAMPLE, valley=False))
     assert right.wrong == ()
     assert right.formula is None
     for name in bugs.possible(config):
-        found = examine(config, taken, name, sample=SAMPLE, valley=False)
+        found = examine(config, taken, name, settings=Settings(sample=SAMPLE, valley=False))
         changed = {tensor for tensor, change in effect(config, taken, name).items() if change > 1e-6}
         assert changed <= set(found.wrong_tensors) <= set(BUGS[name].tensors)
         for tensor in changed:
@@ -74,7 +74,7 @@ def test_without_pytorch_differences_find_them_too(seed, monkeypatch):
     kernels.load.cache_clear()
     config, _ = random_config(seed)
     taken = snapshot.take(config, 0)
-    right = examine(config, taken, sample=SAMPLE, valley=False)
+    right = examine(config, taken, settings=Settings(sample=SAMPLE, valley=False))
     assert right.no_autograd == missing
     assert {c.against for c in right.comparisons} == {"differences"}
     assert right.wrong == ()
@@ -83,7 +83,7 @@ def test_without_pytorch_differences_find_them_too(seed, monkeypatch):
             continue
         if name == "updated_early":
             continue  # below what differences can see at these learning rates
-        found = examine(config, taken, name, sample=SAMPLE, valley=False)
+        found = examine(config, taken, name, settings=Settings(sample=SAMPLE, valley=False))
         assert found.wrong_tensors == BUGS[name].tensors
         assert found.formula == BUGS[name].value
     kernels.load.cache_clear()
@@ -92,7 +92,7 @@ def test_without_pytorch_differences_find_them_too(seed, monkeypatch):
 @pytest.mark.parametrize("name", [None, *BUGS])
 def test_both_pages_agree(name):
     config = Config(N=9, D_in=7, H=5, D_out=5, seed=2)
-    assert observe(config, 3, name).wrong == check(config, 3, name, sample=SAMPLE).wrong
+    assert observe(config, 3, name).wrong == check(config, 3, name, settings=Settings(sample=SAMPLE)).wrong
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -158,18 +158,18 @@ def test_a_unit_that_is_exactly_at_zero_is_a_kink_at_any_step():
 
 
 def test_float32_is_refused_for_differences_with_the_reason_and_compared_with_autograd():
-    found = check(Config(), 0, dtype="float32")
+    found = check(Config(), 0, settings=Settings(dtype="float32"))
     assert "float64" in str(found.no_differences)
     assert {c.against for c in found.comparisons} == {"autograd"}
     assert found.directions == ()
     assert found.wrong == ()
     assert 1e-9 < found.comparison("grad_w2", "autograd").largest < 1e-2
-    assert check(Config(), 0, "no_mask", dtype="float32").wrong_tensors == ("w1",)
+    assert check(Config(), 0, "no_mask", settings=Settings(dtype="float32")).wrong_tensors == ("w1",)
 
 
 @pytest.mark.parametrize("at", [0, 200])
 def test_a_bug_is_found_at_any_point_of_a_run(at):
-    assert check(Config(), at, "off_by_one", sample=SAMPLE).wrong == ("grad_w2",)
+    assert check(Config(), at, "off_by_one", settings=Settings(sample=SAMPLE)).wrong == ("grad_w2",)
 
 
 def test_the_worst_entries_are_the_worst():
@@ -183,7 +183,7 @@ def test_the_worst_entries_are_the_worst():
 
 
 def test_a_guess_hides_a_bug_and_the_check_tells_which():
-    found = [check(TINY, 0, guess=round, sample=10) for round in range(12)]
+    found = [check(TINY, 0, guess=round, settings=Settings(sample=10)) for round in range(12)]
     assert len({check.planted for check in found}) > 2
     for one in found:
         assert one.wrong_tensors == (BUGS[one.planted].tensors if one.planted else ())

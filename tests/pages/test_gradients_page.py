@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from twolayer import Config
 from twolayer.backprop.bugs import BUGS
-from twolayer.backprop.check import check
+from twolayer.backprop.check import Settings, check
 
 TINY = {"N": "5", "D_in": "4", "H": "3", "D_out": "2"}
 
@@ -108,7 +108,7 @@ def test_guess_first_hides_the_bug_until_the_answer() -> None:
     for round in range(1, 7):
         answered(page)
         assert page.query_params["guess"] == str(round)
-        truth = check(Config(N=5, D_in=4, H=3, D_out=2, seed=4), 0, guess=round, sample=10)
+        truth = check(Config(N=5, D_in=4, H=3, D_out=2, seed=4), 0, guess=round, settings=Settings(sample=10))
         planted.append(truth.planted)
         said = shown(page)
         assert "Look at the formula" not in said
@@ -143,7 +143,7 @@ def test_any_point_of_the_run_and_another_step() -> None:
     assert (page.query_params["at"], page.query_params["difference_step"]) == ("40", "1e-05")
     item = page.session_state["question_gradients"].arguments
     assert item[1] == 40
-    assert item[4] == 1e-5
+    assert item[4].step == 1e-5
     assert "The backward pass is right" in page.success[0].value
 
 
@@ -181,11 +181,11 @@ def a_page_without_pytorch(dtype: str) -> None:
     from dataclasses import replace
 
     from twolayer import Config
-    from twolayer.backprop.check import check
+    from twolayer.backprop.check import Settings, check
     from twolayer.dashboard.gradients.view import show
     from twolayer.training.kernels import why_missing
 
-    found = check(Config(N=5, D_in=4, H=3, D_out=2), 0, "no_factor", dtype=dtype)
+    found = check(Config(N=5, D_in=4, H=3, D_out=2), 0, "no_factor", settings=Settings(dtype=dtype))
     left = tuple(c for c in found.comparisons if c.against != "autograd")
     missing = why_missing("no_such_library")
     show(replace(found, comparisons=left, no_autograd=missing), hidden=False)

@@ -1,90 +1,92 @@
-"""Is the backward pass right? Its gradients against PyTorch's autograd and against central differences.
+"""Check the gradients of the backward pass against PyTorch's autograd and central differences.
 
-An entry is wrong where the two differ by more than rounding can do, so that a right backward pass is
-never accused, and a mistake whose effect is far below the usual thresholds is still found.
+An entry is wrong if the two differ by more than rounding can explain. So a correct backward pass is
+never reported as wrong, and a bug is found even if its effect is far below the usual thresholds.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twolayer.backprop import bugs, snapshot
-from twolayer.backprop.comparison import Comparison, against_autograd, against_differences, relative_error
-from twolayer.backprop.finite_differences import Direction, Values, along, of_entries
-from twolayer.backprop.rounding import bounds
+from twolayer.backprop.comparison import Comparison, Direction
+from twolayer.backprop.references import (
+    AtStep,
+    Iteration,
+    along_random,
+    at_step,
+    with_autograd,
+    with_differences,
+)
 from twolayer.backprop.snapshot import Snapshot
 from twolayer.training.config import Config
-from twolayer.training.kernels import UnavailableError, load
+from twolayer.training.kernels import UnavailableError
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.messages import Message, MessageError
-from twolayer.training.program import GRADIENTS, run
+from twolayer.training.program import GRADIENTS, Values, run
 
 STEP = 1e-3
-"""The step of the differences, in the valley between rounding and kinks."""
+"""The default step of the differences, in the valley between rounding and kinks."""
 STEPS = (*(float(f"{digit}e{power}") for power in range(-9, 0) for digit in (1, 3)), 1.0)
 SAMPLE = 500
-SAMPLE_NUMBERS = 5_000_000
-"""A sample of w1's entries is smaller where it would take more numbers than this."""
-DIRECTIONS = 8
 
 
 @dataclass(frozen=True)
-class AtStep:
-    """The relative errors of a sample of w1 for one step of the differences."""
+class Settings:
+    """How a check is made."""
 
-    step: float
-    median: float
-    largest: float
-    """Without the entries that cross a kink."""
-    largest_with_kinks: float
-    kinks: int
+    step: float = STEP
+    """The step of the differences to each side."""
+    dtype: str = "float64"
+    sample: int = SAMPLE
+    """The most entries of each gradient that are compared with differences."""
+    valley: bool = True
+    """Whether to measure the errors at every step of `STEPS`."""
+
+
+DEFAULT = Settings()
 
 
 @dataclass(frozen=True)
 class Check:
-    """All that a check found."""
+    """The result of a check."""
 
     config: Config
     at: int
     diverged_at: int | None
-    loss: float
-    dtype: str
-    step: float
+    settings: Settings
     planted: str | None
-    """The mistake that was in the backward pass, by its name in `faults.FAULTS`."""
+    """The bug in the backward pass, by its name in `bugs.BUGS`."""
     changed: bool
-    """Whether the mistake changes anything at these weights."""
+    """Whether the bug changes a weight's gradient here."""
     comparisons: tuple[Comparison, ...]
     directions: tuple[tuple[str, Direction], ...]
-    """For w1 and for w2, along random directions."""
+    """The name of a gradient and its comparison along a random direction."""
     valley: tuple[AtStep, ...]
-    sample: int
-    """Entries of w1 that the valley was measured with."""
     no_autograd: Message | None
-    """Why there is no comparison with autograd."""
+    """Why autograd was not compared."""
     no_differences: Message | None
-    """Why there is no comparison with differences."""
+    """Why differences were not compared."""
 
     @property
     def wrong(self) -> tuple[str, ...]:
-        """The gradients that are wrong, in the order of the backward pass."""
+        """The wrong gradients, in the order of the backward pass."""
         found = {c.gradient for c in self.comparisons if c.wrong}
         found |= {gradient for gradient, direction in self.directions if direction.wrong}
         return tuple(name for name in GRADIENTS if name in found)
 
     @property
     def wrong_tensors(self) -> tuple[str, ...]:
-        """Of w1 and w2 those whose gradient is wrong."""
+        """Those of w1 and w2 whose gradient is wrong."""
         return tuple(name for name in ("w1", "w2") if f"grad_{name}" in self.wrong)
 
     @property
     def formula(self) -> str | None:
-        """Where to look: the first gradient that is wrong, for all that it is made of is right."""
+        """The first wrong gradient: its formula is to blame, because everything it uses is right."""
         return next(iter(self.wrong), None)
 
     def comparison(self, gradient: str, against: str) -> Comparison | None:
-        """One of the comparisons, if it was made."""
+        """Return one comparison, or None if it was not made."""
         found = (c for c in self.comparisons if (c.gradient, c.against) == (gradient, against))
         return next(found, None)
 
@@ -94,117 +96,68 @@ def check(
     at: int,
     planted: str | None = None,
     guess: int | None = None,
-    step: float = STEP,
-    dtype: str = "float64",
-    sample: int = SAMPLE,
+    settings: Settings = DEFAULT,
 ) -> Check:
-    """Check the backward pass at the weights of a run after `at` steps.
+    """Check the backward pass at the weights of a run after `at` steps, on a worker.
 
-    `planted` is a mistake of `faults.FAULTS` to be made in it; with `guess` it is one drawn for that round.
-    Raises what `snapshot.take` and `examine` raise. To be run by a worker.
+    `planted` names a bug of `bugs.BUGS` to plant; `guess` is a round whose bug is drawn instead. Raises
+    what `snapshot.take` and `examine` raise.
     """
     with Tutorial.threads(config.threads):
         taken = snapshot.take(config, at)
         if guess is not None:
             planted = bugs.drawn(guess, taken.inputs, config)
-        return examine(config, taken, planted, step, dtype, sample)
+        return examine(config, taken, planted, settings)
 
 
 def examine(
-    config: Config,
-    taken: Snapshot,
-    planted: str | None = None,
-    step: float = STEP,
-    dtype: str = "float64",
-    sample: int = SAMPLE,
-    *,
-    valley: bool = True,
+    config: Config, taken: Snapshot, planted: str | None = None, settings: Settings = DEFAULT
 ) -> Check:
-    """Check the backward pass at one iteration, with the mistake `planted` in it.
+    """Check the backward pass at one iteration, with the bug `planted` in it.
 
-    Without `valley` the errors are not measured over other steps. Imports PyTorch where it is there. Raises
-    `MessageError` where a gradient overflows.
+    Imports PyTorch if it is installed. Raises `MessageError` if a gradient overflows.
     """
-    inputs = {name: array.astype(dtype, copy=False) for name, array in taken.inputs.items()}
+    inputs = {name: array.astype(settings.dtype, copy=False) for name, array in taken.inputs.items()}
     right = run(bugs.program(None), inputs, config.learning_rate)
     if not all(np.isfinite(right[name]).all() for name in GRADIENTS):
         raise MessageError(
             Message.of("The run has grown beyond all numbers here: go back to an earlier iteration.")
         )
     ours = run(bugs.program(planted), inputs, config.learning_rate)
+    iteration = Iteration(inputs, right, ours)
     comparisons: list[Comparison] = []
     directions: list[tuple[str, Direction]] = []
-    steps: tuple[AtStep, ...] = ()
+    valley: list[AtStep] = []
     no_autograd = no_differences = None
     try:
         comparisons += with_autograd(inputs, planted, config.learning_rate)
     except UnavailableError as error:
         no_autograd = error.message
-    if dtype == "float32":
-        no_differences = why_no_differences(right, step)
+    if settings.dtype == "float32":
+        no_differences = why_no_differences(right, settings.step)
     else:
-        limits = bounds(inputs, right)
-        for name in GRADIENTS:
-            entries = sampled(name, ours[name].shape, inputs, sample, config.seed)
-            found = of_entries(name, entries, inputs, right, step)
-            comparisons.append(against_differences(name, ours[name], limits[name], entries, found))
-        directions = along_random(inputs, right, ours, limits, step, config.seed)
-        if valley:
-            entries = sampled("grad_w1", right["grad_w1"].shape, inputs, max(1, sample // 2), config.seed)
-            steps = tuple(_at_step(entries, inputs, right, each) for each in STEPS)
+        comparisons += with_differences(iteration, settings.step, settings.sample, config.seed)
+        directions += along_random(iteration, settings.step, config.seed)
+        if settings.valley:
+            entries = iteration.sampled("grad_w1", max(1, settings.sample // 2), config.seed)
+            valley += (at_step(iteration, entries, step) for step in STEPS)
     return Check(
         config=config,
         at=taken.at,
         diverged_at=taken.diverged_at,
-        loss=float(right["loss"]),
-        dtype=dtype,
-        step=step,
+        settings=settings,
         planted=planted,
         changed=any(not np.array_equal(ours[name], right[name]) for name in ("grad_w1", "grad_w2")),
         comparisons=tuple(comparisons),
         directions=tuple(directions),
-        valley=steps,
-        sample=len(entries) if steps else 0,
+        valley=tuple(valley),
         no_autograd=no_autograd,
         no_differences=no_differences,
     )
 
 
-def with_autograd(inputs: Values, planted: str | None, learning_rate: float) -> list[Comparison]:
-    """Compare every entry of each gradient with PyTorch's. Imports it; raises `UnavailableError`.
-
-    Both backward passes begin from the same forward values, PyTorch's: what differs is the backward pass.
-    """
-    load("torch", "tutorial")
-    from twolayer.training.kernels.autograd import backward
-
-    forward, theirs = backward(inputs)
-    right, ours = (
-        run({name: bugs.program(fault)[name] for name in GRADIENTS}, {**inputs, **forward}, learning_rate)
-        for fault in (None, planted)
-    )
-    limits = bounds(inputs, {**forward, **right})
-    return [against_autograd(name, ours[name], theirs[name], limits[name]) for name in GRADIENTS]
-
-
-def along_random(
-    inputs: Values, right: Values, ours: Values, limits: Values, step: float, seed: int
-) -> list[tuple[str, Direction]]:
-    """Compare the gradients with respect to w1 and w2 along some random directions of length 1."""
-    random = np.random.default_rng(seed)
-    found = []
-    for name in ("grad_w1", "grad_w2"):
-        for _ in range(DIRECTIONS):
-            way = random.standard_normal(ours[name].shape)
-            way /= np.linalg.norm(way)
-            direction = along(name, ours[name], way, inputs, right, limits[name], step)
-            if direction is not None:
-                found.append((name, direction))
-    return found
-
-
 def why_no_differences(values: Values, step: float) -> Message:
-    """Why float32 cannot carry differences, in the numbers of this iteration."""
+    """Say why float32 is too coarse for differences, with the numbers of this iteration."""
     loss = np.float32(values["loss"])
     spacing = float(np.spacing(loss))
     change = 2 * step * float(np.median(np.abs(values["grad_w1"])))
@@ -217,30 +170,4 @@ def why_no_differences(values: Values, step: float) -> Message:
         spacing=spacing,
         change=change,
         step=step,
-    )
-
-
-def sampled(
-    gradient: str, shape: tuple[int, ...], inputs: Values, sample: int, seed: int
-) -> NDArray[np.intp]:
-    """Rows of indices (S, 2): every entry of a small tensor, a random sample of a large one."""
-    size = shape[0] * shape[1]
-    if gradient == "grad_w1":
-        sample = min(sample, max(1, SAMPLE_NUMBERS // inputs["y"].size))
-    flat = np.arange(size)
-    if size > sample:
-        flat = np.sort(np.random.default_rng(seed).choice(size, sample, replace=False))
-    return np.stack(np.unravel_index(flat, shape), axis=1)
-
-
-def _at_step(entries: NDArray[np.intp], inputs: Values, right: Values, step: float) -> AtStep:
-    found = of_entries("grad_w1", entries, inputs, right, step)
-    errors = relative_error(right["grad_w1"][tuple(entries.T)], found.values)
-    kept = errors[~found.crossed]
-    return AtStep(
-        step=step,
-        median=float(np.median(kept)) if len(kept) else float("nan"),
-        largest=float(kept.max()) if len(kept) else float("nan"),
-        largest_with_kinks=float(errors.max()),
-        kinks=int(found.crossed.sum()),
     )

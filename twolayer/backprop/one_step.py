@@ -113,7 +113,7 @@ def observe(config: Config, at: int, planted: str | None = None, chosen: Chosen 
         taken = snapshot.take(config, at)
         inputs = taken.inputs
         values = run(bugs.program(planted), inputs, config.learning_rate)
-        found = check.examine(config, taken, planted, valley=False)
+        found = check.examine(config, taken, planted, check.Settings(valley=False))
     cells = Cells(inputs, values, config.learning_rate, planted)
     chosen = (chosen or Chosen()).within(config)
     return Observation(

@@ -110,7 +110,7 @@ def valley(check: Check) -> None:
         "legend": figure.LEGEND,
         "margin": {"l": 70, "r": 16, "t": 60, "b": 48},
         "shapes": [
-            figure.line_at("x", check.step, "theme:text-color", "dash"),
+            figure.line_at("x", check.settings.step, "theme:text-color", "dash"),
             *(figure.line_at("y", low, "theme:border-color") for low, _words in BANDS if low),
         ],
     }

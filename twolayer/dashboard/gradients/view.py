@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import streamlit as st
 
 from twolayer.backprop.bugs import BUGS, program
-from twolayer.backprop.check import DIRECTIONS, Check
+from twolayer.backprop.check import Check
 from twolayer.backprop.comparison import BANDS, Comparison
+from twolayer.backprop.references import DIRECTIONS
 from twolayer.dashboard.common import formulas, iteration, server
 from twolayer.dashboard.gradients import charts
 from twolayer.dashboard.i18n import _, say
@@ -200,13 +201,13 @@ def _steps(check: Check) -> None:
         )
     )
     charts.valley(check)
-    here = next((each for each in check.valley if each.step == check.step), None)
+    here = next((each for each in check.valley if each.step == check.settings.step), None)
     if here is not None:
         st.caption(
             _(
                 "Measured with {sample} entries of w1. At a step of {step}, {kinks} of them cross a kink; "
                 "they are counted and left out of the check."
-            ).format(sample=check.sample, step=f"{here.step:g}", kinks=here.kinks)
+            ).format(sample=here.sample, step=f"{here.step:g}", kinks=here.kinks)
         )
 
 
