@@ -1,4 +1,4 @@
-"""The Gradients page: is the backward pass right? Checked two ways, with bugs to plant and to find."""
+"""The Gradients page: check the backward pass in two ways, with bugs to plant and to find."""
 
 import streamlit as st
 
@@ -54,7 +54,7 @@ question = jobs.ask("gradients", check.check, arguments, snapshot.memory_bytes(c
 
 @st.fragment(run_every=jobs.REDRAW_SECONDS if question.live else None)
 def result(was_live: bool) -> None:
-    """Show what is known by now; once the answer has come, the whole page."""
+    """Draw the result so far; rerun the whole page once the answer has arrived."""
     if was_live and not question.live:
         rerun.whole_page()
     with st.container(key="state"):

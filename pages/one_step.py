@@ -40,7 +40,7 @@ question = jobs.ask("one_step", one_step.observe, arguments, snapshot.memory_byt
 
 @st.fragment(run_every=jobs.REDRAW_SECONDS if question.live else None)
 def result(was_live: bool) -> None:
-    """Show what is known by now; once the answer has come or a cell was clicked, the whole page."""
+    """Draw the result so far; rerun the whole page once the answer has arrived or a cell was clicked."""
     if view.chosen() != chosen or (was_live and not question.live):
         rerun.whole_page()
     if question.failure is not None:

@@ -64,3 +64,9 @@ def test_what_a_line_uses():
     assert program.uses(lines["grad_h"]) == ("h", "grad_h_relu")
     assert program.uses(lines["w2"]) == ("w2", "grad_w2")
     assert {name for step in GRADIENTS for name in program.uses(lines[step])} >= {"x", "y", "w2", "h_relu"}
+
+
+def test_a_line_belongs_to_the_phase_of_the_comment_above():
+    phases = {name: statement.phase for name, statement in program.torch_statements().items()}
+    expected = {"h": "forward", "h_relu": "forward", "y_pred": "forward", "loss": "loss"}
+    assert phases == expected | dict.fromkeys(GRADIENTS, "backward") | {"w1": "update", "w2": "update"}

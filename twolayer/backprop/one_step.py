@@ -1,6 +1,6 @@
-"""One iteration of a run, value by value: what each step of it made, and how.
+"""Take one iteration of a run apart: what each statement computed, and how.
 
-Large matrices are sent as a picture of block means and as a window of a few cells with their numbers.
+A large matrix travels as a picture of block means and a window of a few cells with their numbers.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ WINDOW = 8
 """Rows and columns of a window."""
 PICTURE = (64, 64)
 MOST_ROWS = 100
-"""Samples, or outputs, that the chain rule is spelled out for."""
+"""The most samples, or outputs, for which the chain rule is written out."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The cell that the windows are about: a sample, an input, a hidden unit, an output."""
+    """The indices of the chosen cell in every value: sample, input, hidden unit and output."""
 
     n: int = 0
     i: int = 0
@@ -38,7 +38,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class View:
-    """One value, as far as it is shown."""
+    """What is shown of one value."""
 
     shape: tuple[int, ...]
     minimum: float
@@ -55,11 +55,11 @@ class View:
     chosen: tuple[int, int]
     """Row and column of the chosen cell, which is in the window."""
     sums: tuple[tuple[str, ...], ...]
-    """For each cell of the window how it was made."""
+    """How each cell of the window was computed, in numbers."""
 
     @property
     def whole(self) -> bool:
-        """Whether the window is all there is."""
+        """Whether the window shows the whole value."""
         return self.window.size == max(1, int(np.prod(self.shape)))
 
 
@@ -69,16 +69,16 @@ class Chain:
     x[n, i] · (1 where h[n, j] ≥ 0) · Σ_o grad_y_pred[n, o] · w2[j, o]."""
 
     samples: NDArray[np.float64]
-    """Rows of n, x[n, i], h[n, j], grad_h_relu[n, j], grad_h[n, j], x[n, i] · grad_h[n, j], of the samples
-    that weigh most."""
+    """Rows of n, x[n, i], h[n, j], grad_h_relu[n, j], grad_h[n, j], x[n, i] · grad_h[n, j], for the samples
+    with the largest products."""
     other_samples: int
     other_sum: float
-    """What the samples that are left out add up to."""
+    """The sum of the products of the omitted samples."""
     total: float
-    """grad_w1[i, j], as the iteration has it."""
+    """grad_w1[i, j]."""
     outputs: NDArray[np.float64]
-    """For the chosen sample n, rows of o, y_pred[n, o], y[n, o], grad_y_pred[n, o], w2[j, o], and the product
-    of these two."""
+    """Rows of o, y_pred[n, o], y[n, o], grad_y_pred[n, o], w2[j, o] and the product of the last two, for the
+    chosen sample n."""
     other_outputs: int
     before: float
     """w1[i, j]."""
@@ -87,7 +87,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class Observation:
-    """One iteration."""
+    """One iteration of a run, as the page shows it."""
 
     config: Config
     at: int
@@ -95,7 +95,7 @@ class Observation:
     chosen: Chosen
     planted: str | None
     changed: bool
-    """Whether the mistake changes anything at these weights."""
+    """Whether the bug changes a weight's gradient here."""
     loss: float
     views: dict[str, View]
     chain: Chain
@@ -104,10 +104,10 @@ class Observation:
 
 
 def observe(config: Config, at: int, planted: str | None = None, chosen: Chosen | None = None) -> Observation:
-    """Run the iteration of `config` after `at` steps by the lines of the reference, in the run's dtype.
+    """Run the reference's statements for the iteration after `at` steps, in the run's dtype, on a worker.
 
-    With a mistake of `faults.FAULTS` planted, the values are those of the wrong program. Raises what
-    `snapshot.take` raises. To be run by a worker.
+    With a bug of `bugs.BUGS` planted, the values are those of the wrong program. Raises what
+    `snapshot.take` raises.
     """
     with Tutorial.threads(config.threads):
         taken = snapshot.take(config, at)
@@ -131,7 +131,7 @@ def observe(config: Config, at: int, planted: str | None = None, chosen: Chosen 
 
 
 def view(name: str, cells: Cells, chosen: Chosen) -> View:
-    """One value of the iteration as it is shown, its window around the chosen cell."""
+    """Return what is shown of one value, with the window around the chosen cell."""
     value = cells.values[name]
     matrix = value.reshape(1, 1) if value.ndim == 0 else value
     at = [getattr(chosen, axis) for axis in AXES[name]] or [0, 0]
@@ -161,7 +161,7 @@ def view(name: str, cells: Cells, chosen: Chosen) -> View:
 
 
 def chain(cells: Cells, chosen: Chosen) -> Chain:
-    """The chain rule for the chosen entry of w1, in the numbers of the iteration."""
+    """Write out the chain rule for the chosen entry of w1."""
     n, i, j = chosen.n, chosen.i, chosen.j
     inputs, values = cells.inputs, cells.values
     hidden = [values[name][:, j] for name in ("h", "grad_h_relu", "grad_h")]

@@ -1,4 +1,4 @@
-"""Large matrices made small enough to be looked at."""
+"""Shrink large matrices to pictures."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 
 def block_of(shape: tuple[int, ...], most: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of the blocks that divide a matrix into at most `most` by `most`."""
+    """Return the rows and columns of a block such that at most `most` blocks cover the matrix each way."""
     return -(-shape[0] // most[0]), -(-shape[1] // most[1])
 
 
 def largest(matrix: NDArray[Any], most: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """A picture of a matrix: the largest value of each block, and the block's size."""
+    """Return the largest value of each block of a matrix, and the block's size."""
     rows, columns = block = block_of(matrix.shape, most)
     down = np.maximum.reduceat(matrix, np.arange(0, matrix.shape[0], rows), axis=0)
     return np.maximum.reduceat(down, np.arange(0, matrix.shape[1], columns), axis=1).astype(np.float32), block
@@ -21,7 +21,7 @@ def largest(matrix: NDArray[Any], most: tuple[int, int]) -> tuple[NDArray[np.flo
 def largest_of(
     shape: tuple[int, ...], entries: NDArray[np.intp], values: NDArray[Any], most: tuple[int, int]
 ) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """The same of some entries, rows of indices: NaN where a block has none. The values are not negative."""
+    """Return the same for some non-negative entries, rows of indices; NaN for a block without any."""
     rows, columns = block = block_of(shape, most)
     picture = np.full((-(-shape[0] // rows), -(-shape[1] // columns)), -1.0, np.float32)
     np.maximum.at(picture, (entries[:, 0] // rows, entries[:, 1] // columns), values.astype(np.float32))
@@ -30,7 +30,7 @@ def largest_of(
 
 
 def means(matrix: NDArray[Any], most: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """A picture of a matrix: the mean of each block, and the block's size."""
+    """Return the mean of each block of a matrix, and the block's size."""
     block = block_of(matrix.shape, most)
     first_rows, first_columns = (
         np.arange(0, size, step) for size, step in zip(matrix.shape, block, strict=True)

@@ -69,7 +69,7 @@ def with_autograd(inputs: Values, planted: str | None, learning_rate: float) -> 
 
 
 def with_differences(iteration: Iteration, step: float, sample: int, seed: int) -> list[Comparison]:
-    """Compare at most about `sample` entries of each gradient with central differences."""
+    """Compare at most `sample` entries of each gradient with central differences."""
     found = []
     for name in GRADIENTS:
         entries = iteration.sampled(name, sample, seed)

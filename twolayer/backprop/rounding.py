@@ -1,32 +1,31 @@
-"""How far rounding alone can move the gradients of one backward pass: bounds, entry by entry.
+"""Bound the rounding errors of the gradients of one backward pass, entry by entry.
 
 A sum of n products in floating point, in any order, is off by at most n·u times the sum of their
 absolute values (u is half the spacing of numbers at 1; Higham, "Accuracy and Stability of Numerical
-Algorithms", section 3.1). The bounds below carry that through the formulas. Two right computations
-differ by no more than the sum of their bounds; whatever differs by more is wrong.
+Algorithms", section 3.1). The bounds below carry that through the formulas. Two correct computations
+differ by at most the sum of their bounds; a larger difference is an error.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Values = Mapping[str, NDArray[Any]]
+from twolayer.training.program import Values
 
 
 def of_sum(terms: int, dtype: Any) -> float:
-    """The relative error that two sums of `terms` products can have between them.
+    """Return the largest relative difference of two sums of `terms` products.
 
-    Two terms more than there are, for what is done to the sum afterwards.
+    Counts two more terms, for the operations applied to the sum.
     """
     return (terms + 2) * float(np.finfo(dtype).eps)
 
 
 def bounds(inputs: Values, values: Values) -> dict[str, NDArray[Any]]:
-    """By how much two right backward passes from the same forward values can differ.
+    """Return how far two correct backward passes from the same forward values can differ.
 
-    `values` are those of a right iteration from `inputs`. The bounds have the gradients' names and shapes.
+    `values` come from a correct iteration from `inputs`. The bounds have the gradients' names and shapes.
     """
     x, w2, h_relu = np.abs(inputs["x"]), np.abs(inputs["w2"]), values["h_relu"]
     grad_y_pred, grad_h = np.abs(values["grad_y_pred"]), np.abs(values["grad_h"])

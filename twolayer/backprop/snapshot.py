@@ -1,4 +1,4 @@
-"""A run at one of its iterations: its data, and its weights before that step."""
+"""The state of a run at one iteration: its data, and its weights before that step."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,24 +16,27 @@ LONGEST_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one iteration of a run begins with, in the run's dtype."""
+    """The inputs of one iteration of a run, in the run's dtype."""
 
     at: int
-    """How many steps were taken before it."""
+    """The number of steps before the iteration."""
     inputs: dict[str, NDArray[Any]]
     """x (N, D_in), y (N, D_out), w1 (D_in, H), w2 (H, D_out). Read-only."""
     diverged_at: int | None
-    """The step whose loss is not finite, if the run got there: then `at` is the step before it."""
+    """The step whose loss is not finite, if it was reached: `at` is then the step before it."""
 
 
 def last_step(config: Config) -> int:
-    """The last iteration of a run that is looked at: its end, or what some seconds of computing reach."""
+    """Return the last iteration that can be examined: the run's end, or what a few seconds can compute."""
     return min(config.steps, max(1, int(LONGEST_SECONDS / Pace(config).seconds_per_step)))
 
 
 def memory_bytes(config: Config) -> int:
-    """What a look at one iteration takes at its peak: the run; then its arrays in float64, with the gradients
-    by several hands, the bounds of their rounding and the residuals on both sides of a difference."""
+    """Estimate the peak memory for examining one iteration.
+
+    Counts the run, then its arrays in float64, the gradients by each method with their rounding bounds, and
+    the residuals on both sides of a difference.
+    """
     data, outputs = config.N * config.D_in, config.N * config.D_out
     hidden, weights = config.N * config.H, config.H * (config.D_in + config.D_out)
     arrays = 4 * data + 24 * outputs + 20 * hidden + 16 * weights + 12 * BLOCK_NUMBERS
@@ -41,10 +44,10 @@ def memory_bytes(config: Config) -> int:
 
 
 def take(config: Config, at: int) -> Snapshot:
-    """Compute the run of `config` as it says, up to the weights after `at` steps.
+    """Compute a run up to the weights after `at` steps.
 
-    Of a run that diverges on the way, the last iteration with a finite loss. Raises `ConfigError` or
-    `UnavailableError` if this machine lacks what the config asks for, `MessageError` where no loss is finite.
+    If it diverges before, returns the last iteration with a finite loss. Raises `ConfigError` or
+    `UnavailableError` if this machine lacks what the config asks for, `MessageError` if no loss is finite.
     """
     capabilities.require(config)
     problem = training.prepare(config)

@@ -1,7 +1,7 @@
-"""One iteration of the tutorial, a formula a line, in float64: teaching text and oracle of the tests.
+"""One iteration of the tutorial in float64, one formula per line: shown on the pages, oracle of the tests.
 
-After "Learning PyTorch with Examples": a fully connected network with one hidden ReLU layer, no
-bias, squared-error loss summed over the batch, full-batch gradient descent.
+From "Learning PyTorch with Examples": a fully connected network with one hidden ReLU layer, no bias,
+squared-error loss summed over the batch, full-batch gradient descent.
 """
 
 import numpy as np

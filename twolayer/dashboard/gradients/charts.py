@@ -9,11 +9,11 @@ from twolayer.dashboard.plot import figure, plot
 
 AXES = {"grad_w1": ("i (D_in)", "j (H)"), "grad_w2": ("j (H)", "o (D_out)")}
 LOWEST = 1e-17
-"""What stands for an error of exactly 0 where the scale is logarithmic."""
+"""Stands for an error of exactly 0 on a logarithmic scale."""
 
 
 def error_picture(comparison: Comparison) -> None:
-    """Where the gradient is off: the relative error of each entry, or the largest of each block."""
+    """Draw the relative error of each entry of a gradient, or the largest of each block."""
     with np.errstate(divide="ignore"):
         exponent = np.log10(np.maximum(comparison.errors, LOWEST)).astype(np.float32)
     rows, columns = comparison.block
@@ -55,7 +55,7 @@ def error_picture(comparison: Comparison) -> None:
 
 
 def agreement_scatter(comparison: Comparison) -> None:
-    """One gradient against the other: right entries lie on the line."""
+    """Draw one gradient against the other: correct entries lie on the line."""
     row, column, ours, theirs = comparison.points.T
     ends = [float(np.min(theirs, initial=0.0)), float(np.max(theirs, initial=0.0))]
     names = {"autograd": _("by autograd"), "differences": _("by differences")}
@@ -85,7 +85,7 @@ def agreement_scatter(comparison: Comparison) -> None:
 
 
 def valley(check: Check) -> None:
-    """The error of the differences over their step, rounding on the left, kinks on the right."""
+    """Draw the error of the differences over their step: rounding on the left, kinks on the right."""
     steps = [each.step for each in check.valley]
     curves = (
         (_("largest, kinks and all"), "largest_with_kinks", "theme:1", "dot"),
@@ -123,5 +123,5 @@ def valley(check: Check) -> None:
 
 
 def _drawable(error: float) -> float | None:
-    """An error on a logarithmic scale; nothing where none was measured."""
+    """Return an error for a logarithmic scale, or None if none was measured."""
     return max(error, LOWEST) if np.isfinite(error) else None

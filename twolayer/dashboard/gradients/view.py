@@ -1,4 +1,4 @@
-"""What a check of the gradients found, on the page."""
+"""Show the result of a gradient check."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,7 @@ AGAINST = {"autograd": N_("PyTorch autograd"), "differences": N_("Central differ
 
 @server.in_turn
 def show(check: Check, *, hidden: bool) -> None:
-    """All that was found; with `hidden` not which formula is wrong, which is to be guessed."""
+    """Show the result of a check; with `hidden`, not which formula is wrong, since that is to be guessed."""
     iteration.say_if_diverged(check.at, check.diverged_at)
     if check.comparisons:
         _verdict(check, hidden=hidden)
@@ -84,7 +84,7 @@ def _right(check: Check, *, hidden: bool) -> None:
 
 
 def _trail(wrong: Iterable[str]) -> None:
-    """The five gradients in the order in which they are made, each right or wrong."""
+    """Show whether each of the five gradients is right, in the order in which they are computed."""
     wrong = set(wrong)
     with st.container(horizontal=True, gap="small", key="trail"):
         for name in GRADIENTS:
@@ -95,7 +95,7 @@ def _trail(wrong: Iterable[str]) -> None:
 
 
 def _figures(check: Check) -> None:
-    """A row for each comparison of w1 and w2; all parameters at once along random directions."""
+    """Show a row for each comparison of w1 and w2, and the comparisons along random directions."""
     pairs = [(gradient, against) for against in AGAINST for gradient in ("grad_w1", "grad_w2")]
     compared = [c for c in (check.comparison(*pair) for pair in pairs) if c is not None]
     rows = {
@@ -128,7 +128,7 @@ def _figures(check: Check) -> None:
 
 
 def _where(check: Check) -> None:
-    """Where one gradient is off: two pictures, and the worst entries."""
+    """Show where one gradient is off: two pictures, and the worst entries."""
     st.subheader(_("Where they differ"), anchor=False)
     with st.container(horizontal=True):
         tensor = st.segmented_control(
@@ -212,7 +212,7 @@ def _steps(check: Check) -> None:
 
 
 def error(value: float) -> str:
-    """A relative error, or a step, in two digits."""
+    """Format a relative error or a step with two digits."""
     return f"{value:.1e}" if value else "0"
 
 

@@ -11,11 +11,11 @@ from twolayer.dashboard.plot import figure, plot
 from twolayer.training.program import AXES
 
 SCALE = [[0, "theme:0"], [0.5, "theme:background-color"], [1, "theme:1"]]
-"""Below 0 in one colour, above it in another, 0 in neither."""
+"""One colour below 0, another above, and the background at 0."""
 
 
 def picture(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -> None:
-    """Draw the whole value, each cell the mean of a block; the window is framed, and a click moves it."""
+    """Draw a whole value as block means. The window is framed, and a click moves it."""
     rows, columns = view.block
     high, wide = view.window.shape
     top, left = view.first
@@ -34,7 +34,7 @@ def picture(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -
 
 
 def window(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -> None:
-    """Draw some cells with their numbers; to point at one shows how it was made, a click chooses it."""
+    """Draw some cells with their numbers. Hovering shows how a cell was computed, a click chooses it."""
     rows, columns = view.window.shape
     top, left = view.first
     row, column = (chosen - first for chosen, first in zip(view.chosen, view.first, strict=True))
@@ -60,7 +60,7 @@ def window(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) ->
 
 
 def short(value: float) -> str:
-    """A number in few characters, for a cell."""
+    """Format a number in few characters, for a cell."""
     if 1e3 <= abs(value) < 99_999.5:
         return f"{value:.0f}"
     mantissa, _e, exponent = f"{value + 0.0:.3g}".partition("e")
@@ -87,5 +87,5 @@ def _layout(name: str, shape: dict[str, Any]) -> dict[str, Any]:
 
 
 def _broken(text: str) -> str:
-    """A sum on several lines, so that it fits beside the pointer on a phone."""
+    """Break a sum into several lines, so that it fits beside the pointer on a phone."""
     return text.replace(" = ", "<br>= ").replace(" + ", "<wbr> + ")

@@ -1,4 +1,4 @@
-"""Diagrams that follow the step: the network, and the graph of what is made from what. In DOT."""
+"""Draw diagrams of the current step in DOT: the network and the computation graph."""
 
 from collections.abc import Iterable, Mapping
 
@@ -24,16 +24,16 @@ PLACES: Mapping[str, tuple[float, float]] = {
     "y": (0, 0),
     "loss": (1, 0),
 }
-"""Where each value stands: forward down the second column, backward up the third, the weights outside."""
+"""Column and row of each value: forward down the second column, backward up the third, weights outside."""
 
 WIDE, HIGH = 1.45, 0.85
-"""Inches between two columns and two rows."""
+"""Inches between columns and between rows."""
 LAYER = 4
-"""Units of a layer that are drawn; more are hinted at."""
+"""The most units drawn in a layer; dots stand for the others."""
 
 
 def colours() -> dict[str, str]:
-    """The theme's colours by their parts here."""
+    """Return the theme's colours by their role in a diagram."""
     theme = f"theme.{st.context.theme.type or 'light'}"
     categorical = st.get_option(f"{theme}.chartCategoricalColors")
     return {
@@ -56,9 +56,9 @@ def _dot(lines: Iterable[str], colours: Mapping[str, str]) -> str:
 
 
 def computation(show: str, planted: str | None, wrong: Iterable[str], colours: Mapping[str, str]) -> str:
-    """What is made from what: the step `show` filled, what it uses in bold, what is wrong in its colour.
+    """Draw which value is computed from which: `show` filled, its inputs bold, wrong values in colour.
 
-    The edges are read from the lines of the program, with the mistake `planted` in it.
+    The edges come from the statements of the program with the bug `planted`.
     """
     statements = program(planted)
     edges = [
@@ -105,13 +105,13 @@ EDGES = {
     "w1": "w1",
     "w2": "w2",
 }
-"""The layers, and the weights between them, that a step is about."""
+"""The layers, and the weights between layers, that a step computes."""
 
 
 def network(show: str, sizes: Mapping[str, int], colours: Mapping[str, str]) -> str:
-    """The network for one sample: the layers and the weights that the step `show` is about, in colour.
+    """Draw the network for one sample, with the layers and weights of the step `show` in colour.
 
-    `sizes` are D_in, H, D_out. On the way back the arrows are turned round.
+    `sizes` are D_in, H, D_out. Arrows are reversed in the backward pass.
     """
     layers = {"x": sizes["D_in"], "h": sizes["H"], "y": sizes["D_out"]}
     backward = show in listing.GRADIENTS
@@ -141,7 +141,7 @@ def network(show: str, sizes: Mapping[str, int], colours: Mapping[str, str]) -> 
 
 
 def _height(place: int, count: int, size: int) -> float:
-    """Units stand around the middle; before the last of many there is a gap."""
+    """Return the y of a unit: centred, with a gap before the last unit of a large layer."""
     gap = 0.5 if size > LAYER else 0.0
     y = (count - 1) / 2 - place
     return 0.72 * (y + gap / 2 if place < count - 1 or not gap else y - gap / 2)

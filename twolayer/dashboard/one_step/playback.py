@@ -1,4 +1,4 @@
-"""Going through the steps of an iteration: by buttons, by keys, or by themselves."""
+"""Go through the steps of an iteration by buttons, by keys, or automatically."""
 
 from time import monotonic
 
@@ -9,11 +9,11 @@ from twolayer.dashboard.i18n import _
 from twolayer.training.program import INPUTS, STEPS
 
 SECONDS = 2.0
-"""Each step is shown so long."""
+"""How long automatic playback shows each step."""
 
 
 def buttons() -> None:
-    """Previous, play or pause, next. The arrow keys press the outer two."""
+    """Draw the buttons Previous, Play or Pause, and Next. The arrow keys press Previous and Next."""
     show = st.session_state["show"]
     plays = _plays()
     with st.container(horizontal=True, key="playing"):
@@ -44,7 +44,7 @@ def buttons() -> None:
 
 
 def steps() -> None:
-    """A button for each step; not a group of options, which would keep the arrow keys for itself."""
+    """Draw a button for each step. A group of options would capture the arrow keys."""
     with st.container(horizontal=True, gap="xsmall", key="step_list"):
         for name in STEPS:
             st.button(
@@ -57,12 +57,12 @@ def steps() -> None:
 
 
 def label(name: str) -> str:
-    """A step's name on the page: the last two are the new weights."""
+    """Return a step's label: the last two are the new weights."""
     return f"{name} ← {name} − η·grad_{name}" if name in INPUTS else name
 
 
 def go_on() -> None:
-    """Go to the next step when the time of this one is over."""
+    """Go to the next step when this one's time is up."""
 
     @st.fragment(run_every=SECONDS / 8 if _plays() else None)
     def tick() -> None:

@@ -1,4 +1,4 @@
-"""What readers of the tutorial ask, and what each line means: answered where the question arises."""
+"""What each line of the iteration means, and answers to questions that readers of the tutorial ask."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from twolayer.training.messages import N_
 
 @dataclass(frozen=True)
 class Question:
-    """A question and its answer, in English; the answer may have `{terms}`, `{rate}` and `{mean_rate}`."""
+    """A question and its answer, in English; the answer may use `{terms}`, `{rate}` and `{mean_rate}`."""
 
     asked: str
     answer: str
@@ -113,4 +113,4 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         ),
     ),
 }
-"""By the value whose line raises them."""
+"""The questions that each value's line raises."""

@@ -1,4 +1,4 @@
-"""One iteration on the page: the step that is shown, where it stands, and how it came about."""
+"""Show one step of an iteration: its line, its diagrams, its numbers, and the chain rule."""
 
 from typing import Any, Literal
 
@@ -14,15 +14,15 @@ from twolayer.training.config import Config
 from twolayer.training.program import AXES, SIZES, numpy_statements, torch_statements
 
 SHORT = 6
-"""Rows of a table that are shown without scrolling."""
+"""The most rows of a table shown without scrolling."""
 
 CHOSEN = {"n": "sample", "i": "input", "j": "unit", "o": "output"}
-"""The session's parameter for the index of each axis."""
+"""The session parameter that holds the index of each axis."""
 
 
 @server.in_turn
 def show(seen: Observation, name: str) -> None:
-    """The step `name` of the iteration."""
+    """Show the step `name` of the iteration."""
     iteration.say_if_diverged(seen.at, seen.diverged_at)
     left, right = st.columns(2, gap="large")
     with left:
@@ -34,7 +34,7 @@ def show(seen: Observation, name: str) -> None:
 
 
 def _diagrams(seen: Observation, name: str) -> None:
-    """What is made from what, and where that is in the network."""
+    """Show the computation graph and the network."""
     colours = diagrams.colours()
     dot = diagrams.computation(name, seen.planted, seen.wrong, colours)
     st.graphviz_chart(dot, width="stretch", alt=_("Graph of the computation; the present step is filled"))
@@ -48,7 +48,7 @@ def _diagrams(seen: Observation, name: str) -> None:
 
 
 def _line(seen: Observation, name: str) -> None:
-    """The formula, what it means, and the program."""
+    """Show the formula, what it means, and the source."""
     bug = BUGS[seen.planted] if seen.planted else None
     st.latex(formulas.formula(name, seen.config, seen.planted))
     st.markdown(_(MEANINGS[name]))
@@ -70,7 +70,7 @@ def _line(seen: Observation, name: str) -> None:
 
 
 def _value(seen: Observation, name: str) -> None:
-    """The numbers: their ends, a picture, and a window of cells."""
+    """Show the numbers: their range, a picture, and a window of cells."""
     view = seen.views[name]
     figures = (
         ("metric_minimum", _("Minimum"), f"{view.minimum:.4g}"),
@@ -113,12 +113,12 @@ def _value(seen: Observation, name: str) -> None:
 
 
 def chosen() -> Chosen:
-    """The cell that is chosen at present."""
+    """Return the indices of the chosen cell."""
     return Chosen(*(st.session_state[key] for key in CHOSEN.values()))
 
 
 def _choose(config: Config, name: str, row: Any, column: Any) -> None:
-    """Take the cell that was clicked: what a browser sends is checked."""
+    """Choose the clicked cell. The browser's input is not trusted."""
     for axis, place in zip(AXES[name], (row, column), strict=True):
         try:
             index = round(float(place))
@@ -128,7 +128,7 @@ def _choose(config: Config, name: str, row: Any, column: Any) -> None:
 
 
 def indices(config: Config) -> None:
-    """The indices of the chosen cell."""
+    """Draw the inputs for the indices of the chosen cell."""
     fields = (
         ("sample", _("Sample n"), config.N),
         ("input", _("Input i"), config.D_in),
@@ -142,7 +142,7 @@ def indices(config: Config) -> None:
 
 
 def _questions(config: Config, name: str) -> None:
-    """What readers ask about this line."""
+    """Show the questions about this line and their answers."""
     terms = config.N * config.D_out
     values = {
         "terms": f"{terms:,}",
@@ -155,7 +155,7 @@ def _questions(config: Config, name: str) -> None:
 
 
 def _chain(seen: Observation) -> None:
-    """The chain rule for the chosen entry of w1, in numbers."""
+    """Show the chain rule for the chosen entry of w1, in numbers."""
     n, i, j = seen.chosen.n, seen.chosen.i, seen.chosen.j
     chain = seen.chain
     st.subheader(_("The chain rule for w1[{i}, {j}]").format(i=i, j=j), anchor=False)
@@ -197,12 +197,12 @@ def _chain(seen: Observation) -> None:
 
 
 def _height(rows: int) -> int | Literal["content"]:
-    """As high as it is; a long table scrolls."""
+    """Return the height of a table; a long one scrolls."""
     return 250 if rows > SHORT else "content"
 
 
 def _table(rows: Any, titles: tuple[str, ...]) -> dict[str, Any]:
-    """Columns of numbers under their titles; the first is an index. A negative zero is shown as 0."""
+    """Return columns of numbers by title; the first is an index. Negative zeros become 0."""
     first, *others = titles
     return {first: rows[:, 0].astype(int)} | {
         title: [f"{value + 0.0:.5g}" for value in rows[:, place + 1]] for place, title in enumerate(others)
