@@ -4,11 +4,10 @@ import streamlit as st
 
 from twolayer.dashboard import rerun
 from twolayer.dashboard.common import address, controls, frame, jobs, server
-from twolayer.dashboard.common.parameters import RATE_LIMITS, SIZES
+from twolayer.dashboard.common.parameters import LONGEST_GRID, SIZES
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.learning_rate import job, view
 from twolayer.dashboard.plot import plot
-from twolayer.rates.grid import MOST_SEEDS, MOST_VALUES
 from twolayer.training.config import DEFAULTS
 
 frame.begin("learning_rate")
@@ -42,16 +41,14 @@ def keep_watching() -> None:
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.number_input(_("Rates"), 2, MOST_VALUES, step=1, key="rates", width=110)
-    st.number_input(_("Seeds"), 1, MOST_SEEDS, step=1, key="seeds", width=110)
-    for key, label in (("rate_from", _("From")), ("rate_to", _("To"))):
-        st.number_input(
+    controls.number("rates", _("Rates"), width=110)
+    controls.number("seeds", _("Seeds"), width=110)
+    for name, label in (("rate_from", _("From")), ("rate_to", _("To"))):
+        controls.number(
+            name,
             label,
-            *RATE_LIMITS,
-            value=None,
             step=DEFAULTS["learning_rate"],
             format="%e",
-            key=key,
             placeholder=_("auto"),
             width=150,
         )
@@ -117,7 +114,7 @@ st.text_input(
     _("Or any one to three fields"),
     key="grid",
     placeholder="learning_rate=1e-8:1e-5:50; H=50,100,200; seed=0,1,2",
-    max_chars=2000,
+    max_chars=LONGEST_GRID,
     help=_(
         "A field, =, and its values; fields with semicolons between them. A range with its count is "
         "geometric: 1e-8:1e-5:50. Empty: the two sizes on the left, from a quarter to four times what "

@@ -15,7 +15,8 @@ from typing import Any
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
-from twolayer.training.config import FIELDS, Choice, Whole
+from twolayer.training.config import FIELDS
+from twolayer.training.fields import Choice, Whole
 
 LONG_SECONDS = 2.0
 settings.register_profile("short", max_examples=200, deadline=None, derandomize=True, database=None)

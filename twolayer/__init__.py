@@ -6,8 +6,9 @@
 (3,)
 """
 
-from twolayer.training.config import Config, ConfigError
+from twolayer.training.config import Config
 from twolayer.training.edits import Edit
+from twolayer.training.fields import ConfigError
 from twolayer.training.training import Result, fit
 
 __all__ = ["Config", "ConfigError", "Edit", "Result", "fit"]

@@ -16,7 +16,8 @@ from tests import strangers
 from twolayer import Config, ConfigError, fit
 from twolayer.cli import sweep
 from twolayer.training import capabilities
-from twolayer.training.config import FIELDS, parse_fields
+from twolayer.training.config import FIELDS
+from twolayer.training.fields import parse_fields
 
 MOST_BYTES = 20 << 20
 SMALL = {"N": 2, "D_in": 2, "H": 2, "D_out": 2, "steps": 2}
@@ -118,6 +119,6 @@ def test_any_command_line_ends_with_a_result_or_one_line(command, arguments):
 @given(strangers.ARGUMENTS)
 def test_arguments_are_read_as_a_query_is(arguments):
     texts = dict(zip(arguments[::2], arguments[1::2], strict=False))
-    values, errors = parse_fields({name.removeprefix("--"): text for name, text in texts.items()})
+    values, errors = parse_fields(FIELDS, {name.removeprefix("--"): text for name, text in texts.items()})
     check(errors)
     assert set(values) <= FIELDS.keys()

@@ -63,7 +63,7 @@ def test_an_empty_variable_is_none(name):
 def test_a_bad_variable_is_named_with_what_it_is_for(name, text):
     with pytest.raises(SettingError, match=name) as caught:
         from_environment({name: text})
-    assert SETTINGS[name].effect in str(caught.value)
+    assert SETTINGS[name].words in str(caught.value)
 
 
 def test_the_process_environment_is_the_default(monkeypatch):
@@ -78,7 +78,7 @@ def test_a_worker_may_take_its_libraries_and_all_the_runs():
 
 def test_the_readmes_table_is_the_codes():
     rows = re.findall(r"^\| `(TWOLAYER_\w+)` \| (.*?) \| (.*?) \|$", README.read_text("utf-8"), re.MULTILINE)
-    assert rows == [(name, setting.default, setting.effect) for name, setting in SETTINGS.items()]
+    assert rows == [(name, field.default_text, field.words) for name, field in SETTINGS.items()]
 
 
 def test_no_variable_is_read_past_the_table():

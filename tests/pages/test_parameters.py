@@ -20,5 +20,5 @@ def test_pages_use_declared_parameters_and_each_is_used() -> None:
 def test_a_default_is_what_its_parameter_takes() -> None:
     for parameter in PARAMETERS.values():
         if parameter.default is not None:  # which follows from other settings
-            assert parameter.kind.check(parameter.default) == parameter.default
-            assert parameter.kind.parse(str(parameter.default)) == parameter.default
+            assert parameter.check(parameter.default) == parameter.default
+            assert parameter.parse(str(parameter.default)) == parameter.default

@@ -113,6 +113,12 @@ def test_what_the_address_got_wrong_is_said_by_name() -> None:
     assert page.number_input(key="rounds").value == 15
 
 
+def test_the_page_takes_as_many_rounds_as_the_command_line() -> None:
+    page = opened(**SMALL, rounds="1000")
+    assert page.number_input(key="rounds").value == 1000
+    assert "rounds: got" not in shown(page)
+
+
 def test_a_contender_that_is_not_here_is_said_and_the_others_race() -> None:
     page = opened(contenders="numpy.gram,torch.gram.cuda:7")
     assert "cuda" in shown(page)

@@ -23,7 +23,8 @@ from twolayer.race.roofline import ceiling
 from twolayer.race.timing import Load, one_round
 from twolayer.race.verdict import judge
 from twolayer.training.capabilities import probe
-from twolayer.training.config import METHODS, ConfigError
+from twolayer.training.config import METHODS
+from twolayer.training.fields import ConfigError
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.profiling import ALL
 

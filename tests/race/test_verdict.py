@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from tests.race.races import GRAM, RIGHT, TORCH_GRAM, TUTORIAL, WRONG, race_of
+from twolayer.race import timing
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
-from twolayer.race.timing import ROUNDS, Load
+from twolayer.race.timing import Load
 from twolayer.race.verdict import CHANCE, disturbances, judge, of_sweep, rounds_needed, sentences
 
 RECORDED = json.loads(Path(__file__).with_name("recorded_timings.json").read_text())
+ROUNDS = timing.ROUNDS.default
 TIMES = 1000
 
 

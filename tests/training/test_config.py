@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from twolayer import Config, ConfigError
-from twolayer.training.config import DEFAULTS, FIELDS, METHODS, Choice, Real, Whole
+from twolayer.training.config import DEFAULTS, FIELDS, METHODS
+from twolayer.training.fields import Choice, Real, Whole
 
 WHOLE = [name for name, kind in FIELDS.items() if isinstance(kind, Whole)]
 REAL = [name for name, kind in FIELDS.items() if isinstance(kind, Real)]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from twolayer import Config
-from twolayer.training.config import DEFAULTS, FIELDS, Choice, Whole
+from twolayer.training.config import DEFAULTS, FIELDS
+from twolayer.training.fields import Choice, Whole
 
 
 def random_config(g: np.random.Generator) -> Config:

@@ -19,8 +19,6 @@ from twolayer.race.plan import Plan, PlanError, parse_sweep, race
 from twolayer.race.result import Race
 from twolayer.race.timing import CLOCK, ROUNDS
 from twolayer.rates.grid import (
-    MOST_SEEDS,
-    MOST_VALUES,
     RATES,
     SEEDS,
     Axis,
@@ -30,7 +28,8 @@ from twolayer.rates.grid import (
     scan_grid,
 )
 from twolayer.training.capabilities import probe
-from twolayer.training.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
+from twolayer.training.config import DEFAULTS, FIELDS, Config
+from twolayer.training.fields import ConfigError, parse_fields
 from twolayer.training.kernels import UnavailableError
 from twolayer.training.messages import MessageError
 from twolayer.training.training import Result, fit
@@ -48,7 +47,7 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def config_from(texts: dict[str, str | None]) -> Config:
     """The Config of the options that were given. Ends the program with status 2 if one is bad."""
-    values, errors = parse_fields({k: v for k, v in texts.items() if v is not None})
+    values, errors = parse_fields(FIELDS, {k: v for k, v in texts.items() if v is not None})
     try:
         config = Config(**values)
     except ConfigError as error:
@@ -82,7 +81,9 @@ def train(as_json: bool, **texts: str | None) -> None:
 
 @main.command("race")
 @config_options
-@click.option("--rounds", type=click.IntRange(3, 1000), default=ROUNDS, show_default=True)
+@click.option(
+    "--rounds", type=click.IntRange(ROUNDS.low, ROUNDS.high), default=ROUNDS.default, show_default=True
+)
 @click.option("--contenders", metavar="NAMES", help="Who races, as in numpy.gram,torch.fused  [default: all]")
 @click.option("--sweep", metavar="FIELD=A,B,…", help="Race once for each of these values of a dimension.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON, for the Race page.")
@@ -111,10 +112,10 @@ def race_command(
 
 @main.command("scan")
 @config_options
-@click.option("--rates", type=click.IntRange(2, MOST_VALUES), default=RATES, show_default=True)
+@click.option("--rates", type=click.IntRange(RATES.low, RATES.high), default=RATES.default, show_default=True)
 @click.option("--from", "low", metavar="RATE", help="Lowest learning rate.  [default: by the sizes]")
 @click.option("--to", "high", metavar="RATE", help="Highest learning rate.  [default: by the sizes]")
-@click.option("--seeds", type=click.IntRange(1, MOST_SEEDS), default=SEEDS, show_default=True)
+@click.option("--seeds", type=click.IntRange(SEEDS.low, SEEDS.high), default=SEEDS.default, show_default=True)
 @click.option(
     "--grid",
     "axes",

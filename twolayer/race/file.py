@@ -18,8 +18,9 @@ from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.race.machine import Machine
 from twolayer.race.result import Race, Standing
 from twolayer.race.roofline import Ceiling
-from twolayer.race.timing import CLOCK, Load
-from twolayer.training.config import FIELDS, Config, ConfigError
+from twolayer.race.timing import CLOCK, ROUNDS, Load
+from twolayer.training.config import FIELDS, STEPS, Config
+from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import KERNELS
 from twolayer.training.messages import Message, MessageError, shown
 from twolayer.training.profiling import ALL as ALL_PHASES
@@ -29,7 +30,6 @@ VERSION = 2
 LARGEST_BYTES = 2_000_000
 MOST_RACES = 32
 MOST_CONTENDERS = 64
-MOST_ROUNDS = 1000
 LONGEST_TEXT = 200
 
 
@@ -223,7 +223,7 @@ def _race(one: _Value) -> Race:
     config = _config(one["config"])
     loads = tuple(
         Load(load["away"].number(0, 1), load["others"].number(0, 1e6), load["cores"].whole(1, 100_000))
-        for load in one["rounds"].items(1, MOST_ROUNDS)
+        for load in one["rounds"].items(1, ROUNDS.high)
     )
     standings = tuple(_standing(s, len(loads)) for s in one["contenders"].items(1, MOST_CONTENDERS))
     if len({s.contender for s in standings}) < len(standings):
@@ -293,5 +293,5 @@ def _agreement(value: _Value) -> Agreement:
         one_rounding=drift(value["one_rounding"]),
         floor=value["floor"].number(0, 1e308),
         fallen=value["fallen"].number(0, 1e308),
-        steps=value["steps"].whole(0, 5_000_000),
+        steps=value["steps"].whole(0, STEPS.high),
     )

@@ -26,7 +26,8 @@ from twolayer.race.timing import (
 )
 from twolayer.training.allocator import keep_freed_memory
 from twolayer.training.capabilities import probe
-from twolayer.training.config import FIELDS, Config, ConfigError
+from twolayer.training.config import FIELDS, Config
+from twolayer.training.fields import ConfigError
 from twolayer.training.messages import Message, MessageError, shown
 from twolayer.training.training import ASSUMED_FLOPS_PER_SECOND
 
@@ -122,7 +123,7 @@ class Plan:
 
     config: Config
     contenders: tuple[Contender, ...]
-    rounds: int = ROUNDS
+    rounds: int = ROUNDS.default
     sweep: Sweep | None = None
 
     def __post_init__(self) -> None:

@@ -20,10 +20,11 @@ import psutil
 from twolayer.race.contenders import Contender
 from twolayer.training import profiling, training
 from twolayer.training.config import Config
+from twolayer.training.fields import Whole
 from twolayer.training.messages import N_
 from twolayer.training.problem import Problem, make_problem
 
-ROUNDS = 15
+ROUNDS = Whole(3, 1000, default=15)
 BLOCK_SECONDS = 0.02
 KEPT_BYTES = 32 << 20
 """What one worker keeps of a race between its rounds; a larger one is prepared anew in each round."""

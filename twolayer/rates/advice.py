@@ -11,7 +11,8 @@ from twolayer.rates import curvature
 from twolayer.rates.grid import Axis, Grid, computed, scan_grid
 from twolayer.rates.outcomes import CONVERGED, DEAD, DIVERGES, OUTCOMES
 from twolayer.rates.sweep import estimated_seconds, train
-from twolayer.training.config import FIELDS, Config, Real, Whole
+from twolayer.training.config import FIELDS, RATE, Config
+from twolayer.training.fields import Whole
 from twolayer.training.messages import Message
 
 WIDE = 1.5
@@ -50,11 +51,9 @@ def scanned_rates(
     """`count` learning rates on a logarithmic grid from `low` to `high`, which are by default set
     around 2/λmax as the sizes let expect it, with one digit."""
     threshold = 2 / curvature.expected(config)
-    kind = FIELDS["learning_rate"]
-    assert isinstance(kind, Real)
     low = low or _one_digit(threshold / BELOW_THRESHOLD)
     high = high or _one_digit(threshold * ABOVE_THRESHOLD)
-    low, high = (min(max(rate, kind.low), kind.high) for rate in sorted((low, high)))
+    low, high = (min(max(rate, RATE.low), RATE.high) for rate in sorted((low, high)))
     return [min(max(float(rate), low), high) for rate in np.geomspace(low, high, count)]
 
 

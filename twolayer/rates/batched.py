@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.training import training
-from twolayer.training.config import Config, ConfigError
+from twolayer.training.config import Config
+from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import dual
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.messages import Message

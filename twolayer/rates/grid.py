@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.training.config import FIELDS, Config, ConfigError, Real, Whole
+from twolayer.training.config import FIELDS, SEED, Config
+from twolayer.training.fields import ConfigError, Real, Whole
 from twolayer.training.messages import Message, shown
 
 GRID_FIELDS = tuple(field for field in FIELDS if field not in ("data", "device", "threads"))
 """The fields that a grid may vary."""
-RATES, SEEDS = 100, 3
-"""How many of each a scan has unless it is told otherwise."""
-MOST_SEEDS = 20
 MOST_AXES = 3
 MOST_VALUES = 1000
+RATES = Whole(2, MOST_VALUES, default=100)
+SEEDS = Whole(1, 20, default=3)
+"""How many of each a scan has."""
 MOST_TRAININGS = 20_000
 INNERMOST = ("seed", "learning_rate")
 """Trainings that differ in these alone are computed together, so they are neighbours in a grid."""
@@ -40,12 +41,7 @@ class Axis:
             raise ConfigError(
                 self.field, len(self.values), Message.of("1 to {most} values", most=MOST_VALUES)
             )
-        kind, checked = FIELDS[self.field], []
-        for value in self.values:
-            try:
-                checked.append(kind.check(value))
-            except ValueError:
-                raise ConfigError(self.field, value, kind.takes) from None
+        checked = [FIELDS[self.field].checked(self.field, value) for value in self.values]
         object.__setattr__(self, "values", tuple(dict.fromkeys(checked)))
 
     @classmethod
@@ -60,25 +56,18 @@ class Axis:
             return cls(field, ())
         kind = FIELDS[field]
         if ":" not in values:
-            return cls(field, tuple(_parsed(field, value) for value in values.split(",")))
+            return cls(field, tuple(kind.read(field, value.strip()) for value in values.split(",")))
         low, high, count = [*values.split(":"), "", ""][:3]
         numeric = isinstance(kind, Whole | Real)
         if values.count(":") != 2 or not numeric or not re.fullmatch(r"\d{1,4}", count.strip(), re.ASCII):
             raise ConfigError(field, values, FORM)
-        ends = (_parsed(field, low), _parsed(field, high))
+        ends = (kind.read(field, low.strip()), kind.read(field, high.strip()))
         if not 1 <= int(count) <= MOST_VALUES:
             raise ConfigError(field, int(count), Message.of("1 to {most} values", most=MOST_VALUES))
         linear = field == "seed" or ends[0] == 0
         spaced = (np.linspace if linear else np.geomspace)(*ends, int(count))
         spaced = np.clip(spaced, min(ends), max(ends))  # their ends may be off by a rounding
         return cls(field, tuple(round(v) if isinstance(kind, Whole) else float(v) for v in spaced))
-
-
-def _parsed(field: str, text: str) -> Any:
-    try:
-        return FIELDS[field].parse(text.strip())
-    except ValueError:
-        raise ConfigError(field, text.strip(), FIELDS[field].takes) from None
 
 
 @dataclass(frozen=True)
@@ -137,9 +126,7 @@ def computed(config: Config) -> Config:
 
 def scan_grid(config: Config, rates: Sequence[float], seeds: int) -> Grid:
     """The grid of these learning rates and of `seeds` seeds, from that of `config` on."""
-    kind = FIELDS["seed"]
-    assert isinstance(kind, Whole)
-    first = min(config.seed, kind.high - seeds + 1)
+    first = min(config.seed, SEED.high - seeds + 1)
     return Grid(
         computed(config),
         (Axis("seed", tuple(range(first, first + seeds))), Axis("learning_rate", tuple(rates))),

@@ -8,7 +8,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from twolayer.training.config import Config, ConfigError
+from twolayer.training.config import Config
+from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import UnavailableError, why_missing
 from twolayer.training.messages import Message
 

@@ -1,138 +1,29 @@
 """Config: one frozen value that fully determines a run.
 
-Names, defaults and ranges are declared here, once, on the fields of `Config`; pages, command line
-and checks read them from `FIELDS`. Whether this machine has a device is not asked here (see
-`capabilities`).
+Names, defaults and ranges are declared once, on the fields of `Config`; pages, command line and
+checks read them from `FIELDS`. Whether this machine has a device is not checked here (see
+`capabilities`), nor what a run costs (see `methods`).
 """
 
-import math
-import numbers
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from operator import index
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from twolayer.training.messages import N_, Message, MessageError, shown
+from twolayer.training.fields import (
+    Choice,
+    ConfigError,
+    Field,
+    Name,
+    Real,
+    Whole,
+    declared,
+    declared_fields,
+    parse_fields,
+)
+from twolayer.training.messages import N_, Message
 
 PAGE_PARAMETERS = ("lang", "run")
 """Query parameters that belong to a page, not to a run."""
-
-
-class ConfigError(MessageError, ValueError):
-    """A field that a Config cannot have: names the field, what it got and what it takes."""
-
-    def __init__(self, field: str, got: object, takes: Message) -> None:
-        self.field, self.got, self.takes = field, got, takes
-        super().__init__(
-            Message.of("{field}: got {got}; takes {takes}", field=field, got=shown(got), takes=takes)
-        )
-
-    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
-        return type(self), (self.field, self.got, self.takes)
-
-
-class Kind(Protocol):
-    """What a field takes: checks a value, reads one from text, says it in words."""
-
-    def check(self, value: Any) -> Any: ...
-    def parse(self, text: str) -> Any: ...
-    @property
-    def takes(self) -> Message: ...
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of a few names."""
-
-    options: tuple[str, ...]
-
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.options:
-            raise ValueError
-        return value
-
-    parse = check
-
-    @property
-    def takes(self) -> Message:
-        return Message.of("one of {options}", options=", ".join(self.options))
-
-
-@dataclass(frozen=True)
-class Name:
-    """A name of a given form."""
-
-    pattern: str
-    words: str
-
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(self.pattern, value, re.ASCII):
-            raise ValueError
-        return value
-
-    parse = check
-
-    @property
-    def takes(self) -> Message:
-        return Message.of(self.words)
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A whole number within a range, both ends included."""
-
-    low: int
-    high: int
-
-    def check(self, value: Any) -> int:
-        if isinstance(value, bool):
-            raise ValueError
-        try:
-            whole = index(value)
-        except TypeError:
-            raise ValueError from None
-        if not self.low <= whole <= self.high:
-            raise ValueError
-        return whole
-
-    def parse(self, text: str) -> int:
-        if not re.fullmatch(r"[+-]?\d{1,20}", text, re.ASCII):
-            raise ValueError
-        return self.check(int(text))
-
-    @property
-    def takes(self) -> Message:
-        return Message.of("a whole number from {low} to {high}", low=self.low, high=self.high)
-
-
-@dataclass(frozen=True)
-class Real:
-    """A finite number within a range, both ends included."""
-
-    low: float
-    high: float
-
-    def check(self, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise ValueError
-        try:
-            real = float(value)
-        except OverflowError:
-            raise ValueError from None
-        if not (math.isfinite(real) and self.low <= real <= self.high):
-            raise ValueError
-        return real
-
-    def parse(self, text: str) -> float:
-        if not re.fullmatch(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})(e[+-]?\d{1,4})?", text.lower(), re.ASCII):
-            raise ValueError
-        return self.check(float(text))
-
-    @property
-    def takes(self) -> Message:
-        return Message.of("a number from {low:g} to {high:g}", low=self.low, high=self.high)
-
 
 METHODS: Mapping[str, str] = {
     "tutorial": "the formulas as the tutorial writes them, a new array each line",
@@ -143,6 +34,9 @@ METHODS: Mapping[str, str] = {
 """How the same iteration can be computed: the one table of method names."""
 
 LARGEST = 100_000
+RATE = Real(1e-30, 1e6, default=1e-6)
+STEPS = Whole(1, 5_000_000, default=500)
+SEED = Whole(0, 2**32 - 1, default=0)
 
 
 @dataclass(frozen=True)
@@ -152,51 +46,42 @@ class Config:
     Raises `ConfigError` when a field is out of its range, or when two do not go together.
     """
 
-    data: str = field(default="random", metadata={"kind": Choice(("random",))})
-    backend: str = field(default="numpy", metadata={"kind": Choice(("numpy", "torch"))})
-    device: str = field(
-        default="cpu",
-        metadata={
-            "kind": Name(r"cpu|mps|cuda:\d{1,2}", N_("cpu, mps, or cuda: with a number, as in cuda:0"))
-        },
+    data: str = declared(Choice(("random",), default="random"))
+    backend: str = declared(Choice(("numpy", "torch"), default="numpy"))
+    device: str = declared(
+        Name(r"cpu|mps|cuda:\d{1,2}", N_("cpu, mps, or cuda: with a number, as in cuda:0"), default="cpu")
     )
-    method: str = field(default="tutorial", metadata={"kind": Choice(tuple(METHODS))})
-    dtype: str = field(default="float32", metadata={"kind": Choice(("float32", "float64"))})
-    N: int = field(default=64, metadata={"kind": Whole(1, LARGEST)})
-    D_in: int = field(default=1000, metadata={"kind": Whole(1, LARGEST)})
-    H: int = field(default=100, metadata={"kind": Whole(1, LARGEST)})
-    D_out: int = field(default=10, metadata={"kind": Whole(1, LARGEST)})
-    learning_rate: float = field(default=1e-6, metadata={"kind": Real(1e-30, 1e6)})
-    steps: int = field(default=500, metadata={"kind": Whole(1, 5_000_000)})
-    seed: int = field(default=0, metadata={"kind": Whole(0, 2**32 - 1)})
-    threads: int = field(default=1, metadata={"kind": Whole(1, 256)})
+    method: str = declared(Choice(tuple(METHODS), default="tutorial"))
+    dtype: str = declared(Choice(("float32", "float64"), default="float32"))
+    N: int = declared(Whole(1, LARGEST, default=64))
+    D_in: int = declared(Whole(1, LARGEST, default=1000))
+    H: int = declared(Whole(1, LARGEST, default=100))
+    D_out: int = declared(Whole(1, LARGEST, default=10))
+    learning_rate: float = declared(RATE)
+    steps: int = declared(STEPS)
+    seed: int = declared(SEED)
+    threads: int = declared(Whole(1, 256, default=1))
 
     def __post_init__(self) -> None:
-        for name, kind in FIELDS.items():
-            value = getattr(self, name)
-            try:
-                object.__setattr__(self, name, kind.check(value))
-            except ValueError:
-                raise ConfigError(name, value, kind.takes) from None
+        for name, field in FIELDS.items():
+            object.__setattr__(self, name, field.checked(name, getattr(self, name)))
         if self.backend == "numpy" and self.device != "cpu":
             raise ConfigError("device", self.device, Message.of("cpu with the numpy backend"))
         if self.device == "mps" and self.dtype == "float64":
             raise ConfigError("dtype", self.dtype, Message.of("float32 on the device mps"))
 
-    # -- to and from a query string ---------------------------------------------------------
-
     def to_query(self) -> dict[str, str]:
-        """The fields that differ from their defaults, as query parameters."""
+        """Return the fields that differ from their defaults, as query parameters."""
         return {name: str(value) for name, value in asdict(self).items() if value != DEFAULTS[name]}
 
     @classmethod
     def from_query(cls, query: Mapping[str, str | Iterable[str]]) -> tuple["Config", list[ConfigError]]:
-        """Read a query: the Config of all that could be used, and an error for each field that could not.
+        """Read a query: return the Config of its sound fields, and an error for each of the others.
 
-        Of a parameter that occurs several times the last counts, as in a form.
+        The last value of a repeated parameter counts, as in a form.
         """
         texts = {k: v if isinstance(v, str) else (list(v) or [""])[-1] for k, v in query.items()}
-        values, errors = parse_fields({k: v for k, v in texts.items() if k not in PAGE_PARAMETERS})
+        values, errors = parse_fields(FIELDS, {k: v for k, v in texts.items() if k not in PAGE_PARAMETERS})
         while True:
             try:
                 return cls(**values), errors
@@ -263,24 +148,8 @@ class Config:
         return problem * item + working + state * item + 2 * 16 * self.steps
 
 
-FIELDS: Mapping[str, Kind] = {f.name: f.metadata["kind"] for f in fields(Config)}
+FIELDS: Mapping[str, Field] = declared_fields(Config)
 """What each field takes, in the order of the contract."""
 
-DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Config)}
+DEFAULTS: Mapping[str, Any] = {name: field.default for name, field in FIELDS.items()}
 """The tutorial's own values. They never change: old links rely on them."""
-
-
-def parse_fields(texts: Mapping[str, str]) -> tuple[dict[str, Any], list[ConfigError]]:
-    """Read fields from text: the values that are sound, and an error for each that is not."""
-    values: dict[str, Any] = {}
-    errors: list[ConfigError] = []
-    for name, text in texts.items():
-        if name not in FIELDS:
-            known = Message.of("one of the fields {names}", names=", ".join(FIELDS))
-            errors.append(ConfigError(shown(name)[1:-1], text, known))
-            continue
-        try:
-            values[name] = FIELDS[name].parse(text.strip())
-        except ValueError:
-            errors.append(ConfigError(name, text, FIELDS[name].takes))
-    return values, errors

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from twolayer.training.config import FIELDS, Config, ConfigError
+from twolayer.training.config import FIELDS, Config
+from twolayer.training.fields import ConfigError
 from twolayer.training.messages import Message
 
 EDITABLE = ("learning_rate", "steps")
@@ -36,10 +37,7 @@ def changes(config: Config, edits: Sequence[Edit], step: int, **values: Any) -> 
         if field not in EDITABLE:
             names = Message.of("one of the fields {names}", names=", ".join(EDITABLE))
             raise ConfigError(field, value, names)
-        try:
-            value = FIELDS[field].check(value)
-        except ValueError:
-            raise ConfigError(field, value, FIELDS[field].takes) from None
+        value = FIELDS[field].checked(field, value)
         if field == "steps" and value < step:
             raise ConfigError(field, value, Message.of("at least the {step} steps that are done", step=step))
         if value != current(config, edits, field):

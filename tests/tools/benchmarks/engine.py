@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer import Config, fit
-from twolayer.training.config import FIELDS, METHODS, Whole
+from twolayer.training.config import FIELDS
+from twolayer.training.fields import Whole
 
 ROOT = Path(__file__).parents[3]
 STEP_BOUND, WALL_BOUND = 1.15, 1.25
@@ -141,7 +142,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.benchmarks.engine", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--backend", default="numpy", choices=("numpy", "torch"))
-    parser.add_argument("--method", default="tutorial", choices=tuple(METHODS))
+    parser.add_argument("--method", default="tutorial", choices=FIELDS["method"].options)
     parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
     parser.add_argument("--rounds", type=int, default=5, choices=range(1, 51), metavar="1..50")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a bare run, 0.1 to 60")

@@ -33,7 +33,8 @@ import numpy as np
 
 from tests.tools.benchmarks._peer import CHECKED_STEPS, CONTENDERS
 from twolayer.training import capabilities
-from twolayer.training.config import DEFAULTS, Config, ConfigError, parse_fields
+from twolayer.training.config import DEFAULTS, FIELDS, Config
+from twolayer.training.fields import ConfigError, parse_fields
 from twolayer.training.problem import make_problem
 from twolayer.training.reference import iteration
 
@@ -269,7 +270,7 @@ def main() -> int:
     here = machine()
     try:
         given = {name: getattr(arguments, name) for name in (*SIZES, "learning_rate")}
-        values, errors = parse_fields(given)
+        values, errors = parse_fields(FIELDS, given)
         if errors:
             raise errors[0]
         configs = [

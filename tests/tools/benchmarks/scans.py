@@ -55,7 +55,7 @@ def timed(engine: Engine, grid: Grid) -> tuple[float, float]:
 
 def default_scan() -> Grid:
     """What the page scans when nothing was changed."""
-    return scan_grid(Config(), scanned_rates(Config(), RATES), SEEDS)
+    return scan_grid(Config(), scanned_rates(Config(), RATES.default), SEEDS.default)
 
 
 def main() -> int:

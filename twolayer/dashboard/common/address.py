@@ -16,7 +16,8 @@ from twolayer.dashboard.common import parameters, server
 from twolayer.dashboard.common.pages import PAGES, Page
 from twolayer.dashboard.common.presets import PRESETS
 from twolayer.dashboard.i18n import LANGUAGES, _, preferred, say
-from twolayer.training.config import FIELDS, Config, ConfigError
+from twolayer.training.config import FIELDS, Config
+from twolayer.training.fields import ConfigError
 from twolayer.training.messages import Message
 
 MOST_PARAMETERS = 100

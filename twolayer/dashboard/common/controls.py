@@ -5,14 +5,17 @@ from bisect import bisect
 from collections.abc import Collection
 from dataclasses import asdict
 from itertools import cycle
+from typing import Any
 
 import streamlit as st
 from babel.numbers import format_compact_decimal
 from dask.utils import format_bytes
 
 from twolayer.dashboard.common import address, server
+from twolayer.dashboard.common.parameters import PARAMETERS
 from twolayer.dashboard.i18n import _, plain, say
-from twolayer.training.config import DEFAULTS, FIELDS, Choice, Config, ConfigError, Real, Whole
+from twolayer.training.config import DEFAULTS, FIELDS, Config
+from twolayer.training.fields import Choice, ConfigError, Real, Whole
 from twolayer.training.messages import N_
 
 RATES = [float(f"{mantissa}e{exponent}") for exponent in range(-10, 1) for mantissa in (1, 2, 5)]
@@ -80,30 +83,21 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
     return config
 
 
+def number(name: str, label: str, **options: Any) -> None:
+    """Draw a number input for a declared field, of Config or of a page; its key is the field's name."""
+    field = {**FIELDS, **PARAMETERS}[name]
+    assert isinstance(field, Whole | Real)
+    st.number_input(label, field.low, field.high, field.default, key=name, **options)
+
+
 def _wholes(fields: dict[str, tuple[str, str]]) -> None:
-    """Number inputs in two columns, row by row."""
+    """Draw number inputs in two columns, row by row."""
     for column, (field, (label, help)) in zip(cycle(st.columns(2)), fields.items(), strict=False):
         with column:
-            _whole(field, label, help)
-
-
-def _whole(field: str, label: str, help: str) -> None:
-    kind = FIELDS[field]
-    assert isinstance(kind, Whole)
-    st.number_input(
-        label,
-        min_value=kind.low,
-        max_value=kind.high,
-        value=DEFAULTS[field],
-        step=1,
-        key=field,
-        help=help,
-    )
+            number(field, label, help=help)
 
 
 def _learning_rate() -> None:
-    kind = FIELDS["learning_rate"]
-    assert isinstance(kind, Real)
     rate = st.session_state.get("learning_rate") or DEFAULTS["learning_rate"]
     st.session_state["learning_rate_scale"] = RATES[max(0, bisect(RATES, rate * 1.0001) - 1)]
     st.select_slider(
@@ -113,14 +107,11 @@ def _learning_rate() -> None:
         key="learning_rate_scale",
         on_change=_take_from_slider,
     )
-    st.number_input(
+    number(
+        "learning_rate",
         _("Learning rate, exact"),
-        min_value=kind.low,
-        max_value=kind.high,
-        value=DEFAULTS["learning_rate"],
         step=DEFAULTS["learning_rate"] / 10,
         format="%e",
-        key="learning_rate",
         help=_("How far a step goes against the gradient. Typed as 1e-6 or 0.000001."),
     )
 
@@ -162,7 +153,7 @@ def _compute(leave_out: Collection[str]) -> None:
     if "dtype" not in leave_out:
         _choice("dtype", _("Number type"), {}, _options("dtype"))
     if "threads" not in leave_out:
-        _whole("threads", _("Threads"), _("Threads of the matrix products of this run."))
+        number("threads", _("Threads"), help=_("Threads of the matrix products of this run."))
 
 
 def _options(field: str) -> list[str]:

@@ -4,34 +4,33 @@ A page that has them names them in `frame.PAGES`. They are session state under t
 from the address on entering the page and written to it with the Config.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
 from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.check import STEP, STEPS
+from twolayer.race.file import MOST_CONTENDERS
 from twolayer.race.plan import SIZES
 from twolayer.race.timing import ROUNDS
-from twolayer.rates.grid import FORM, MOST_SEEDS, MOST_VALUES, RATES, SEEDS, parse_axes
-from twolayer.training.config import FIELDS, LARGEST, Choice, ConfigError, Kind, Real, Whole
-from twolayer.training.messages import Message
+from twolayer.rates.grid import FORM, RATES, SEEDS, parse_axes
+from twolayer.training import config
+from twolayer.training.config import LARGEST, RATE
+from twolayer.training.fields import Choice, ConfigError, Field, Name, Whole, parse_fields
+from twolayer.training.messages import N_, Message
 from twolayer.training.program import STEPS as VALUES
 
 NO_BUG = "none"
 MOST_GUESSES = 9999
-MOST_ROUNDS = 100
 NO_SWEEP = "none"
 LONGEST_GRID = 2000
-
-RATE = FIELDS["learning_rate"]
-assert isinstance(RATE, Real)
-RATE_LIMITS = (RATE.low, RATE.high)
+CONTENDER = r"[a-z]{1,20}\.[a-z]{1,20}(\.[a-z0-9:]{1,20})?"
 
 
-class Axes:
+@dataclass(frozen=True)
+class Axes(Field):
     """Axes of a grid as text; empty for those that follow from other settings."""
 
     def check(self, value: Any) -> str:
@@ -41,100 +40,74 @@ class Axes:
             parse_axes(value)  # a ConfigError is a ValueError
         return value
 
-    parse = check
-
     @property
     def takes(self) -> Message:
         return FORM
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """What a parameter takes, and what it is when the address does not say."""
-
-    kind: Kind
-    default: Any
-
-
 def shown_step(step: float) -> str:
-    """A step of the differences as the address and the slider have it."""
+    """Return a step of the differences as in the address and the slider."""
     return f"{step:g}"
 
 
-class Contenders:
-    """Keys of contenders, joined by commas; empty for everyone. Whether they are here is asked later."""
-
-    KEY = r"[a-z]{1,20}\.[a-z]{1,20}(\.[a-z0-9:]{1,20})?"
-
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(f"({self.KEY}(,{self.KEY}){{0,63}})?", value):
-            raise ValueError
-        return value
-
-    parse = check
-
-    @property
-    def takes(self) -> Message:
-        return Message.of("names such as numpy.gram, joined by commas")
-
-
-PARAMETERS: Mapping[str, Parameter] = {
-    "contenders": Parameter(Contenders(), ""),
-    "rounds": Parameter(Whole(3, MOST_ROUNDS), ROUNDS),
-    "sweep": Parameter(Choice((NO_SWEEP, *SIZES)), NO_SWEEP),
-    "sweep_from": Parameter(Whole(1, LARGEST), 16),
-    "sweep_to": Parameter(Whole(1, LARGEST), 1024),
-    "sweep_points": Parameter(Whole(2, 9), 4),
-    "at": Parameter(Whole(0, 5_000_000), 0),
-    "fault": Parameter(Choice((NO_BUG, *BUGS)), NO_BUG),
-    "guess": Parameter(Whole(0, MOST_GUESSES), 0),
-    "difference_step": Parameter(Choice(tuple(map(shown_step, STEPS))), shown_step(STEP)),
-    "check_dtype": Parameter(Choice(("float64", "float32")), "float64"),
-    "show": Parameter(Choice(VALUES), VALUES[0]),
-    "sample": Parameter(Whole(0, LARGEST - 1), 0),
-    "input": Parameter(Whole(0, LARGEST - 1), 0),
-    "unit": Parameter(Whole(0, LARGEST - 1), 0),
-    "output": Parameter(Whole(0, LARGEST - 1), 0),
-    "rates": Parameter(Whole(2, MOST_VALUES), RATES),
-    "seeds": Parameter(Whole(1, MOST_SEEDS), SEEDS),
-    "rate_from": Parameter(RATE, None),
-    "rate_to": Parameter(RATE, None),
-    "grid_x": Parameter(Choice(SIZES), "N"),
-    "grid_y": Parameter(Choice(SIZES), "H"),
-    "grid": Parameter(Axes(), ""),
+PARAMETERS: Mapping[str, Field] = {
+    "contenders": Name(
+        f"({CONTENDER}(,{CONTENDER}){{0,{MOST_CONTENDERS - 1}}})?",
+        N_("names such as numpy.gram, joined by commas"),
+        default="",
+    ),
+    "rounds": ROUNDS,
+    "sweep": Choice((NO_SWEEP, *SIZES), default=NO_SWEEP),
+    "sweep_from": Whole(1, LARGEST, default=16),
+    "sweep_to": Whole(1, LARGEST, default=1024),
+    "sweep_points": Whole(2, 9, default=4),
+    "at": Whole(0, config.STEPS.high, default=0),
+    "fault": Choice((NO_BUG, *BUGS), default=NO_BUG),
+    "guess": Whole(0, MOST_GUESSES, default=0),
+    "difference_step": Choice(tuple(map(shown_step, STEPS)), default=shown_step(STEP)),
+    "check_dtype": Choice(("float64", "float32"), default="float64"),
+    "show": Choice(VALUES, default=VALUES[0]),
+    "sample": Whole(0, LARGEST - 1, default=0),
+    "input": Whole(0, LARGEST - 1, default=0),
+    "unit": Whole(0, LARGEST - 1, default=0),
+    "output": Whole(0, LARGEST - 1, default=0),
+    "rates": RATES,
+    "seeds": SEEDS,
+    "rate_from": replace(RATE, default=None),
+    "rate_to": replace(RATE, default=None),
+    "grid_x": Choice(SIZES, default="N"),
+    "grid_y": Choice(SIZES, default="H"),
+    "grid": Axes(default=""),
 }
+"""By name. A contender's presence on this machine is checked elsewhere."""
 
 
 def take_over(names: Iterable[str], texts: Mapping[str, str]) -> list[ConfigError]:
-    """Set the session's parameters from an address; an error for each that cannot be."""
-    errors = []
-    for name in names:
-        parameter = PARAMETERS[name]
-        value = parameter.default
-        if name in texts:
-            try:
-                value = parameter.kind.parse(texts[name].strip())
-            except ValueError:
-                errors.append(ConfigError(name, texts[name], parameter.kind.takes))
-        st.session_state[name] = value
+    """Set the session's parameters from an address. Return an error for each that cannot be used."""
+    fields = {name: PARAMETERS[name] for name in names}
+    values, errors = parse_fields(fields, {name: texts[name] for name in fields if name in texts})
+    for name, field in fields.items():
+        st.session_state[name] = values.get(name, field.default)
     return errors
 
 
 def mended(name: str) -> Any:
-    """What the session has a parameter set to; its default in the place of what a browser should not have
-    sent. Texts are checked by whoever reads them."""
-    parameter = PARAMETERS[name]
-    value = st.session_state.get(name, parameter.default)
-    if not isinstance(parameter.kind, Choice | Whole):
+    """Return the session's value of a parameter, or the default if its widget cannot have sent the value.
+
+    Texts are checked where they are used.
+    """
+    field = PARAMETERS[name]
+    value = st.session_state.get(name, field.default)
+    if not isinstance(field, Choice | Whole):
         return value
     try:
-        return parameter.kind.check(value)
+        return field.check(value)
     except ValueError:
-        return parameter.default
+        return field.default
 
 
 def mend(names: Iterable[str]) -> None:
-    """Set what a browser should not have sent to its default, before any widget takes it up."""
+    """Set each value that its widget cannot have sent to its default, before the widget is drawn."""
     for name in names:
         value = mended(name)
         if st.session_state.get(name, value) != value:
@@ -142,6 +115,6 @@ def mend(names: Iterable[str]) -> None:
 
 
 def query(names: Iterable[str]) -> dict[str, str]:
-    """Those that are set to something else than their defaults, as query parameters."""
+    """Return the parameters that differ from their defaults, as query parameters."""
     values = {name: st.session_state.get(name, PARAMETERS[name].default) for name in names}
     return {name: str(value) for name, value in values.items() if value != PARAMETERS[name].default}

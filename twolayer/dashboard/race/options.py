@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from twolayer.dashboard.common import server
-from twolayer.dashboard.common.parameters import MOST_ROUNDS, NO_SWEEP, PARAMETERS
+from twolayer.dashboard.common import controls, server
+from twolayer.dashboard.common.parameters import NO_SWEEP
 from twolayer.dashboard.i18n import _, say
 from twolayer.race.contenders import Contender, ContenderError, chosen, contenders
 from twolayer.race.plan import SIZES, Plan, Sweep, logarithmic
-from twolayer.training.config import LARGEST, Config
+from twolayer.training.config import Config
 from twolayer.training.kernels import why_missing
 from twolayer.training.messages import MessageError
 
@@ -21,12 +21,9 @@ def draw(config: Config) -> Plan | None:
     taking_part = _contenders(_here(config))
     columns = st.columns(5, vertical_alignment="bottom")
     with columns[0]:
-        st.number_input(
+        controls.number(
+            "rounds",
             _("Rounds"),
-            min_value=3,
-            max_value=MOST_ROUNDS,
-            value=PARAMETERS["rounds"].default,
-            key="rounds",
             help=_("In a round each contender is timed once, in a random order. A verdict takes at least 8."),
         )
     try:
@@ -97,13 +94,9 @@ def _sweep(columns: Sequence[DeltaGenerator]) -> Sweep | None:
         )
     if field == NO_SWEEP:
         return None
-    fields = (
-        ("sweep_from", _("From"), 1, LARGEST),
-        ("sweep_to", _("To"), 1, LARGEST),
-        ("sweep_points", _("Points"), 2, 9),
-    )
-    for column, (key, label, low, high) in zip(columns[1:], fields, strict=True):
+    labels = {"sweep_from": _("From"), "sweep_to": _("To"), "sweep_points": _("Points")}
+    for column, (name, label) in zip(columns[1:], labels.items(), strict=True):
         with column:
-            st.number_input(label, low, high, PARAMETERS[key].default, 1, key=key)
-    low, high, points = (st.session_state[key] for key, *_rest in fields)
+            controls.number(name, label)
+    low, high, points = (st.session_state[name] for name in labels)
     return logarithmic(field, low, high, points)

@@ -8,7 +8,7 @@ import streamlit as st
 from twolayer.dashboard.common import address, browser, controls, jobs, presets, server, visitors
 from twolayer.dashboard.i18n import _
 from twolayer.engine.run import Run
-from twolayer.training.config import FIELDS, Config, Real, Whole
+from twolayer.training.config import RATE, STEPS, Config
 from twolayer.training.messages import N_
 
 RUN_NAME = N_("Run {number}")
@@ -174,21 +174,18 @@ def _continuation(run: Run | None) -> None:
     ) as opened:
         if run is None or not can or not opened.open:
             return
-        steps, rate = FIELDS["steps"], FIELDS["learning_rate"]
-        assert isinstance(steps, Whole)
-        assert isinstance(rate, Real)
         st.markdown(
             _("Go on after step {step} with other settings. The run is then marked as edited.").format(
                 step=f"{run.step:,}"
             )
         )
-        least = min(run.step + (run.state == "finished"), steps.high)
-        asked = run.steps if run.step < run.steps else min(2 * run.steps, steps.high)
-        st.number_input(_("Steps in all"), least, steps.high, asked, key="continue_steps")
+        least = min(run.step + (run.state == "finished"), STEPS.high)
+        asked = run.steps if run.step < run.steps else min(2 * run.steps, STEPS.high)
+        st.number_input(_("Steps in all"), least, STEPS.high, asked, key="continue_steps")
         st.number_input(
             _("Learning rate from here on"),
-            rate.low,
-            rate.high,
+            RATE.low,
+            RATE.high,
             run.value("learning_rate"),
             format="%e",
             step=run.value("learning_rate") / 10,

@@ -1,0 +1,191 @@
+"""Declared fields: what a value may be, its default, its words; one way to check it and to read it from text.
+
+The fields of a Config, the parameters of the pages, the server's settings and the options of the
+command line are all declared with these kinds.
+"""
+
+import dataclasses
+import math
+import numbers
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import index
+from typing import Any
+
+from twolayer.training.messages import Message, MessageError, shown
+
+
+class ConfigError(MessageError, ValueError):
+    """A value that a field cannot have: names the field, what it got and what it takes."""
+
+    def __init__(self, field: str, got: object, takes: Message) -> None:
+        self.field, self.got, self.takes = field, got, takes
+        super().__init__(
+            Message.of("{field}: got {got}; takes {takes}", field=field, got=shown(got), takes=takes)
+        )
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return type(self), (self.field, self.got, self.takes)
+
+
+@dataclass(frozen=True)
+class Field(ABC):
+    """A declared value. Each subclass is one kind of value."""
+
+    default: Any = dataclasses.field(default=None, kw_only=True)
+    """None if it follows from other values."""
+    default_words: str = dataclasses.field(default="", kw_only=True)
+    """The default in words, where it follows from other values."""
+    words: str = dataclasses.field(default="", kw_only=True)
+    """What the value does."""
+
+    @property
+    def default_text(self) -> str:
+        """The default for people."""
+        return self.default_words or str(self.default)
+
+    @property
+    @abstractmethod
+    def takes(self) -> Message:
+        """What the field takes, in words."""
+
+    @abstractmethod
+    def check(self, value: Any) -> Any:
+        """Return `value` as a plain Python value. Raise ValueError if the field cannot have it."""
+
+    def parse(self, text: str) -> Any:
+        """Return the value that `text` stands for. Raise ValueError if it stands for none."""
+        return self.check(text)
+
+    def checked(self, name: str, value: Any) -> Any:
+        """Return `value` as `check` does. Raise `ConfigError` about the field `name`."""
+        try:
+            return self.check(value)
+        except ValueError:
+            raise ConfigError(name, value, self.takes) from None
+
+    def read(self, name: str, text: str) -> Any:
+        """Return the value of `text`, spaces around it aside. Raise `ConfigError` about the field `name`."""
+        try:
+            return self.parse(text.strip())
+        except ValueError:
+            raise ConfigError(name, text, self.takes) from None
+
+
+@dataclass(frozen=True)
+class Choice(Field):
+    """One of a few names."""
+
+    options: tuple[str, ...]
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.options:
+            raise ValueError
+        return value
+
+    @property
+    def takes(self) -> Message:
+        return Message.of("one of {options}", options=", ".join(self.options))
+
+
+@dataclass(frozen=True)
+class Name(Field):
+    """A text of a given form: a regular expression, and its description."""
+
+    pattern: str
+    form: str
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value, re.ASCII):
+            raise ValueError
+        return value
+
+    @property
+    def takes(self) -> Message:
+        return Message.of(self.form)
+
+
+@dataclass(frozen=True)
+class Whole(Field):
+    """A whole number within a range, both ends included."""
+
+    low: int
+    high: int
+
+    def check(self, value: Any) -> int:
+        if isinstance(value, bool):
+            raise ValueError
+        try:
+            whole = index(value)
+        except TypeError:
+            raise ValueError from None
+        if not self.low <= whole <= self.high:
+            raise ValueError
+        return whole
+
+    def parse(self, text: str) -> int:
+        if not re.fullmatch(r"[+-]?\d{1,20}", text, re.ASCII):
+            raise ValueError
+        return self.check(int(text))
+
+    @property
+    def takes(self) -> Message:
+        return Message.of("a whole number from {low} to {high}", low=self.low, high=self.high)
+
+
+@dataclass(frozen=True)
+class Real(Field):
+    """A finite number within a range, both ends included."""
+
+    low: float
+    high: float
+
+    def check(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise ValueError
+        try:
+            real = float(value)
+        except OverflowError:
+            raise ValueError from None
+        if not (math.isfinite(real) and self.low <= real <= self.high):
+            raise ValueError
+        return real
+
+    def parse(self, text: str) -> float:
+        if not re.fullmatch(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})(e[+-]?\d{1,4})?", text.lower(), re.ASCII):
+            raise ValueError
+        return self.check(float(text))
+
+    @property
+    def takes(self) -> Message:
+        return Message.of("a number from {low:g} to {high:g}", low=self.low, high=self.high)
+
+
+def declared(field: Field) -> Any:
+    """Return the dataclass field that is declared by `field`."""
+    return dataclasses.field(default=field.default, metadata={"declared": field})
+
+
+def declared_fields(cls: type) -> dict[str, Field]:
+    """Return the declared fields of a dataclass by name, in their order."""
+    return {field.name: field.metadata["declared"] for field in dataclasses.fields(cls)}
+
+
+def parse_fields(
+    fields: Mapping[str, Field], texts: Mapping[str, str]
+) -> tuple[dict[str, Any], list[ConfigError]]:
+    """Read `fields` from text: return the sound values, and an error for each of the other texts."""
+    values: dict[str, Any] = {}
+    errors: list[ConfigError] = []
+    for name, text in texts.items():
+        if name not in fields:
+            known = Message.of("one of the fields {names}", names=", ".join(fields))
+            errors.append(ConfigError(shown(name)[1:-1], text, known))
+            continue
+        try:
+            values[name] = fields[name].read(name, text)
+        except ConfigError as error:
+            errors.append(error)
+    return values, errors
