@@ -12,8 +12,9 @@ import pytest
 from hypothesis import settings
 
 from tests import strangers  # noqa: F401  (it declares the profiles)
-from twolayer.training.config import FIELDS, METHODS
+from twolayer.training.config import FIELDS
 from twolayer.training.kernels import KERNELS
+from twolayer.training.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
 settings.load_profile("short")  # `--hypothesis-profile` is heard after this

@@ -15,7 +15,7 @@ import twolayer.cli.app
 from tests import strangers
 from twolayer import Config, ConfigError, fit
 from twolayer.cli import sweep
-from twolayer.training import capabilities
+from twolayer.training import capabilities, methods
 from twolayer.training.config import FIELDS
 from twolayer.training.fields import parse_fields
 
@@ -55,8 +55,8 @@ def test_any_query_gives_a_config_and_an_error_for_each_field_that_cannot_be(que
         config, errors = Config.from_query(query)
     check(errors)
     assert Config.from_query(config.to_query()) == (config, [])
-    assert config.run_bytes > 0
-    assert config.flops_per_step > 0
+    assert methods.run_bytes(config) > 0
+    assert methods.flops_per_step(config) > 0
 
 
 @given(strangers.GOOD)

@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 import twolayer.engine.run_loop
 from tests.engine.conftest import TINY, cluster_of, tasks_on_scheduler
 from twolayer import Config, ConfigError, fit
+from twolayer.training import methods
 from twolayer.training.edits import Edit
 
 LONG = Config(**TINY, steps=300_000)
@@ -86,7 +87,7 @@ def test_a_run_continued_with_another_rate_and_more_steps_is_that_of_fit(engine,
 
 def test_the_method_that_auto_picked_stays_when_the_steps_change(engine, wait_until):
     config = Config(N=100, D_in=60, H=20, method="auto", steps=1, learning_rate=1e-5)
-    assert config.method_used != Config(N=100, D_in=60, H=20, method="auto", steps=500).method_used
+    assert methods.used(config) != methods.used(Config(N=100, D_in=60, H=20, method="auto", steps=500))
     run = engine.submit(config)
     wait_until(lambda: run.over)
     engine.resume(run, steps=500)

@@ -9,7 +9,7 @@ from tests.engine.conftest import TINY, settings, tasks_on_scheduler
 from twolayer import Config, ConfigError, fit
 from twolayer.engine.connection import Connection
 from twolayer.engine.engine import Engine, LimitError
-from twolayer.training import training
+from twolayer.training import methods, training
 
 LONG = Config(**TINY, steps=3_000_000)
 WIDE = {"N": 1, "D_in": 100_000, "H": 20, "D_out": 1, "dtype": "float64", "learning_rate": 1e-12}
@@ -143,7 +143,7 @@ async def _nothing() -> None:
 @pytest.fixture(scope="module")
 def limited(new_engine):
     """An engine that allows 2 s, and the memory of one wide run but not of two."""
-    return new_engine(max_seconds=2, memory_mb=Config(**WIDE).run_bytes * 3 // 2 >> 20)
+    return new_engine(max_seconds=2, memory_mb=methods.run_bytes(Config(**WIDE)) * 3 // 2 >> 20)
 
 
 def test_a_run_past_the_time_limit_is_stopped_with_the_limit(limited, finished):

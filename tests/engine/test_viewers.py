@@ -5,6 +5,7 @@ import pytest
 import twolayer.engine.visitors
 from tests.engine.conftest import TINY
 from twolayer import Config
+from twolayer.training import methods
 
 LONG = Config(**TINY, steps=1_500_000)
 
@@ -51,7 +52,7 @@ def test_a_viewer_who_comes_back_in_time_keeps_the_run(engine, wait_until):
 @pytest.mark.usefixtures("grace")
 def test_both_runs_of_a_viewer_stop_even_one_that_waits_for_memory(new_engine, wait_until):
     wide = {"N": 1, "D_in": 100_000, "H": 20, "D_out": 1, "dtype": "float64", "learning_rate": 1e-12}
-    engine = new_engine(memory_mb=Config(**wide).run_bytes * 3 // 2 >> 20)
+    engine = new_engine(memory_mb=methods.run_bytes(Config(**wide)) * 3 // 2 >> 20)
     runs = [engine.submit(Config(**wide, steps=5000, seed=seed), "a") for seed in range(2)]
     wait_until(lambda: runs[0].state == "running")
     engine.left("a")

@@ -9,9 +9,10 @@ from numpy.testing import assert_array_equal
 
 from twolayer import Config, fit
 from twolayer.export import script
-from twolayer.training.config import METHODS
+from twolayer.training.config import FIELDS
 from twolayer.training.edits import Edit
 
+METHODS = FIELDS["method"].options
 OURS = ("twolayer", "tests")
 
 
@@ -36,7 +37,7 @@ def random_configs(count: int) -> list[Config]:
         rate = float(g.uniform(0.02, 0.2)) / (H * np.sqrt(D_in * D_out) * max(N, D_in))
         configs.append(
             Config(
-                method=list(METHODS)[seed % len(METHODS)],
+                method=METHODS[seed % len(METHODS)],
                 dtype=("float32", "float64")[seed % 3 % 2],
                 **{"N": N, "D_in": D_in, "H": H, "D_out": D_out},
                 learning_rate=rate * (1e4 if seed % 10 == 9 else 1),

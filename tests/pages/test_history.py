@@ -6,6 +6,7 @@ from twolayer import Config
 from twolayer.dashboard.common import history
 from twolayer.dashboard.common.history import Histories
 from twolayer.engine.run import Run
+from twolayer.training import methods
 
 
 def run(name: str, steps: int = 10, *, over: bool = True) -> Run:
@@ -72,7 +73,7 @@ def test_those_who_left_take_a_part_of_the_memory_alone(monkeypatch):
     for token in ("first", "second", "third"):
         histories.disconnected(token)
     a_run = histories.of("here").nbytes_with_states
-    assert a_run > histories.of("here").nbytes + Config().state_bytes
+    assert a_run > histories.of("here").nbytes + methods.state_bytes(Config())
     monkeypatch.setattr(history, "MOST_BYTES_OF_ABSENT", 3 * a_run)
     assert histories.trim("here") == []
     monkeypatch.setattr(history, "MOST_BYTES_OF_ABSENT", 2 * a_run - 1)

@@ -23,9 +23,9 @@ from twolayer.race.roofline import ceiling
 from twolayer.race.timing import Load, one_round
 from twolayer.race.verdict import judge
 from twolayer.training.capabilities import probe
-from twolayer.training.config import METHODS
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels.numpy import Tutorial
+from twolayer.training.methods import METHODS
 from twolayer.training.profiling import ALL
 
 SMALL = Config(N=7, D_in=30, H=5, D_out=3, learning_rate=1e-4, steps=60)
@@ -40,8 +40,7 @@ def result():
 
 def test_everyone_here_takes_part_and_autograd_as_a_peer(result):
     names = {standing.contender.name for standing in result.standings}
-    methods = [method for method in METHODS if method != "auto"]
-    assert names == {*(f"{b} {m}" for b in ("numpy", "torch") for m in methods), "torch autograd"}
+    assert names == {*(f"{b} {m}" for b in ("numpy", "torch") for m in METHODS), "torch autograd"}
 
 
 def test_each_contender_has_a_time_for_each_round_and_each_phase(result):

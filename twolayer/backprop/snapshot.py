@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from twolayer.backprop.finite_differences import BLOCK_NUMBERS
-from twolayer.training import capabilities, training
+from twolayer.training import capabilities, methods, training
 from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
 from twolayer.training.training import Pace
@@ -40,7 +40,7 @@ def memory_bytes(config: Config) -> int:
     data, outputs = config.N * config.D_in, config.N * config.D_out
     hidden, weights = config.N * config.H, config.H * (config.D_in + config.D_out)
     arrays = 4 * data + 24 * outputs + 20 * hidden + 16 * weights + 12 * BLOCK_NUMBERS
-    return config.run_bytes + 8 * arrays
+    return methods.run_bytes(config) + 8 * arrays
 
 
 def take(config: Config, at: int) -> Snapshot:

@@ -27,6 +27,7 @@ from twolayer.rates.grid import (
     parse_axes,
     scan_grid,
 )
+from twolayer.training import methods
 from twolayer.training.capabilities import probe
 from twolayer.training.config import DEFAULTS, FIELDS, Config
 from twolayer.training.fields import ConfigError, parse_fields
@@ -251,7 +252,7 @@ def _words(config: Config, result: Result) -> str:
             ("first loss", f"{result.losses[0]:.6g}"),
             ("last loss", f"{result.losses[-1]:.6g}"),
             ("time per step", f"{microseconds:.1f} µs"),
-            ("speed", f"{config.flops_per_step / microseconds / 1e3:.2f} GFLOP/s"),
+            ("speed", f"{methods.flops_per_step(config) / microseconds / 1e3:.2f} GFLOP/s"),
             ("time in steps", f"{result.seconds:.3f} s for {steps} steps"),
         ]
     if result.diverged_at is not None:

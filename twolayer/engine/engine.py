@@ -30,7 +30,7 @@ from twolayer.engine.run_loop import RunLoop
 from twolayer.engine.settings import MB, Settings
 from twolayer.engine.task import Task
 from twolayer.engine.visitors import Visitors
-from twolayer.training import capabilities
+from twolayer.training import capabilities, methods
 from twolayer.training.capabilities import Capabilities
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, changes, current
@@ -218,13 +218,13 @@ class Engine:
 
     async def _complete_run(self, run: Run) -> None:
         """Compute a run to its end, or to the step at which it pauses."""
-        async with self._memory.acquired(run.config.run_bytes):
+        async with self._memory.acquired(methods.run_bytes(run.config)):
             loop = RunLoop(
                 run,
                 self._lock,
                 self.checkpoint(run),
                 self.settings.max_seconds,
-                fetch_at_end=run.config.state_bytes <= self._checkpoints.n,
+                fetch_at_end=methods.state_bytes(run.config) <= self._checkpoints.n,
             )
 
             async def attempt(client: Client) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from twolayer.engine.settings import MB, Settings
 from twolayer.engine.task import Task
+from twolayer.training import methods
 from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
 
@@ -60,8 +61,8 @@ def check_memory(settings: Settings, needed_bytes: int) -> None:
 
 def check_run(settings: Settings, config: Config) -> None:
     """Raise `LimitError` for a run that takes too much memory, or whose single step takes too long."""
-    check_memory(settings, config.run_bytes)
-    seconds = config.flops_per_step / SLOW_FLOPS_PER_SECOND
+    check_memory(settings, methods.run_bytes(config))
+    seconds = methods.flops_per_step(config) / SLOW_FLOPS_PER_SECOND
     if seconds > settings.max_seconds:
         raise LimitError(
             Message.of(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.engine.task import State, Task
+from twolayer.training import methods
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current
 from twolayer.training.messages import Message
@@ -183,6 +184,6 @@ class Run(Task):
             **super().log_fields(),
             "in_steps": self.seconds,
             "edits": len(self.edits),
-            "method_used": self.config.method_used,
+            "method_used": methods.used(self.config),
             **asdict(self.config),
         }

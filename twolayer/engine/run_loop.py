@@ -21,7 +21,7 @@ from twolayer.engine import limits, worker
 from twolayer.engine.connection import fetched
 from twolayer.engine.lock import ReadersWriterLock
 from twolayer.engine.run import Run
-from twolayer.training import training
+from twolayer.training import methods, training
 from twolayer.training.config import Config
 from twolayer.training.edits import segment
 from twolayer.training.training import Chunk, Pace
@@ -139,7 +139,7 @@ class RunLoop:
                 advance = partial(worker.within, self._deadline(steps), worker.advance)
                 chunk = self._task(client, "advance", advance, config, problem, chain.last, steps)
                 # A small state travels with its losses; a large one stays on the worker.
-                small = config.state_bytes <= SMALL_STATE_BYTES
+                small = methods.state_bytes(config) <= SMALL_STATE_BYTES
                 report = chunk if small else self._task(client, "report", worker.report, chunk)
             except BaseException:
                 self.lock.leave()
@@ -194,5 +194,5 @@ class RunLoop:
     @staticmethod
     def _checkpoint_interval(config: Config) -> float:
         """Return the seconds between checkpoints: more for a large state, which is slow to transfer."""
-        transfer = config.state_bytes / CHECKPOINT_BYTES_PER_SECOND
+        transfer = methods.state_bytes(config) / CHECKPOINT_BYTES_PER_SECOND
         return max(CHECKPOINT_SECONDS, transfer / CHECKPOINT_SHARE)

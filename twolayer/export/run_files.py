@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from twolayer.engine.run import Run
-from twolayer.training import training
+from twolayer.training import methods, training
 from twolayer.training.capabilities import Capabilities
 from twolayer.training.config import Config
 from twolayer.training.problem import Array
@@ -47,7 +47,7 @@ def as_json(run: Run, machine: Capabilities | None) -> bytes:
         {
             "version": VERSION,
             "config": asdict(run.config),
-            "method_used": run.config.method_used,
+            "method_used": methods.used(run.config),
             "edits": [asdict(edit) for edit in run.edits],
             "environment": environment,
             "results": {

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from twolayer.training import methods
 from twolayer.training.config import DEFAULTS, Config
 from twolayer.training.edits import Edit, current
 
@@ -23,7 +24,7 @@ def script(config: Config, edits: Sequence[Edit] = (), steps: int | None = None)
     The script prints a line `step loss` for each step with a finite loss. It needs NumPy, and SciPy for
     the methods `fused` and `gram` of NumPy, or PyTorch.
     """
-    method = config.method_used
+    method = methods.used(config)
     text = (SCRIPTS / f"{config.backend}_{method}.py").read_text("utf-8")
     default = Config(backend=config.backend, method=method)
     total = current(config, edits, "steps") if steps is None else steps
@@ -39,7 +40,7 @@ def script(config: Config, edits: Sequence[Edit] = (), steps: int | None = None)
 
 def _header(config: Config, steps: int) -> tuple[str, ...]:
     """Return all text of a program that depends on the Config. No piece occurs in another one."""
-    fields = {**asdict(config), "method": config.method_used}
+    fields = {**asdict(config), "method": methods.used(config)}
     settings = (f"{k} {v}" for k, v in fields.items() if k in _ALWAYS_NAMED or v != DEFAULTS[k])
     letter = "s" if config.dtype == "float32" else "d"
     return (

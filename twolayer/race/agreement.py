@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.race.contenders import BASELINE, Contender
-from twolayer.training import training
+from twolayer.training import methods, training
 from twolayer.training.config import Config
 from twolayer.training.kernels import load
 from twolayer.training.messages import Message
@@ -78,7 +78,7 @@ class Agreement:
 
 def steps_compared(config: Config) -> int:
     """The steps of the run that are compared: all up to a thousand, fewer where a step takes long."""
-    affordable = max(LEAST_STEPS, int(MOST_FLOPS / BASELINE.config(config).flops_per_step))
+    affordable = max(LEAST_STEPS, int(MOST_FLOPS / methods.flops_per_step(BASELINE.config(config))))
     return min(config.steps, MOST_STEPS, affordable)
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from twolayer.training.capabilities import Capabilities
-from twolayer.training.config import METHODS, Config
+from twolayer.training.config import Config
 from twolayer.training.kernels import KERNELS, Kernel, load
 from twolayer.training.messages import Message, MessageError, shown
+from twolayer.training.methods import METHODS
 
-TIMED = tuple(method for method in METHODS if method != "auto")
-METHODS_IN_A_RACE = (*TIMED, "autograd")
+METHODS_IN_A_RACE = (*METHODS, "autograd")
 
 
 @dataclass(frozen=True)

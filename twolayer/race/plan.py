@@ -24,6 +24,7 @@ from twolayer.race.timing import (
     is_small,
     one_round,
 )
+from twolayer.training import methods
 from twolayer.training.allocator import keep_freed_memory
 from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS, Config
@@ -156,9 +157,11 @@ class Plan:
     def run_bytes(self) -> int:
         """Estimated peak of the memory that the tasks take in bytes; one runs at a time."""
         runs = [
-            contender.config(config).run_bytes for config in self.configs for contender in self.contenders
+            methods.run_bytes(contender.config(config))
+            for config in self.configs
+            for contender in self.contenders
         ]
-        references = [2 * replace(config, dtype="float64").run_bytes for config in self.configs]
+        references = [2 * methods.run_bytes(replace(config, dtype="float64")) for config in self.configs]
         return KEPT_BYTES + max(2 * COPY_BYTES, *runs, *references)
 
     @property
@@ -169,7 +172,7 @@ class Plan:
     def _seconds(self, config: Config) -> float:
         """The seconds of one size."""
         steps = [
-            contender.config(config).flops_per_step / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_SECONDS
+            methods.flops_per_step(contender.config(config)) / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_SECONDS
             for contender in self.contenders
         ]
         blocks = sum(max(BLOCK_SECONDS, step) for step in steps)
@@ -181,7 +184,9 @@ class Plan:
         preparing = data + 3 * blocks
         times = 1 if is_small(config, self.contenders) else self.rounds
         compared = steps_compared(config)
-        reference = 2 * FLOAT64_SLOWER * compared * (config.flops_per_step / ASSUMED_FLOPS_PER_SECOND)
+        reference = (
+            2 * FLOAT64_SLOWER * compared * (methods.flops_per_step(config) / ASSUMED_FLOPS_PER_SECOND)
+        )
         return (
             3 * TRY_SECONDS + times * preparing + self.rounds * 2 * blocks + reference + compared * sum(steps)
         )

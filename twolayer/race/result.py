@@ -10,8 +10,9 @@ import numpy as np
 from twolayer.race.agreement import Agreement
 from twolayer.race.contenders import BASELINE, Contender
 from twolayer.race.machine import Machine
-from twolayer.race.roofline import Ceiling, bytes_per_step
+from twolayer.race.roofline import Ceiling
 from twolayer.race.timing import Load, Round
+from twolayer.training import methods
 from twolayer.training.config import Config
 from twolayer.training.profiling import ALL as ALL_PHASES
 
@@ -151,8 +152,8 @@ def race_from(
                     phase: step * float(np.median([one.phases[i][phase] / one.seconds[i] for one in rounds]))
                     for phase in ALL_PHASES
                 },
-                flops=its_config.flops_per_step,
-                moved=bytes_per_step(its_config),
+                flops=methods.flops_per_step(its_config),
+                moved=methods.bytes_per_step(its_config),
                 agreement=agreements.get(contender),
             )
         )

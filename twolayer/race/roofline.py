@@ -81,15 +81,3 @@ def _best(work: Callable[[], object]) -> float:
         work()
         best = min(best, perf_counter() - begin)
     return best
-
-
-def bytes_per_step(config: Config) -> int:
-    """The bytes that a step cannot do without: each array that outlives it is read once, and written
-    once where it changes. What a step makes for itself may stay in the caches, and is not counted."""
-    item = 4 if config.dtype == "float32" else 8
-    w2 = config.H * config.D_out
-    if config.method_used == "gram":
-        read, changed = config.N * (config.N + config.H), config.N * config.H + w2
-    else:
-        read, changed = config.N * config.D_in, config.D_in * config.H + w2
-    return (read + config.N * config.D_out + 2 * changed) * item

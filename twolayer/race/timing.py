@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 
 from twolayer.race.contenders import Contender
-from twolayer.training import profiling, training
+from twolayer.training import methods, profiling, training
 from twolayer.training.config import Config
 from twolayer.training.fields import Whole
 from twolayer.training.messages import N_
@@ -124,7 +124,7 @@ _kept_field = lru_cache(maxsize=1)(_Field)
 
 def is_small(config: Config, contenders: tuple[Contender, ...]) -> bool:
     """Whether a worker keeps the contenders of a race from one round to the next."""
-    return sum(contender.config(config).run_bytes for contender in contenders) <= KEPT_BYTES
+    return sum(methods.run_bytes(contender.config(config)) for contender in contenders) <= KEPT_BYTES
 
 
 def one_round(config: Config, contenders: tuple[Contender, ...], number: int) -> Round:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.training import training
+from twolayer.training import methods, training
 from twolayer.training.config import Config
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import dual
@@ -49,7 +49,7 @@ def fit_many(configs: Sequence[Config]) -> list[Outcome]:
             field = next(f for f in vars(first) if getattr(same, f) != getattr(first, f))
             takes = Message.of("{value} in all runs of a batch", value=str(getattr(first, field)))
             raise ConfigError(field, getattr(same, field), takes)
-    if first.backend != "numpy" or first.method_used != "gram":
+    if first.backend != "numpy" or methods.used(first) != "gram":
         return [_fit_one(config) for config in configs]
     outcomes: dict[int, Outcome] = {}
     with Tutorial.threads(first.threads), np.errstate(over="ignore", invalid="ignore"):

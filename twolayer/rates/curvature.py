@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from twolayer.training import training
+from twolayer.training import methods, training
 from twolayer.training.config import Config
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.problem import Array, Problem, make_problem
@@ -151,7 +151,7 @@ def memory_bytes(config: Config) -> int:
     rank = min(config.N, config.D_in)
     weights = rank * config.H + config.H * config.D_out
     products = config.N * (8 * config.H + 4 * config.D_out)
-    return _in_float64(config).run_bytes + 8 * (
+    return methods.run_bytes(_in_float64(config)) + 8 * (
         (BASIS + 6) * weights + products + 2 * config.N * config.D_in + config.D_in * config.H
     )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from twolayer.rates.batched import Outcome, block_size, fit_many
 from twolayer.rates.grid import Grid
 from twolayer.rates.outcomes import OUTCOMES, outcome
+from twolayer.training import methods
 from twolayer.training.config import Config
 from twolayer.training.training import ASSUMED_FLOPS_PER_SECOND, ASSUMED_STEP_OVERHEAD
 
@@ -35,7 +36,9 @@ ROW = np.dtype(
 
 def estimated_seconds(config: Config) -> float:
     """Computing time of a training within a batch, roughly."""
-    return config.steps * (config.flops_per_step / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_OVERHEAD / 4)
+    return config.steps * (
+        methods.flops_per_step(config) / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_OVERHEAD / 4
+    )
 
 
 def _shapes(grid: Grid) -> tuple[list[Config], int]:
@@ -65,10 +68,9 @@ def memory_bytes(grid: Grid, workers: int) -> int:
 
     def of_task(config: Config) -> int:
         runs = min(together, block_size(config))
-        item = 4 if config.dtype == "float32" else 8
         of_run = 8 * config.N * config.H + config.N**2 + 4 * (config.N + config.H) * config.D_out
-        batched = runs * item * of_run if config.method_used == "gram" else 0
-        return config.run_bytes + batched + 2 * TASK_BYTES
+        batched = runs * methods.item_bytes(config) * of_run if methods.used(config) == "gram" else 0
+        return methods.run_bytes(config) + batched + 2 * TASK_BYTES
 
     return workers * max(map(of_task, shapes))
 

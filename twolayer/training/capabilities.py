@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from twolayer.training import methods
 from twolayer.training.config import Config
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import UnavailableError, why_missing
@@ -50,11 +51,11 @@ class Capabilities:
         if config.threads > self.cores:
             cores = Message.of("at most {cores}, the cores of this machine", cores=self.cores)
             raise ConfigError("threads", config.threads, cores)
-        if config.run_bytes > self.memory_bytes:
+        if methods.run_bytes(config) > self.memory_bytes:
             largest = max(("N", "D_in", "H", "D_out", "steps"), key=lambda name: getattr(config, name))
             fits = Message.of(
                 "less: the run needs {needed} MB of memory and this machine has {memory}",
-                needed=config.run_bytes >> 20,
+                needed=methods.run_bytes(config) >> 20,
                 memory=self.memory_bytes >> 20,
             )
             raise ConfigError(largest, getattr(config, largest), fits)
@@ -98,7 +99,7 @@ def probe(*, load_torch: bool = False) -> Capabilities:
 
 def require(config: Config) -> None:
     """Raise if `config` cannot run in this process. Loads PyTorch only for a run that uses it."""
-    if config.backend == "numpy" and config.threads == 1 and config.run_bytes < ALWAYS_FITS:
+    if config.backend == "numpy" and config.threads == 1 and methods.run_bytes(config) < ALWAYS_FITS:
         return  # nothing to ask: a small run of NumPy on one thread runs wherever this package does
     probe(load_torch=config.backend == "torch").require(config)
 

@@ -25,14 +25,6 @@ from twolayer.training.messages import N_, Message
 PAGE_PARAMETERS = ("lang", "run")
 """Query parameters that belong to a page, not to a run."""
 
-METHODS: Mapping[str, str] = {
-    "tutorial": "the formulas as the tutorial writes them, a new array each line",
-    "fused": "the same arithmetic in arrays that are kept, changed in place",
-    "gram": "the same iterates from x·xᵀ: far fewer operations while N is below 2·D_in",
-    "auto": "the cheapest of these for the sizes",
-}
-"""How the same iteration can be computed: the one table of method names."""
-
 LARGEST = 100_000
 RATE = Real(1e-30, 1e6, default=1e-6)
 STEPS = Whole(1, 5_000_000, default=500)
@@ -51,7 +43,7 @@ class Config:
     device: str = declared(
         Name(r"cpu|mps|cuda:\d{1,2}", N_("cpu, mps, or cuda: with a number, as in cuda:0"), default="cpu")
     )
-    method: str = declared(Choice(tuple(METHODS), default="tutorial"))
+    method: str = declared(Choice(("tutorial", "fused", "gram", "auto"), default="tutorial"))
     dtype: str = declared(Choice(("float32", "float64"), default="float32"))
     N: int = declared(Whole(1, LARGEST, default=64))
     D_in: int = declared(Whole(1, LARGEST, default=1000))
@@ -88,64 +80,6 @@ class Config:
             except ConfigError as error:  # two fields that do not go together
                 errors.append(error)
                 del values[error.field]
-
-    # -- estimates, before anything is allocated ----------------------------------------------
-
-    @property
-    def method_used(self) -> str:
-        """The method that computes the run: `auto` is the one with the fewest operations.
-
-        The dual form has fewer while N < 2·D_in, unless the steps are too few to pay for x·xᵀ.
-        """
-        if self.method != "auto":
-            return self.method
-        passes = 3 * self.N * self.H  # h_start is copied, S is summed up
-        once = 2 * self.N * self.D_in * (self.N + self.H)
-        gram = (self._flops("gram") + passes) * self.steps + once
-        return "gram" if gram < self._flops("fused") * self.steps else "fused"
-
-    @property
-    def flops_per_step(self) -> int:
-        """Floating-point operations of the matrix products in one step (a multiply-add is two)."""
-        return self._flops(self.method_used)
-
-    def _flops(self, method: str) -> int:
-        hidden = 2 * self.N if method == "gram" else 4 * self.D_in
-        return hidden * self.N * self.H + 6 * self.N * self.H * self.D_out
-
-    @property
-    def state_bytes(self) -> int:
-        """Size of what a run carries from chunk to chunk: the weights, or for `gram` S and w2."""
-        first = self.N if self.method_used == "gram" else self.D_in
-        return (first + self.D_out) * self.H * (4 if self.dtype == "float32" else 8)
-
-    @property
-    def run_bytes(self) -> int:
-        """Estimated peak of a run's memory in bytes: data, weights and their copies, the arrays of a
-        step, what is drawn or multiplied in float64 first, a checkpoint, and two copies of the losses."""
-        item = 4 if self.dtype == "float32" else 8
-        method = self.method_used
-        hidden, out = self.N * self.H, self.N * self.D_out
-        weights = self.D_in * self.H + self.H * self.D_out
-        problem = self.N * self.D_in + out + weights
-        single = self.dtype == "float32"
-        in_float64 = max(self.N * self.D_in, self.D_in * self.H) if single else 0  # drawn, then cast
-        if method == "gram":
-            constants = self.N * self.N + hidden
-            problem += constants
-            in_float64 += (self.N * self.D_in + constants) if single else constants
-            # the step; or, at the end, w1 and what is subtracted from it
-            state, step = hidden + self.H * self.D_out, max(5 * hidden + 2 * out, 2 * weights)
-        elif method == "fused":
-            # Fortran's order wants a copy of x
-            state, step = weights, self.N * self.D_in + 5 * hidden + 2 * out
-        else:
-            # h, h_relu, grad_h_relu, grad_h; the outputs; the gradients and what is subtracted
-            state, step = weights, 4 * hidden + 4 * out + 2 * weights
-        if self.backend == "torch":
-            step += constants if method == "gram" else self.N * self.D_in + out  # tensors are copies
-        working = max(8 * in_float64, (step + 2 * state) * item + hidden)
-        return problem * item + working + state * item + 2 * 16 * self.steps
 
 
 FIELDS: Mapping[str, Field] = declared_fields(Config)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from twolayer.training import methods
 from twolayer.training.config import FIELDS, Config
 from twolayer.training.fields import ConfigError
 from twolayer.training.messages import Message
@@ -56,6 +57,6 @@ def segment(config: Config, edits: Sequence[Edit], step: int) -> tuple[Config, i
             rate = edit.value
         elif edit.field == "learning_rate":
             end = min(end, edit.step)
-    if rate == config.learning_rate and config.method == config.method_used:
+    if rate == config.learning_rate and config.method == methods.used(config):
         return config, end
-    return replace(config, method=config.method_used, learning_rate=rate), end
+    return replace(config, method=methods.used(config), learning_rate=rate), end

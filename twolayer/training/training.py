@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.training import capabilities, kernels
+from twolayer.training import capabilities, kernels, methods
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current, segment
 from twolayer.training.kernels import State
@@ -77,19 +77,19 @@ def prepare(
 ) -> Problem:
     """The problem of `config` (or the one given) with all that stays the same for its kernel."""
     problem = problem or make_problem(config)
-    kernel_type = kernel_type or kernels.load(config.backend, config.method_used)
+    kernel_type = kernel_type or kernels.load(config.backend, methods.used(config))
     with kernel_type.threads(config.threads):
         return replace(problem, constants=kernel_type.constants(problem))
 
 
 def weights(config: Config, problem: Problem, chunk: Chunk) -> tuple[Array, Array]:
     """w1 (D_in, H) and w2 (H, D_out) after `chunk`."""
-    return kernels.load(config.backend, config.method_used).weights(problem, chunk.state)
+    return kernels.load(config.backend, methods.used(config)).weights(problem, chunk.state)
 
 
 def start(config: Config, problem: Problem) -> Chunk:
     """The empty chunk that a run begins with."""
-    state = kernels.load(config.backend, config.method_used).start(problem)
+    state = kernels.load(config.backend, methods.used(config)).start(problem)
     return Chunk(0, state, np.empty(0), np.empty((0, 2)), zero_loss=float(np.square(problem.y).sum()))
 
 
@@ -100,7 +100,7 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
     """
     if previous.diverged_at is not None:
         return previous.without_losses()
-    kernel_type = kernels.load(config.backend, config.method_used)
+    kernel_type = kernels.load(config.backend, methods.used(config))
     with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
         kernel = kernel_type(config, problem, previous.state, steps)
         laps, dead = _timed_steps(kernel, steps)
@@ -139,7 +139,9 @@ class Pace:
     """How many steps the next chunk should have, from the speed of those before."""
 
     def __init__(self, config: Config) -> None:
-        self.seconds_per_step = config.flops_per_step / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_OVERHEAD
+        self.seconds_per_step = (
+            methods.flops_per_step(config) / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_OVERHEAD
+        )
         self.target = FIRST_CHUNK_SECONDS
 
     def next(self, remaining: int) -> int:
@@ -180,7 +182,7 @@ def fit(
         w1=w1,
         w2=w2,
         seconds=float(laps[:, 1].sum()),
-        method=config.method_used,
+        method=methods.used(config),
         diverged_at=chunk.diverged_at,
         laps=laps,
         dead=np.concatenate([c.dead for c in chunks]),

@@ -14,6 +14,7 @@ from dask.utils import format_bytes
 from twolayer.dashboard.common import address, server
 from twolayer.dashboard.common.parameters import PARAMETERS
 from twolayer.dashboard.i18n import _, plain, say
+from twolayer.training import methods
 from twolayer.training.config import DEFAULTS, FIELDS, Config
 from twolayer.training.fields import Choice, ConfigError, Real, Whole
 from twolayer.training.messages import N_
@@ -74,9 +75,9 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
         return None
     st.caption(
         _("{memory} of memory, {flops} floating-point operations per step").format(
-            memory=format_bytes(config.run_bytes),
+            memory=format_bytes(methods.run_bytes(config)),
             flops=format_compact_decimal(
-                config.flops_per_step, locale=st.session_state["lang"], fraction_digits=1
+                methods.flops_per_step(config), locale=st.session_state["lang"], fraction_digits=1
             ),
         )
     )
@@ -181,6 +182,6 @@ def summary(config: Config) -> str:
         "{N} samples, {D_in} → {H} → {D_out}, learning rate {rate}, seed {seed}; "
         "{backend} ({method}), {dtype}, {device}, threads: {threads}"
     )
-    method = config.method if config.method == config.method_used else f"auto → {config.method_used}"
+    method = config.method if config.method == methods.used(config) else f"auto → {methods.used(config)}"
     shown = {"backend": BACKENDS[config.backend], "device": plain(config.device), "method": method}
     return text.format(**asdict(config) | shown, rate=repr(config.learning_rate))

@@ -9,6 +9,7 @@ from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field, replace
 
 from twolayer.engine.run import Run
+from twolayer.training import methods
 
 MOST_RUNS = 50
 MOST_BYTES = 256 * 1024 * 1024
@@ -76,7 +77,9 @@ class History:
     @property
     def nbytes_with_states(self) -> int:
         """Memory of all that is held for its runs, if each could still be continued."""
-        return self.nbytes + sum(BYTES_OF_A_RUN + entry.run.config.state_bytes for entry in self.entries)
+        return self.nbytes + sum(
+            BYTES_OF_A_RUN + methods.state_bytes(entry.run.config) for entry in self.entries
+        )
 
     def let_oldest_go(self) -> Run | None:
         """Drop the oldest run that is over. None if there is no such run."""

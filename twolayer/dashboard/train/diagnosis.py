@@ -11,6 +11,7 @@ from twolayer.dashboard.common.jobs import Question
 from twolayer.dashboard.i18n import _
 from twolayer.engine.run import Run
 from twolayer.rates import curvature, divergence
+from twolayer.training import methods
 
 
 def diagnose(run: Run | None) -> Question | None:
@@ -18,7 +19,7 @@ def diagnose(run: Run | None) -> Question | None:
     if run is None or run.diverged_at is None:
         return None
     arguments = (run.config, run.edits, run.diverged_at)
-    memory = max(run.config.run_bytes, curvature.memory_bytes(run.config))
+    memory = max(methods.run_bytes(run.config), curvature.memory_bytes(run.config))
     return jobs.ask("diagnosis", divergence.diagnose, arguments, memory)
 
 

@@ -12,6 +12,7 @@ from twolayer.engine.engine import Engine
 from twolayer.engine.job import Job
 from twolayer.engine.run import Run
 from twolayer.export import run_files, script, tables
+from twolayer.training import methods
 
 WEIGHTS_SECONDS = 120.0
 
@@ -79,7 +80,9 @@ def _weights(engine: Engine, run: Run, viewer: str) -> dict[str, object]:
         _wait(engine, again)
         chunk = engine.checkpoint(again)
         engine.forget(again)
-    job = engine.map(run_files.weights, [(run.config, chunk)], viewer, memory_bytes=run.config.run_bytes)
+    job = engine.map(
+        run_files.weights, [(run.config, chunk)], viewer, memory_bytes=methods.run_bytes(run.config)
+    )
     _wait(engine, job)
     weights: dict[str, object] = job.results()[0][1]
     return weights

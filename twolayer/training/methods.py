@@ -1,0 +1,120 @@
+"""Methods: the ways to compute the same iteration, with their words and costs, one row each.
+
+The costs are estimates that need no arrays. The sizes in a row count array elements.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from twolayer.training.config import Config
+
+Count = Callable[[Config], int]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method is, and its costs for a Config."""
+
+    words: str
+    operations: Count
+    """Floating-point operations of one step in the products that span the inputs (a multiply-add is two)."""
+    state: Count
+    """What a run carries from chunk to chunk: w1 and w2, or for `gram` S and w2."""
+    arrays: Count
+    """The arrays of a step beside the state, and what the weights at the end need, if that is more."""
+    constants: Count = lambda _: 0
+    """What is computed from the data once: for `gram` K and h at the start."""
+
+
+def _weights(config: Config) -> int:
+    return (config.D_in + config.D_out) * config.H
+
+
+def _activations(config: Config, hidden: int, outputs: int) -> int:
+    """Return the size of `hidden` arrays (N, H) and `outputs` arrays (N, D_out)."""
+    return config.N * (hidden * config.H + outputs * config.D_out)
+
+
+METHODS: Mapping[str, Method] = {
+    "tutorial": Method(
+        "the formulas as the tutorial writes them, a new array each line",
+        operations=lambda c: 4 * c.N * c.D_in * c.H,
+        state=_weights,
+        # h, h_relu, grad_h_relu, grad_h; the outputs; the gradients and what is subtracted
+        arrays=lambda c: _activations(c, 4, 4) + 2 * _weights(c),
+    ),
+    "fused": Method(
+        "the same arithmetic in arrays that are kept, changed in place",
+        operations=lambda c: 4 * c.N * c.D_in * c.H,
+        state=_weights,
+        arrays=lambda c: c.N * c.D_in + _activations(c, 5, 2),  # Fortran's order wants a copy of x
+    ),
+    "gram": Method(
+        "the same iterates from x·xᵀ: far fewer operations while N is below 2·D_in",
+        operations=lambda c: 2 * c.N * c.N * c.H,
+        state=lambda c: (c.N + c.D_out) * c.H,
+        # the step; or, at the end, w1 and what is subtracted from it
+        arrays=lambda c: max(_activations(c, 5, 2), 2 * _weights(c)),
+        constants=lambda c: c.N * (c.N + c.H),
+    ),
+}
+"""How the same iteration can be computed. `auto` picks the cheapest of these for the sizes."""
+
+
+def used(config: Config) -> str:
+    """Return the name of the method that computes the run: for `auto` the one with the fewest operations.
+
+    The dual form has fewer while N < 2·D_in, unless the steps are too few to pay for x·xᵀ.
+    """
+    if config.method != "auto":
+        return config.method
+    passes = 3 * config.N * config.H  # h_start is copied, S is summed up
+    once = 2 * config.N * config.D_in * (config.N + config.H)
+    gram = (_flops(config, "gram") + passes) * config.steps + once
+    return "gram" if gram < _flops(config, "fused") * config.steps else "fused"
+
+
+def flops_per_step(config: Config) -> int:
+    """Return the floating-point operations of the matrix products in one step (a multiply-add is two)."""
+    return _flops(config, used(config))
+
+
+def _flops(config: Config, method: str) -> int:
+    return METHODS[method].operations(config) + 6 * config.N * config.H * config.D_out
+
+
+def item_bytes(config: Config) -> int:
+    """Return the bytes of an array element."""
+    return 4 if config.dtype == "float32" else 8
+
+
+def state_bytes(config: Config) -> int:
+    """Return the bytes that a run carries from chunk to chunk."""
+    return METHODS[used(config)].state(config) * item_bytes(config)
+
+
+def bytes_per_step(config: Config) -> int:
+    """Return the least bytes that a step moves: each array that outlives the step is read once, and
+    written once if it changes. The arrays within a step may stay in the caches, and do not count."""
+    method = METHODS[used(config)]
+    read = method.constants(config) or config.N * config.D_in
+    return (read + config.N * config.D_out + 2 * method.state(config)) * item_bytes(config)
+
+
+def run_bytes(config: Config) -> int:
+    """Return the estimated peak of a run's memory in bytes.
+
+    It counts data, weights and their copies, the arrays of a step, what is drawn or multiplied in float64
+    first, a checkpoint, and two copies of the losses.
+    """
+    method, item = METHODS[used(config)], item_bytes(config)
+    x, y = config.N * config.D_in, config.N * config.D_out
+    constants, state, arrays = method.constants(config), method.state(config), method.arrays(config)
+    in_float64 = constants
+    if config.dtype == "float32":  # drawn or multiplied, then cast
+        in_float64 += max(x, config.D_in * config.H) + (x if constants else 0)
+    if config.backend == "torch":
+        arrays += constants or x + y  # tensors are copies
+    working = max(8 * in_float64, (arrays + 2 * state) * item + config.N * config.H)
+    problem = x + y + _weights(config) + constants
+    return (problem + state) * item + working + 2 * 16 * config.steps
