@@ -6,6 +6,7 @@ from dataclasses import asdict
 import pytest
 
 from twolayer import Config, fit
+from twolayer.cli import app
 from twolayer.engine.info import limits, machine
 from twolayer.engine.settings import from_environment
 from twolayer.training.capabilities import probe
@@ -101,6 +102,12 @@ def test_help_lists_every_field_with_what_it_takes(train):
     for name, kind in FIELDS.items():
         assert f"--{name} " in flat
         assert str(kind.takes) in flat
+
+
+def test_help_names_each_command_once_and_scan_is_sweep_too():
+    context = app.main.make_context("twolayer", ["info"])
+    assert app.main.list_commands(context) == ["info", "race", "sweep", "train"]
+    assert app.main.get_command(context, "scan") is app.main.get_command(context, "sweep")
 
 
 def test_info_tells_the_machine_and_the_limits(python):

@@ -77,7 +77,7 @@ def test_the_same_grid_on_a_cluster_elsewhere(elsewhere, python, tmp_path):
     written = [text for option, path in files.items() for text in (option, str(path))]
     fields = [f"--{field}={getattr(BASE, field)}" for field in ("N", "D_in", "H", "D_out", "steps")]
     axes = "learning_rate=1e-5:1e-2:8; seed=0,1"
-    ran = python("-m", "twolayer", "scan", *fields, "--grid", axes, *written, TWOLAYER_SCHEDULER=elsewhere)
+    ran = python("-m", "twolayer", "sweep", *fields, "--grid", axes, *written, TWOLAYER_SCHEDULER=elsewhere)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "16 of 16 trainings" in ran.stdout
     assert "recommended" in ran.stdout

@@ -1,21 +1,77 @@
-"""A scan at the command line: computed on the cluster of the settings, and told in words."""
+"""`sweep`: many trainings on the cluster of the settings, and which learning rate to take."""
 
 from collections.abc import Callable
 from time import sleep
+from typing import Any, BinaryIO
 
+import click
 import numpy as np
 
-from twolayer.engine.engine import Engine
+from twolayer.cli.options import progress_bar, whole, with_config
 from twolayer.engine.settings import from_environment
 from twolayer.rates import curvature
-from twolayer.rates.advice import Advice, advise, bands, mean_loss_rate
+from twolayer.rates.advice import Advice, advise, bands, mean_loss_rate, scanned_rates
 from twolayer.rates.curvature import Curvature
+from twolayer.rates.grid import RATES, SEEDS, Axis, Grid, computed, parse_axes, scan_grid
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.rates.sweep import Scan, blocks, memory_bytes, train
 from twolayer.rates.zones import zones
+from twolayer.training.config import Config
 from twolayer.training.messages import MessageError
 
 POLL_SECONDS = 0.05
+
+
+@click.command("sweep")
+@with_config
+@whole("--rates", RATES)
+@click.option("--from", "low", metavar="RATE", help="Lowest learning rate.  [default: by the sizes]")
+@click.option("--to", "high", metavar="RATE", help="Highest learning rate.  [default: by the sizes]")
+@whole("--seeds", SEEDS)
+@click.option(
+    "--grid",
+    "axes",
+    metavar="FIELD=VALUES;…",
+    help="Instead of rates and seeds: up to three fields, each with values as in H=50,100,200 or "
+    "learning_rate=1e-8:1e-5:25.",
+)
+@click.option(
+    "--csv", "csv_file", type=click.File("wb", lazy=False), help="Write a row for each training, as CSV."
+)
+@click.option("--parquet", "parquet_file", type=click.File("wb", lazy=False), help="The same as Parquet.")
+def command(
+    config: Config, csv_file: BinaryIO | None, parquet_file: BinaryIO | None, **grid_options: Any
+) -> None:
+    """Train a whole grid: by default many learning rates with some seeds; and say which rate to take.
+
+    It runs on an embedded cluster, or on that of TWOLAYER_SCHEDULER. Ctrl+C stops it; what is done by
+    then is told and written all the same.
+    """
+    from twolayer.export import sweep_files, tables  # load Arrow
+
+    try:
+        scan = Scan(_grid(computed(config), **grid_options))
+        with progress_bar(scan.grid.size, "training") as bar:
+            start, complete = compute(scan, lambda done: bar.update(done - bar.pos))
+    except MessageError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(words(scan, start))
+    if csv_file is not None:
+        csv_file.write(tables.csv(sweep_files.table(scan)))
+    if parquet_file is not None:
+        parquet_file.write(tables.parquet(sweep_files.table(scan)))
+    if not complete:
+        raise click.Abort
+
+
+def _grid(
+    config: Config, axes: str | None, rates: int, low: str | None, high: str | None, seeds: int
+) -> Grid:
+    """Return the grid of the options. Raise `ConfigError`."""
+    ends = [None if text is None else Axis.parse(f"learning_rate={text}").values[0] for text in (low, high)]
+    if axes is not None:
+        return Grid(config, parse_axes(axes))
+    return scan_grid(config, scanned_rates(config, rates, *ends), seeds)
 
 
 def compute(scan: Scan, on_progress: Callable[[int], None]) -> tuple[Curvature | None, bool]:
@@ -24,6 +80,8 @@ def compute(scan: Scan, on_progress: Callable[[int], None]) -> tuple[Curvature |
     Ctrl+C stops it; what is done by then stays in `scan`. `on_progress` is given how many trainings are
     done. Raises `MessageError`.
     """
+    from twolayer.engine.engine import Engine  # loads Dask
+
     engine = Engine(from_environment())
     try:
         grid = scan.grid

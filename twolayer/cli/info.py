@@ -1,0 +1,17 @@
+"""`info`: what this machine has, and what a server here would allow."""
+
+import click
+
+from twolayer.engine.info import limits, machine
+from twolayer.engine.settings import SettingError, from_environment
+from twolayer.training.capabilities import probe
+
+
+@click.command("info")
+def command() -> None:
+    """Print what this machine has, what is missing and how to get it, and what a server here would allow."""
+    try:
+        rows = [*machine(probe(load_torch=True)), *limits(from_environment())]
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo("\n".join(f"{f'{name}:':<30}{value}" for name, value in rows))

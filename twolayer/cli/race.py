@@ -1,0 +1,86 @@
+"""`race`: a race in this process, as a table or as a file."""
+
+import click
+
+from twolayer.cli.options import progress_bar, whole, with_config
+from twolayer.race import crossover, verdict
+from twolayer.race.contenders import ContenderError, chosen, everyone
+from twolayer.race.file import to_csv, to_json
+from twolayer.race.machine import Machine
+from twolayer.race.plan import Plan, PlanError, parse_sweep, race
+from twolayer.race.result import Race
+from twolayer.race.timing import CLOCK, ROUNDS
+from twolayer.training.capabilities import probe
+from twolayer.training.config import Config
+from twolayer.training.fields import ConfigError
+from twolayer.training.kernels import UnavailableError
+
+
+@click.command("race")
+@with_config
+@whole("--rounds", ROUNDS)
+@click.option("--contenders", metavar="NAMES", help="Who races, as in numpy.gram,torch.fused  [default: all]")
+@click.option("--sweep", metavar="FIELD=A,B,…", help="Race once for each of these values of a dimension.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON, for the Race page.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
+def command(
+    config: Config, rounds: int, contenders: str | None, sweep: str | None, as_json: bool, as_csv: bool
+) -> None:
+    """Let every backend and method race on this machine, with PyTorch's autograd as a peer."""
+    try:
+        here = everyone(probe(load_torch=True), config)
+        taking_part = here if contenders is None else chosen(contenders, here)
+        plan = Plan(config, tuple(taking_part), rounds, None if sweep is None else parse_sweep(sweep))
+        with progress_bar(100, "racing") as bar:
+            races = race(plan, on_progress=lambda share: bar.update(100 * share - bar.pos))
+    except (ConfigError, ContenderError, PlanError, UnavailableError) as error:
+        raise click.UsageError(str(error)) from None
+    if as_json:
+        click.echo(to_json(races))
+    elif as_csv:
+        click.echo(to_csv(races), nl=False)
+    else:
+        said = [*map(_table, races), *([] if plan.sweep is None else [_crossovers(plan.sweep.field, races)])]
+        click.echo("\n\n".join([_machine(races[0].machine), *said]))
+
+
+def _machine(machine: Machine) -> str:
+    versions = ", ".join(f"{library} {version}" for library, version in machine.versions)
+    gpus = "".join(f", {name}" for name in machine.gpus)
+    described = f"{machine.processor}, {machine.cores} cores{gpus}; {machine.blas}; {versions}"
+    return "\n".join([described, *map(str, machine.notes)])
+
+
+def _crossovers(field: str, races: list[Race]) -> str:
+    return "\n".join(map(str, crossover.sentences(field, races)))
+
+
+def _table(result: Race) -> str:
+    """A race as a table for the terminal, under its verdict."""
+    lines = [
+        *map(str, verdict.sentences(result)),
+        *map(str, verdict.disturbances([result])),
+        "",
+        f"{'contender':<18}{'µs/step':>10}{'p95':>10}{'spread':>8}{'× NumPy':>9}{'GFLOP/s':>9}{'of peak':>9}"
+        f"{'loss error':>12}{'last loss ×':>13}{'weight error':>14}",
+    ]
+    for row in result.rows():
+        faster = f"{row['speed_up']:9.2f}" if row["speed_up"] else f"{'':9}"
+        lines.append(
+            f"{row['contender']:<18}{row['median_us']:10.1f}{row['p95_us']:10.1f}{row['spread']:8.0%}{faster}"
+            f"{row['gflops']:9.1f}{row['share_of_ceiling']:9.0%}{row['loss_error']:12.1e}"
+            f"{row['last_ratio']:13.3g}{row['weight_error']:14.1e}{'' if row['right'] else '  wrong'}"
+        )
+    steps = result.standings[0].agreement
+    roof = result.ceiling
+    assert steps is not None, "a race that ran to its end has compared everyone"
+    assert roof is not None, "and measured the machine"
+    lines += [
+        "",
+        f"ceilings: {roof.gflops_here:.0f} GFLOP/s for x·w1 here, {roof.gflops_large:.0f} for a large "
+        f"product (the peak is the larger one), {roof.gbytes:.0f} GB/s of memory",
+        f"errors: against the formulas in float64 over {steps.steps} steps; "
+        "× NumPy: against the tutorial's NumPy loop",
+        CLOCK,
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,60 @@
+"""`train`: one training in this process."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from twolayer.cli.options import progress_bar, with_config
+from twolayer.training.config import Config
+from twolayer.training.fields import ConfigError
+from twolayer.training.kernels import UnavailableError
+from twolayer.training.methods import flops_per_step
+from twolayer.training.training import Result, fit
+
+
+@click.command("train")
+@with_config
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
+def command(config: Config, as_json: bool) -> None:
+    """Train once and print what came of it.
+
+    The progress bar goes to standard error, and only to a terminal.
+    """
+    try:
+        with progress_bar(config.steps, "training") as bar:
+            result = fit(config, on_chunk=lambda chunk: bar.update(len(chunk.losses)))
+    except (ConfigError, UnavailableError) as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(_json(config, result) if as_json else _words(config, result))
+
+
+def _json(config: Config, result: Result) -> str:
+    return json.dumps(
+        {
+            "config": asdict(config),
+            "method": result.method,
+            "steps": len(result.losses),
+            "diverged_at": result.diverged_at,
+            "seconds": result.seconds,
+            "losses": result.losses.tolist(),
+        },
+        allow_nan=False,
+    )
+
+
+def _words(config: Config, result: Result) -> str:
+    steps = len(result.losses)
+    rows = [("run", " ".join(f"{k}={v}" for k, v in asdict(config).items()))]
+    if steps:
+        microseconds = result.seconds / steps * 1e6
+        rows += [
+            ("first loss", f"{result.losses[0]:.6g}"),
+            ("last loss", f"{result.losses[-1]:.6g}"),
+            ("time per step", f"{microseconds:.1f} µs"),
+            ("speed", f"{flops_per_step(config) / microseconds / 1e3:.2f} GFLOP/s"),
+            ("time in steps", f"{result.seconds:.3f} s for {steps} steps"),
+        ]
+    if result.diverged_at is not None:
+        rows.append(("diverged", f"the loss of step {result.diverged_at} is not finite; try a smaller rate"))
+    return "\n".join(f"{name + ':':<15}{value}" for name, value in rows)
