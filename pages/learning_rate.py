@@ -8,7 +8,7 @@ from twolayer.dashboard.common.parameters import LONGEST_GRID, SIZES
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.learning_rate import job, view
 from twolayer.dashboard.plot import plot
-from twolayer.training.config import DEFAULTS
+from twolayer.training.config import RATE
 
 frame.begin("learning_rate")
 if address.take_start_at_once():
@@ -44,14 +44,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     controls.number("rates", _("Rates"), width=110)
     controls.number("seeds", _("Seeds"), width=110)
     for name, label in (("rate_from", _("From")), ("rate_to", _("To"))):
-        controls.number(
-            name,
-            label,
-            step=DEFAULTS["learning_rate"],
-            format="%e",
-            placeholder=_("auto"),
-            width=150,
-        )
+        controls.number(name, label, step=RATE.default, format="%e", placeholder=_("auto"), width=150)
     st.button(
         _("Scan"),
         key="scan",

@@ -14,29 +14,27 @@ Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def with_config(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each field of Config; its first argument is the Config."""
+    """Give a command an option for each field of Config; its first argument is the Config.
+
+    Raises `click.UsageError` about every option that is bad.
+    """
 
     @functools.wraps(command)
     def given_texts(**given: Any) -> None:
         texts = {name: given.pop(name) for name in FIELDS}
-        command(_config_from({name: text for name, text in texts.items() if text is not None}), **given)
+        values, errors = parse_fields(FIELDS, {k: v for k, v in texts.items() if v is not None})
+        try:
+            config = Config(**values)
+        except ConfigError as error:
+            errors.append(error)
+        if errors:
+            raise click.UsageError("; ".join(map(str, errors)))
+        command(config, **given)
 
     for name, field in reversed(list(FIELDS.items())):
         text = f"{field.takes}  [default: {field.default_text}]"
         given_texts = click.option(f"--{name}", name, metavar="VALUE", help=text)(given_texts)
     return given_texts
-
-
-def _config_from(texts: dict[str, str]) -> Config:
-    """Return the Config of these options. Raise `click.UsageError` about every bad one."""
-    values, errors = parse_fields(FIELDS, texts)
-    try:
-        config = Config(**values)
-    except ConfigError as error:
-        errors.append(error)
-    if errors:
-        raise click.UsageError("; ".join(map(str, errors)))
-    return config
 
 
 def whole(name: str, field: Whole) -> Decorator:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twolayer.training.fields import Field, Name, Whole, declared, declared_fields, parse_fields
+from twolayer.training.fields import Field, Name, Whole, declared, fields_of, parse_fields
 from twolayer.training.messages import Message, MessageError
 
 MB = 1024 * 1024
@@ -61,7 +61,7 @@ class Settings:
 
 
 SETTINGS: Mapping[str, Field] = {
-    f"TWOLAYER_{name.upper()}": field for name, field in declared_fields(Settings).items()
+    f"TWOLAYER_{name.upper()}": field for name, field in fields_of(Settings).items()
 }
 """Every environment variable of the program."""
 

@@ -20,7 +20,7 @@ from twolayer.race.result import Race, Standing
 from twolayer.race.roofline import Ceiling
 from twolayer.race.timing import CLOCK, ROUNDS, Load
 from twolayer.training.config import FIELDS, STEPS, Config
-from twolayer.training.fields import ConfigError
+from twolayer.training.fields import Choice, ConfigError, Field, Real, Whole
 from twolayer.training.kernels import KERNELS
 from twolayer.training.messages import Message, MessageError, shown
 from twolayer.training.profiling import ALL as ALL_PHASES
@@ -182,27 +182,25 @@ class _Value:
             self.wrong(Message.of("a text of at most {most} characters", most=LONGEST_TEXT))
         return "".join(c for c in self.value if c.isprintable())
 
+    def take(self, field: Field) -> Any:
+        try:
+            return field.checked("", self.value)
+        except ConfigError as error:
+            self.wrong(error.takes)
+
     def number(self, low: float, high: float) -> float:
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            self.wrong(Message.of("a number from {low:g} to {high:g}", low=low, high=high))
-        if not low <= self.value <= high:
-            self.wrong(Message.of("a number from {low:g} to {high:g}", low=low, high=high))
-        return float(self.value)
+        return float(self.take(Real(low, high)))
 
     def whole(self, low: int, high: int) -> int:
-        if isinstance(self.value, bool) or not isinstance(self.value, int) or not low <= self.value <= high:
-            self.wrong(Message.of("a whole number from {low} to {high}", low=low, high=high))
-        return self.value
+        return int(self.take(Whole(low, high)))
+
+    def one_of(self, options: Sequence[str]) -> str:
+        return str(self.take(Choice(tuple(options))))
 
     def truth(self) -> bool:
         if not isinstance(self.value, bool):
             self.wrong(Message.of("true or false"))
         return self.value
-
-    def one_of(self, options: Sequence[str]) -> str:
-        if self.value not in list(options):
-            self.wrong(Message.of("one of {options}", options=", ".join(options)))
-        return str(self.value)
 
     def error(self) -> float:
         """A difference, where null says that it is not finite."""
@@ -270,10 +268,7 @@ def _ceiling(value: _Value) -> Ceiling:
 def _standing(value: _Value, rounds: int) -> Standing:
     backend = value["backend"].one_of(sorted({backend for backend, _ in KERNELS}))
     method = value["method"].one_of(METHODS_IN_A_RACE)
-    try:
-        device = FIELDS["device"].check(value["device"].value)
-    except ValueError:
-        value["device"].wrong(FIELDS["device"].takes)
+    device = value["device"].take(FIELDS["device"])
     return Standing(
         contender=Contender(backend, device, method),
         seconds=tuple(seconds.number(1e-9, 1e6) for seconds in value["seconds"].items(rounds, rounds)),

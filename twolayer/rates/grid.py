@@ -62,8 +62,6 @@ class Axis:
         if values.count(":") != 2 or not numeric or not re.fullmatch(r"\d{1,4}", count.strip(), re.ASCII):
             raise ConfigError(field, values, FORM)
         ends = (kind.read(field, low.strip()), kind.read(field, high.strip()))
-        if not 1 <= int(count) <= MOST_VALUES:
-            raise ConfigError(field, int(count), Message.of("1 to {most} values", most=MOST_VALUES))
         linear = field == "seed" or ends[0] == 0
         spaced = (np.linspace if linear else np.geomspace)(*ends, int(count))
         spaced = np.clip(spaced, min(ends), max(ends))  # their ends may be off by a rounding

@@ -9,17 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from twolayer.training.fields import (
-    Choice,
-    ConfigError,
-    Field,
-    Name,
-    Real,
-    Whole,
-    declared,
-    declared_fields,
-    parse_fields,
-)
+from twolayer.training.fields import Choice, ConfigError, Name, Real, Whole, declared, fields_of, parse_fields
 from twolayer.training.messages import N_, Message
 
 PAGE_PARAMETERS = ("lang", "run")
@@ -82,7 +72,7 @@ class Config:
                 del values[error.field]
 
 
-FIELDS: Mapping[str, Field] = declared_fields(Config)
+FIELDS = fields_of(Config)
 """What each field takes, in the order of the contract."""
 
 DEFAULTS: Mapping[str, Any] = {name: field.default for name, field in FIELDS.items()}

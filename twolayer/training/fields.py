@@ -5,7 +5,6 @@ command line are all declared with these kinds.
 """
 
 import dataclasses
-import math
 import numbers
 import re
 from abc import ABC, abstractmethod
@@ -15,6 +14,8 @@ from operator import index
 from typing import Any
 
 from twolayer.training.messages import Message, MessageError, shown
+
+UNFIT = (ValueError, TypeError, OverflowError)
 
 
 class ConfigError(MessageError, ValueError):
@@ -53,24 +54,24 @@ class Field(ABC):
 
     @abstractmethod
     def check(self, value: Any) -> Any:
-        """Return `value` as a plain Python value. Raise ValueError if the field cannot have it."""
+        """Return `value` as a plain Python value. Raise one of `UNFIT` if the field cannot have it."""
 
     def parse(self, text: str) -> Any:
-        """Return the value that `text` stands for. Raise ValueError if it stands for none."""
+        """Return the value that `text` stands for. Raise one of `UNFIT` if it stands for none."""
         return self.check(text)
 
     def checked(self, name: str, value: Any) -> Any:
         """Return `value` as `check` does. Raise `ConfigError` about the field `name`."""
         try:
             return self.check(value)
-        except ValueError:
+        except UNFIT:
             raise ConfigError(name, value, self.takes) from None
 
     def read(self, name: str, text: str) -> Any:
         """Return the value of `text`, spaces around it aside. Raise `ConfigError` about the field `name`."""
         try:
             return self.parse(text.strip())
-        except ValueError:
+        except UNFIT:
             raise ConfigError(name, text, self.takes) from None
 
 
@@ -115,15 +116,9 @@ class Whole(Field):
     high: int
 
     def check(self, value: Any) -> int:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or not self.low <= index(value) <= self.high:
             raise ValueError
-        try:
-            whole = index(value)
-        except TypeError:
-            raise ValueError from None
-        if not self.low <= whole <= self.high:
-            raise ValueError
-        return whole
+        return index(value)
 
     def parse(self, text: str) -> int:
         if not re.fullmatch(r"[+-]?\d{1,20}", text, re.ASCII):
@@ -145,13 +140,9 @@ class Real(Field):
     def check(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise ValueError
-        try:
-            real = float(value)
-        except OverflowError:
-            raise ValueError from None
-        if not (math.isfinite(real) and self.low <= real <= self.high):
+        if not self.low <= float(value) <= self.high:  # as NaN is not
             raise ValueError
-        return real
+        return float(value)
 
     def parse(self, text: str) -> float:
         if not re.fullmatch(r"[+-]?(\d{1,40}\.?\d{0,40}|\.\d{1,40})(e[+-]?\d{1,4})?", text.lower(), re.ASCII):
@@ -168,7 +159,7 @@ def declared(field: Field) -> Any:
     return dataclasses.field(default=field.default, metadata={"declared": field})
 
 
-def declared_fields(cls: type) -> dict[str, Field]:
+def fields_of(cls: type) -> Mapping[str, Field]:
     """Return the declared fields of a dataclass by name, in their order."""
     return {field.name: field.metadata["declared"] for field in dataclasses.fields(cls)}
 

@@ -70,17 +70,16 @@ def used(config: Config) -> str:
         return config.method
     passes = 3 * config.N * config.H  # h_start is copied, S is summed up
     once = 2 * config.N * config.D_in * (config.N + config.H)
-    gram = (_flops(config, "gram") + passes) * config.steps + once
-    return "gram" if gram < _flops(config, "fused") * config.steps else "fused"
+    gram = (flops_per_step(config, "gram") + passes) * config.steps + once
+    return "gram" if gram < flops_per_step(config, "fused") * config.steps else "fused"
 
 
-def flops_per_step(config: Config) -> int:
-    """Return the floating-point operations of the matrix products in one step (a multiply-add is two)."""
-    return _flops(config, used(config))
+def flops_per_step(config: Config, method: str | None = None) -> int:
+    """Return the floating-point operations of the matrix products in one step (a multiply-add is two).
 
-
-def _flops(config: Config, method: str) -> int:
-    return METHODS[method].operations(config) + 6 * config.N * config.H * config.D_out
+    They are those of `method`, by default of the one that is used.
+    """
+    return METHODS[method or used(config)].operations(config) + 6 * config.N * config.H * config.D_out
 
 
 def item_bytes(config: Config) -> int:

@@ -101,8 +101,8 @@ def mended(name: str) -> Any:
     if not isinstance(field, Choice | Whole):
         return value
     try:
-        return field.check(value)
-    except ValueError:
+        return field.checked(name, value)
+    except ConfigError:
         return field.default
 
 
