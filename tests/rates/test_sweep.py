@@ -11,6 +11,7 @@ from twolayer.rates import sweep
 from twolayer.rates.grid import Grid, computed, parse_axes
 from twolayer.rates.outcomes import OUTCOMES
 from twolayer.rates.sweep import Scan, blocks, memory_bytes, seconds, train
+from twolayer.training.pace import batched_run_seconds
 
 SMALL = computed(Config(N=7, D_in=12, H=9, D_out=3, steps=60, dtype="float64"))
 AXES = "learning_rate=1e-5:1e-1:9; H=4,9; seed=3,4"
@@ -48,9 +49,9 @@ def test_tasks_cover_the_grid_once_and_cost_about_the_same():
     tasks = blocks(grid)
     covered = [index for _, start, stop in tasks for index in range(start, stop)]
     assert covered == list(range(grid.size))
-    costs = [sum(sweep.estimated_seconds(grid.config(i)) for i in range(a, b)) for _, a, b in tasks]
+    costs = [sum(batched_run_seconds(grid.config(i)) for i in range(a, b)) for _, a, b in tasks]
     assert sum(costs) == pytest.approx(seconds(grid))
-    largest = max(sweep.estimated_seconds(grid.config(i)) for i in range(grid.size))
+    largest = max(batched_run_seconds(grid.config(i)) for i in range(grid.size))
     assert max(costs) <= sweep.TASK_SECONDS + largest + 1e-9
 
 

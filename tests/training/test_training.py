@@ -8,7 +8,8 @@ from numpy.testing import assert_array_equal
 
 from twolayer import Config, ConfigError, Result, fit
 from twolayer.training import training
-from twolayer.training.training import Chunk, Pace
+from twolayer.training.pace import Pace
+from twolayer.training.training import Chunk
 
 SHAPE = {"N": 13, "D_in": 5, "H": 11, "D_out": 2, "seed": 5}
 

@@ -23,8 +23,9 @@ from twolayer.training import training
 from twolayer.training.config import Config
 from twolayer.training.edits import segment
 from twolayer.training.messages import Message
+from twolayer.training.pace import Pace
 from twolayer.training.problem import Problem
-from twolayer.training.training import Chunk, Pace
+from twolayer.training.training import Chunk
 
 IN_FLIGHT = 2
 CHECKPOINT_SECONDS = 3.0

@@ -28,19 +28,17 @@ from twolayer.training.allocator import keep_freed_memory
 from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS, Config, ConfigError
 from twolayer.training.messages import Message, MessageError, shown
-from twolayer.training.training import ASSUMED_FLOPS_PER_SECOND
+from twolayer.training.pace import (
+    CONTENDER_STEP_OVERHEAD,
+    drawing_seconds,
+    product_seconds,
+    reference_step_seconds,
+    step_seconds,
+)
 
 Kind = Literal["machine", "ceiling", "round", "agreement"]
 
-ASSUMED_STEP_SECONDS = 100e-6
-"""What a step takes beside its products, on the average of all contenders."""
-DRAWN_PER_SECOND = 1e8
-"""Normal numbers that the seeded generator draws in a second."""
-FLOAT64_SLOWER = 4
-"""How many times longer the reference takes for a step: float64, and arrays that are never reused."""
 MOST_SIZES = 32
-
-
 SIZES = ("N", "D_in", "H", "D_out")
 """The dimensions that a sweep may be over."""
 
@@ -168,19 +166,15 @@ class Plan:
     def _seconds(self, config: Config) -> float:
         """The seconds of one size."""
         steps = [
-            contender.config(config).flops_per_step / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_SECONDS
-            for contender in self.contenders
+            step_seconds(contender.config(config), CONTENDER_STEP_OVERHEAD) for contender in self.contenders
         ]
         blocks = sum(max(BLOCK_SECONDS, step) for step in steps)
-        drawn = (config.N + config.H) * (config.D_in + config.D_out)
-        constants = 2 * config.N * config.D_in * (config.N + config.H)
-        data = drawn / DRAWN_PER_SECOND + sum(
-            constants / ASSUMED_FLOPS_PER_SECOND for c in self.contenders if c.method == "gram"
-        )
-        preparing = data + 3 * blocks
+        grams = sum(c.method == "gram" for c in self.contenders)
+        constants = grams * product_seconds(2 * config.N * config.D_in * (config.N + config.H))
+        preparing = drawing_seconds(config) + constants + 3 * blocks
         times = 1 if is_small(config, self.contenders) else self.rounds
         compared = steps_compared(config)
-        reference = 2 * FLOAT64_SLOWER * compared * (config.flops_per_step / ASSUMED_FLOPS_PER_SECOND)
+        reference = 2 * compared * reference_step_seconds(config)
         return (
             3 * TRY_SECONDS + times * preparing + self.rounds * 2 * blocks + reference + compared * sum(steps)
         )

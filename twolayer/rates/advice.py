@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from twolayer.rates import curvature
 from twolayer.rates.grid import Axis, Grid, computed, scan_grid
 from twolayer.rates.outcomes import CONVERGED, DEAD, DIVERGES, OUTCOMES
-from twolayer.rates.sweep import estimated_seconds, train
+from twolayer.rates.sweep import train
 from twolayer.training.config import FIELDS, Config, Real, Whole
 from twolayer.training.messages import Message
+from twolayer.training.pace import batched_run_seconds
 
 WIDE = 1.5
 """A band whose ends are less than this factor apart may be an accident."""
@@ -184,7 +185,7 @@ def working_rate(config: Config) -> float:
     seconds, it is half of the 2/λmax that the sizes let expect.
     """
     config = computed(config)
-    each = estimated_seconds(replace(config, steps=1))
+    each = batched_run_seconds(replace(config, steps=1))
     steps = min(config.steps, TRIAL_STEPS, int(TRIAL_SECONDS / (each * TRIAL_RATES * TRIAL_SEEDS)))
     fallback = _digits(1 / curvature.expected(config))
     if steps < min(config.steps, FEWEST_TRIAL_STEPS):

@@ -21,6 +21,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from twolayer.training import training
 from twolayer.training.config import Config
 from twolayer.training.kernels.numpy import Tutorial
+from twolayer.training.pace import hessian_product_seconds
 from twolayer.training.problem import Array, Problem, make_problem
 
 TOLERANCE = 1e-5
@@ -29,8 +30,7 @@ SMALL = 48
 BASIS = 20
 """Vectors that Lanczos' method keeps."""
 PRODUCTS = 40
-FLOPS_PER_SECOND, PRODUCT_OVERHEAD = 20e9, 1e-4
-"""What a point takes, for estimates."""
+"""Hessian-vector products that a point takes, for estimates."""
 FEWEST_POINTS, MOST_POINTS = 3, 40
 FOLLOW_SECONDS, TASK_SECONDS = 60.0, 1.0
 
@@ -116,9 +116,7 @@ def milestones(steps: int, count: int) -> list[int]:
 
 def estimated_seconds(config: Config) -> float:
     """Computing time of λmax at one point, roughly."""
-    N, H, D_out = config.N, config.H, config.D_out
-    of_product = 12 * N * H * (min(N, config.D_in) + D_out)
-    return PRODUCTS * (of_product / FLOPS_PER_SECOND + PRODUCT_OVERHEAD)
+    return PRODUCTS * hessian_product_seconds(config)
 
 
 def tasks(config: Config) -> list[tuple[Config, list[int]]]:

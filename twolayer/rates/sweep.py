@@ -12,7 +12,7 @@ from twolayer.rates.batched import Outcome, block_size, fit_many
 from twolayer.rates.grid import Grid
 from twolayer.rates.outcomes import OUTCOMES, outcome
 from twolayer.training.config import Config
-from twolayer.training.training import ASSUMED_FLOPS_PER_SECOND, ASSUMED_STEP_OVERHEAD
+from twolayer.training.pace import batched_run_seconds
 
 TASK_SECONDS = 0.3
 """Computing time of a task, as it is estimated: short enough that a lost one is nothing."""
@@ -33,11 +33,6 @@ ROW = np.dtype(
 """What a scan keeps of a training."""
 
 
-def estimated_seconds(config: Config) -> float:
-    """Computing time of a training within a batch, roughly."""
-    return config.steps * (config.flops_per_step / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_OVERHEAD / 4)
-
-
 def _shapes(grid: Grid) -> tuple[list[Config], int]:
     """A Config for each combination of the axes but seed and learning rate, and how many share it."""
     together = int(np.prod([len(a.values) for a in grid.axes if a.field in ("seed", "learning_rate")]))
@@ -47,13 +42,13 @@ def _shapes(grid: Grid) -> tuple[list[Config], int]:
 def seconds(grid: Grid) -> float:
     """Computing time of the whole grid on one core, roughly."""
     shapes, together = _shapes(grid)
-    return together * sum(map(estimated_seconds, shapes))
+    return together * sum(map(batched_run_seconds, shapes))
 
 
 def blocks(grid: Grid) -> list[tuple[Grid, int, int]]:
     """The tasks of a grid: arguments of `train`, each of some `TASK_SECONDS`."""
     shapes, together = _shapes(grid)
-    costs = [max(estimated_seconds(c) / TASK_SECONDS, 8 * c.steps / TASK_BYTES) for c in shapes]
+    costs = [max(batched_run_seconds(c) / TASK_SECONDS, 8 * c.steps / TASK_BYTES) for c in shapes]
     reached = np.cumsum(np.repeat(costs, together))
     starts = [0, *(np.flatnonzero(np.diff(np.floor(reached))) + 1)]
     return [(grid, int(a), int(b)) for a, b in zip(starts, [*starts[1:], grid.size], strict=True)]

@@ -16,12 +16,9 @@ from twolayer.training import capabilities, kernels
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current, segment
 from twolayer.training.kernels import State
+from twolayer.training.pace import Pace
 from twolayer.training.problem import Array, Problem, make_problem
 
-CHUNK_SECONDS = 0.1
-FIRST_CHUNK_SECONDS = 0.02
-ASSUMED_FLOPS_PER_SECOND = 40e9
-ASSUMED_STEP_OVERHEAD = 20e-6
 LAPS_PER_CHUNK = 16
 LAPS_PER_COUNT = 4
 """Dead hidden units are counted after every so many laps: a forward pass each, outside the clock."""
@@ -133,25 +130,6 @@ def _timed_steps(kernel: kernels.Kernel, steps: int) -> tuple[NDArray[np.float64
             dead.append((done + count, kernel.dead()))
         before = perf_counter()
     return np.array(laps, dtype=float).reshape(-1, 2), np.array(dead, dtype=float).reshape(-1, 2)
-
-
-class Pace:
-    """How many steps the next chunk should have, from the speed of those before."""
-
-    def __init__(self, config: Config) -> None:
-        self.seconds_per_step = config.flops_per_step / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_OVERHEAD
-        self.target = FIRST_CHUNK_SECONDS
-
-    def next(self, remaining: int) -> int:
-        """Steps of the next chunk. It starts small, for the sake of the first losses."""
-        steps = max(1, round(self.target / self.seconds_per_step))
-        return min(steps, remaining)
-
-    def saw(self, chunk_steps: int, seconds: float) -> None:
-        """Learn from a chunk that is done."""
-        if chunk_steps and seconds > 0:
-            self.seconds_per_step = seconds / chunk_steps
-        self.target = CHUNK_SECONDS
 
 
 def fit(

@@ -13,9 +13,10 @@ from twolayer.engine.run import Run
 from twolayer.rates import advice, curvature
 from twolayer.rates.advice import Advice
 from twolayer.rates.grid import Grid, computed, parse_axes, scan_grid
-from twolayer.rates.sweep import Scan, blocks, estimated_seconds, memory_bytes, seconds, train
+from twolayer.rates.sweep import Scan, blocks, memory_bytes, seconds, train
 from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
+from twolayer.training.pace import batched_run_seconds
 
 LONGEST_TRAINING_SHARE = 10
 """A training of a scan cannot be stopped on its way: it may take this part of what a run may."""
@@ -163,7 +164,7 @@ def _start(name: str, grid: Grid) -> bool:
 def _check(grid: Grid, limit: int) -> None:
     """Raise `LimitError` for a grid that computes for too long."""
     total, most = seconds(grid), LONGEST_SCAN * limit
-    longest = max(estimated_seconds(grid.config(index)) for index in range(0, grid.size, grid.shape[-1]))
+    longest = max(batched_run_seconds(grid.config(index)) for index in range(0, grid.size, grid.shape[-1]))
     if total > most or longest > limit / LONGEST_TRAINING_SHARE:
         raise LimitError(
             Message.of(
