@@ -31,7 +31,7 @@ def test_the_default_run_ends_with_the_losses_of_fit(engine, finished):
 
 
 def test_a_run_of_several_threads_ends_with_the_losses_of_fit(engine, finished, backend):
-    config = Config(backend=backend, threads=min(2, engine.capabilities.cores), steps=50)
+    config = Config(backend=backend, threads=min(2, engine.capabilities.machine.cores), steps=50)
     assert_array_equal(finished(engine, config).losses, fit(config).losses)
 
 

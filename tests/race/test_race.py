@@ -28,7 +28,7 @@ from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.profiling import ALL
 
 SMALL = Config(N=7, D_in=30, H=5, D_out=3, learning_rate=1e-4, steps=60)
-ALL_HERE = tuple(everyone(probe(load_torch=True), SMALL))
+ALL_HERE = tuple(everyone(probe(load_torch=True).machine, SMALL))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from twolayer.engine.settings import SettingError, from_environment
 from twolayer.race import crossover, verdict
 from twolayer.race.contenders import ContenderError, chosen, everyone
 from twolayer.race.file import to_csv, to_json
-from twolayer.race.machine import Machine
 from twolayer.race.plan import Plan, PlanError, parse_sweep, race
 from twolayer.race.result import Race
 from twolayer.race.timing import CLOCK, ROUNDS
@@ -32,6 +31,7 @@ from twolayer.rates.grid import (
 from twolayer.training.capabilities import probe
 from twolayer.training.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
 from twolayer.training.kernels import UnavailableError
+from twolayer.training.machine import Machine
 from twolayer.training.messages import MessageError
 from twolayer.training.training import Result, fit
 
@@ -93,7 +93,7 @@ def race_command(
     """Let every backend and method race on this machine, with PyTorch's autograd as a peer."""
     config = config_from(texts)
     try:
-        here = everyone(probe(load_torch=True), config)
+        here = everyone(probe(load_torch=True).machine, config)
         taking_part = here if contenders is None else chosen(contenders, here)
         plan = Plan(config, tuple(taking_part), rounds, None if sweep is None else parse_sweep(sweep))
         with _bar(100, "racing") as bar:

@@ -47,10 +47,11 @@ def parquet(run: Run) -> bytes:
     return sink.getvalue()
 
 
-def as_json(run: Run, machine: Capabilities | None) -> bytes:
+def as_json(run: Run, found: Capabilities | None) -> bytes:
     """Everything about a run: config, what was changed on the way, where it ran, and what came of it."""
     environment: dict[str, Any] = {}
-    if machine is not None:
+    if found is not None:
+        machine = found.machine
         environment = {
             "processor": machine.processor,
             "cores": machine.cores,

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from twolayer.training.capabilities import Capabilities
 from twolayer.training.config import METHODS, Config
 from twolayer.training.kernels import KERNELS, Kernel, load
+from twolayer.training.machine import Machine
 from twolayer.training.messages import Message, MessageError, shown
 
 TIMED = tuple(method for method in METHODS if method != "auto")
@@ -66,7 +66,7 @@ def contenders(devices: Iterable[tuple[str, tuple[str, ...]]], dtype: str) -> li
     return sorted(found, key=lambda c: (c.backend, c.device))
 
 
-def everyone(machine: Capabilities, config: Config) -> list[Contender]:
+def everyone(machine: Machine, config: Config) -> list[Contender]:
     """Everyone who can take part on this machine."""
     return contenders(machine.devices, config.dtype)
 

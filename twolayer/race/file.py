@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 
 from twolayer.race.agreement import Agreement, Drift
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
-from twolayer.race.machine import Machine
 from twolayer.race.result import Race, Standing
 from twolayer.race.roofline import Ceiling
 from twolayer.race.timing import CLOCK, Load
 from twolayer.training.config import FIELDS, Config, ConfigError
 from twolayer.training.kernels import KERNELS
+from twolayer.training.machine import Machine
 from twolayer.training.messages import Message, MessageError, shown
 from twolayer.training.profiling import ALL as ALL_PHASES
 

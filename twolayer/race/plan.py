@@ -13,7 +13,6 @@ import numpy as np
 
 from twolayer.race.agreement import Agreement, agreement, steps_compared
 from twolayer.race.contenders import BASELINE, Contender
-from twolayer.race.machine import Machine, this_machine
 from twolayer.race.result import Race, race_from
 from twolayer.race.roofline import COPY_BYTES, TRY_SECONDS, Ceiling, ceiling
 from twolayer.race.timing import (
@@ -27,6 +26,7 @@ from twolayer.race.timing import (
 from twolayer.training.allocator import keep_freed_memory
 from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS, Config, ConfigError
+from twolayer.training.machine import Machine
 from twolayer.training.messages import Message, MessageError, shown
 from twolayer.training.pace import (
     CONTENDER_STEP_OVERHEAD,
@@ -105,7 +105,7 @@ def perform(task: Task) -> Any:
     """Compute a task in the calling process, whatever was computed there before: a `Machine`, a
     `Ceiling`, a `Round` or an `Agreement`. Raises what `Capabilities.require` raises."""
     if task.kind == "machine":
-        return this_machine()
+        return probe(load_torch=True).machine
     if task.kind == "ceiling":
         probe(load_torch=True).require(task.config)
         return ceiling(task.config)

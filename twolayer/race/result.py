@@ -9,10 +9,10 @@ import numpy as np
 
 from twolayer.race.agreement import Agreement
 from twolayer.race.contenders import BASELINE, Contender
-from twolayer.race.machine import Machine
 from twolayer.race.roofline import Ceiling, bytes_per_step
 from twolayer.race.timing import Load, Round
 from twolayer.training.config import Config
+from twolayer.training.machine import Machine
 from twolayer.training.profiling import ALL as ALL_PHASES
 
 

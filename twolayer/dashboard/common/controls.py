@@ -141,7 +141,7 @@ def _compute(leave_out: Collection[str]) -> None:
             st.caption(say(why))
     if "device" not in leave_out:
         backend = frame.value("backend")
-        devices = dict(known.devices).get(backend, ("cpu",)) if known else ("cpu",)
+        devices = dict(known.machine.devices).get(backend, ("cpu",)) if known else ("cpu",)
         if st.session_state.get("device") not in devices:
             st.session_state["device"] = devices[0]
         st.selectbox(

@@ -213,7 +213,7 @@ def _read(raw: dict[str, str]) -> tuple[Config, list[ConfigError]]:
 
 def _devices(backend: str) -> tuple[str, ...]:
     known = server.engine().capabilities
-    return dict(known.devices).get(backend, ("cpu",)) if known else ("cpu",)
+    return dict(known.machine.devices).get(backend, ("cpu",)) if known else ("cpu",)
 
 
 def whole_page() -> None:

@@ -101,6 +101,13 @@ def why_missing(backend: str) -> Message | None:
     return None
 
 
+def does_not_load(backend: str, error: Exception) -> Message:
+    """Say that the library of `backend` is installed and cannot be imported."""
+    return Message.of(
+        "{library} is installed but does not load: {error}", library=backend, error=type(error).__name__
+    )
+
+
 @cache
 def load(backend: str, method: str) -> type[Kernel]:
     """The kernel of `backend` and `method`. Imports its library; raises `UnavailableError`."""
@@ -111,13 +118,7 @@ def load(backend: str, method: str) -> type[Kernel]:
     try:
         return cast(type[Kernel], getattr(import_module(module), name))
     except (ImportError, OSError) as error:
-        raise UnavailableError(
-            Message.of(
-                "{library} is installed but does not load: {error}",
-                library=backend,
-                error=type(error).__name__,
-            )
-        ) from error
+        raise UnavailableError(does_not_load(backend, error)) from error
 
 
 def load_all() -> dict[str, Message]:
