@@ -1,47 +1,38 @@
-"""A race as a file: written for people's own tools and for this program on another machine, and read
-back from whoever sends one.
+"""A race as a file: CSV for other tools, JSON for this program on another machine.
 
-Nothing in a file that comes from outside is trusted: its size, its form, each value in it.
+Nothing in a file from outside is trusted: neither its size nor its form nor any value in it.
 """
 
 import csv
 import io
 import json
 import math
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import Any
 
 from twolayer.race.agreement import Agreement, Drift
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.race.result import Race, Standing
 from twolayer.race.roofline import Ceiling
 from twolayer.race.timing import CLOCK, Load
+from twolayer.race.untrusted import RaceFileError, Value, parse
 from twolayer.training.config import FIELDS, Config, ConfigError
 from twolayer.training.kernels import KERNELS
 from twolayer.training.machine import Machine
-from twolayer.training.messages import Message, MessageError, shown
+from twolayer.training.messages import Message, shown
 from twolayer.training.profiling import ALL as ALL_PHASES
 
 VERSION = 2
-"""Changes whenever an older program could not read the file, or would read it wrongly."""
+"""To be raised when an older program could not read the file, or would read it wrongly."""
 LARGEST_BYTES = 2_000_000
 MOST_RACES = 32
 MOST_CONTENDERS = 64
 MOST_ROUNDS = 1000
-LONGEST_TEXT = 200
-
-
-class RaceFileError(MessageError, ValueError):
-    """A file that is not a race of this program."""
-
-
-# -- written ------------------------------------------------------------------------------------
 
 
 def to_json(races: Sequence[Race]) -> str:
-    """All of the races, for programs. What is not finite is null."""
+    """Write the races as JSON. Numbers that are not finite become null."""
     return json.dumps([_finite(_one_to_plain(race)) for race in races], allow_nan=False, ensure_ascii=False)
 
 
@@ -81,7 +72,7 @@ def _finite(value: Any) -> Any:
 
 
 def to_csv(races: Sequence[Race]) -> str:
-    """A row a contender and size, for spreadsheets."""
+    """Write the races as CSV: a row for each contender and size."""
     text = io.StringIO()
     writer: csv.DictWriter[str] | None = None
     for race in races:
@@ -94,11 +85,8 @@ def to_csv(races: Sequence[Race]) -> str:
     return text.getvalue()
 
 
-# -- read ---------------------------------------------------------------------------------------
-
-
 def from_json(data: bytes) -> list[Race]:
-    """The races in a file. Raises `RaceFileError`, which says what is wrong with it and where."""
+    """Read the races of a file. Raises `RaceFileError`, which says what is wrong with it and where."""
     if len(data) > LARGEST_BYTES:
         raise RaceFileError(
             Message.of(
@@ -107,109 +95,13 @@ def from_json(data: bytes) -> list[Race]:
                 most=LARGEST_BYTES / 1e6,
             )
         )
-    value = _parsed(data)
-    found = _Value(value if isinstance(value, list) else [value], "")
+    found = parse(data)
+    if not isinstance(found.value, list):
+        found = Value([found.value])
     return [_race(one) for one in found.items(1, MOST_RACES)]
 
 
-def _parsed(data: bytes) -> Any:
-    def refuse(name: str) -> NoReturn:
-        raise RaceFileError(Message.of("The file holds {name}, which is not a number.", name=name))
-
-    try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
-    except UnicodeDecodeError as error:
-        raise RaceFileError(
-            Message.of("The file is not JSON: it is not a text in UTF-8 from byte {at} on.", at=error.start)
-        ) from None
-    except json.JSONDecodeError as error:
-        # The end, an open string, or the beginning of a number or a word
-        rest = error.doc[error.pos :].strip()
-        if error.msg.startswith("Unterminated") or (
-            (error.pos or not rest) and re.fullmatch(r"[-+.\w]*", rest)
-        ):
-            raise RaceFileError(
-                Message.of(
-                    "The file breaks off after {count} characters: it is not complete.", count=len(error.doc)
-                )
-            ) from None
-        raise RaceFileError(
-            Message.of(
-                "The file is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno
-            )
-        ) from None
-    except RaceFileError:
-        raise
-    except (RecursionError, ValueError):  # nested too deep; a number of thousands of digits
-        raise RaceFileError(Message.of("The file is not a race of this program.")) from None
-
-
-class _Value:
-    """A value of the file, and the place where it stands, for the message about it."""
-
-    def __init__(self, value: Any, place: str) -> None:
-        self.value, self.place = value, place
-
-    def wrong(self, takes: Message) -> NoReturn:
-        raise RaceFileError(
-            Message.of(
-                "The file is not a race of this program. At {place}: got {got}; takes {takes}",
-                place=self.place[:LONGEST_TEXT] or "the top",
-                got=shown(self.value),
-                takes=takes,
-            )
-        )
-
-    def __getitem__(self, name: str) -> "_Value":
-        if not isinstance(self.value, dict) or name not in self.value:
-            self.wrong(Message.of("an object with the name {name}", name=name))
-        return _Value(self.value[name], f"{self.place}.{name}".lstrip("."))
-
-    def items(self, least: int, most: int) -> Iterator["_Value"]:
-        if not isinstance(self.value, list) or not least <= len(self.value) <= most:
-            self.wrong(Message.of("a list of {least} to {most} values", least=least, most=most))
-        for i, inner in enumerate(self.value):
-            yield _Value(inner, f"{self.place}[{i}]")
-
-    def entries(self, most: int) -> Iterator[tuple[str, "_Value"]]:
-        if not isinstance(self.value, dict) or len(self.value) > most:
-            self.wrong(Message.of("an object with at most {most} names", most=most))
-        for name, inner in self.value.items():
-            yield _Value(name, self.place).text(), _Value(inner, f"{self.place}.{name}")
-
-    def text(self) -> str:
-        if not isinstance(self.value, str) or len(self.value) > LONGEST_TEXT:
-            self.wrong(Message.of("a text of at most {most} characters", most=LONGEST_TEXT))
-        return "".join(c for c in self.value if c.isprintable())
-
-    def number(self, low: float, high: float) -> float:
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            self.wrong(Message.of("a number from {low:g} to {high:g}", low=low, high=high))
-        if not low <= self.value <= high:
-            self.wrong(Message.of("a number from {low:g} to {high:g}", low=low, high=high))
-        return float(self.value)
-
-    def whole(self, low: int, high: int) -> int:
-        if isinstance(self.value, bool) or not isinstance(self.value, int) or not low <= self.value <= high:
-            self.wrong(Message.of("a whole number from {low} to {high}", low=low, high=high))
-        return self.value
-
-    def truth(self) -> bool:
-        if not isinstance(self.value, bool):
-            self.wrong(Message.of("true or false"))
-        return self.value
-
-    def one_of(self, options: Sequence[str]) -> str:
-        if self.value not in list(options):
-            self.wrong(Message.of("one of {options}", options=", ".join(options)))
-        return str(self.value)
-
-    def error(self) -> float:
-        """A difference, where null says that it is not finite."""
-        return float("inf") if self.value is None else self.number(0, 1e308)
-
-
-def _race(one: _Value) -> Race:
+def _race(one: Value) -> Race:
     version = one["version"]
     if version.value != VERSION or isinstance(version.value, bool):
         raise RaceFileError(
@@ -238,7 +130,7 @@ def _race(one: _Value) -> Race:
     )
 
 
-def _config(value: _Value) -> Config:
+def _config(value: Value) -> Config:
     fields = {name: value[name].value for name in FIELDS}
     try:
         return Config(**fields)
@@ -246,7 +138,7 @@ def _config(value: _Value) -> Config:
         value[error.field].wrong(error.takes)
 
 
-def _machine(value: _Value) -> Machine:
+def _machine(value: Value) -> Machine:
     return Machine(
         processor=value["processor"].text(),
         cores=value["cores"].whole(1, 100_000),
@@ -263,11 +155,11 @@ def _machine(value: _Value) -> Machine:
     )
 
 
-def _ceiling(value: _Value) -> Ceiling:
+def _ceiling(value: Value) -> Ceiling:
     return Ceiling(*(value[name].number(1e-6, 1e12) for name in ("gflops_here", "gflops_large", "gbytes")))
 
 
-def _standing(value: _Value, rounds: int) -> Standing:
+def _standing(value: Value, rounds: int) -> Standing:
     backend = value["backend"].one_of(sorted({backend for backend, _ in KERNELS}))
     method = value["method"].one_of(METHODS_IN_A_RACE)
     try:
@@ -284,8 +176,8 @@ def _standing(value: _Value, rounds: int) -> Standing:
     )
 
 
-def _agreement(value: _Value) -> Agreement:
-    def drift(of: _Value) -> Drift:
+def _agreement(value: Value) -> Agreement:
+    def drift(of: Value) -> Drift:
         return Drift(of["loss"].error(), of["last_ratio"].error(), of["weight"].error())
 
     return Agreement(
