@@ -213,7 +213,7 @@ def _table(result: Race) -> str:
             f"{row['last_ratio']:13.3g}{row['weight_error']:14.1e}{'' if row['right'] else '  wrong'}"
         )
     steps = result.standings[0].agreement
-    roof = result.ceiling
+    roof = result.roofline
     assert steps is not None, "a race that ran to its end has compared everyone"
     assert roof is not None, "and measured the machine"
     lines += [

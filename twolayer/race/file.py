@@ -14,7 +14,7 @@ from typing import Any
 from twolayer.race.agreement import Agreement, Drift
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.race.result import Race, Standing
-from twolayer.race.roofline import Ceiling
+from twolayer.race.roofline import Roofline
 from twolayer.race.timing import CLOCK, Load
 from twolayer.race.untrusted import RaceFileError, Value, parse
 from twolayer.training.config import FIELDS, Config, ConfigError
@@ -42,7 +42,7 @@ def _one_to_plain(race: Race) -> dict[str, Any]:
         "version": VERSION,
         "config": asdict(race.config),
         "machine": machine | {"versions": dict(race.machine.versions), "devices": dict(race.machine.devices)},
-        "ceiling": asdict(race.ceiling) if race.ceiling else None,
+        "ceiling": asdict(race.roofline) if race.roofline else None,
         "clock": CLOCK,
         "rounds": [asdict(load) for load in race.loads],
         "repeated": race.repeated,
@@ -123,7 +123,7 @@ def _race(one: Value) -> Race:
     return Race(
         config=config,
         machine=_machine(one["machine"]),
-        ceiling=None if one["ceiling"].value is None else _ceiling(one["ceiling"]),
+        roofline=None if one["ceiling"].value is None else _roofline(one["ceiling"]),
         standings=standings,
         loads=loads,
         repeated=one["repeated"].whole(0, len(loads)),
@@ -155,8 +155,8 @@ def _machine(value: Value) -> Machine:
     )
 
 
-def _ceiling(value: Value) -> Ceiling:
-    return Ceiling(*(value[name].number(1e-6, 1e12) for name in ("gflops_here", "gflops_large", "gbytes")))
+def _roofline(value: Value) -> Roofline:
+    return Roofline(*(value[name].number(1e-6, 1e12) for name in ("gflops_here", "gflops_large", "gbytes")))
 
 
 def _standing(value: Value, rounds: int) -> Standing:

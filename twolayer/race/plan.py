@@ -14,7 +14,7 @@ import numpy as np
 from twolayer.race.agreement import Agreement, agreement, steps_compared
 from twolayer.race.contenders import BASELINE, Contender
 from twolayer.race.result import Race, race_from
-from twolayer.race.roofline import COPY_BYTES, TRY_SECONDS, Ceiling, ceiling
+from twolayer.race.roofline import COPY_BYTES, TRY_SECONDS, Roofline, measure
 from twolayer.race.timing import (
     BLOCK_SECONDS,
     KEPT_BYTES,
@@ -36,7 +36,7 @@ from twolayer.training.pace import (
     step_seconds,
 )
 
-Kind = Literal["machine", "ceiling", "round", "agreement"]
+Kind = Literal["machine", "roofline", "round", "agreement"]
 
 MOST_SIZES = 32
 SIZES = ("N", "D_in", "H", "D_out")
@@ -103,12 +103,12 @@ class Task:
 
 def perform(task: Task) -> Any:
     """Compute a task in the calling process, whatever was computed there before: a `Machine`, a
-    `Ceiling`, a `Round` or an `Agreement`. Raises what `Capabilities.require` raises."""
+    `Roofline`, a `Round` or an `Agreement`. Raises what `Capabilities.require` raises."""
     if task.kind == "machine":
         return probe(load_torch=True).machine
-    if task.kind == "ceiling":
+    if task.kind == "roofline":
         probe(load_torch=True).require(task.config)
-        return ceiling(task.config)
+        return measure(task.config)
     if task.kind == "round":
         return one_round(task.config, task.contenders, task.number)
     return agreement(task.config, task.contenders[task.number])
@@ -139,13 +139,13 @@ class Plan:
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
-        """All tasks in their order: size by size the ceilings, the rounds, the ceilings again (a machine
+        """All tasks in their order: size by size the roofline, the rounds, the roofline again (a machine
         that was busy the first time has a second chance), and who is right."""
         tasks = [Task("machine", self.config, self.contenders)]
         for config in self.configs:
-            tasks.append(Task("ceiling", config, self.contenders))
+            tasks.append(Task("roofline", config, self.contenders))
             tasks += [Task("round", config, self.contenders, i) for i in range(self.rounds)]
-            tasks.append(Task("ceiling", config, self.contenders))
+            tasks.append(Task("roofline", config, self.contenders))
             tasks += [Task("agreement", config, self.contenders, i) for i in range(len(self.contenders))]
         return tuple(tasks)
 
@@ -182,15 +182,15 @@ class Plan:
     def collect(self, results: Mapping[int, Any]) -> list[Race]:
         """The races of all sizes that have a round, from the results of some tasks by their index."""
         machine: Machine | None = None
-        ceilings: dict[Config, Ceiling] = {}
+        rooflines: dict[Config, Roofline] = {}
         rounds: dict[Config, list[Round]] = {config: [] for config in self.configs}
         agreements: dict[Config, dict[Contender, Agreement]] = {config: {} for config in self.configs}
         for index, result in sorted(results.items()):
             task = self.tasks[index]
             if task.kind == "machine":
                 machine = result
-            elif task.kind == "ceiling":
-                ceilings[task.config] = result.higher(ceilings.get(task.config, result))
+            elif task.kind == "roofline":
+                rooflines[task.config] = result.higher(rooflines.get(task.config, result))
             elif task.kind == "round":
                 rounds[task.config].append(result)
             else:
@@ -199,7 +199,7 @@ class Plan:
             return []
         found = [
             race_from(
-                config, self.contenders, machine, ceilings.get(config), rounds[config], agreements[config]
+                config, self.contenders, machine, rooflines.get(config), rounds[config], agreements[config]
             )
             for config in self.configs
         ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from twolayer.race.agreement import Agreement
 from twolayer.race.contenders import BASELINE, Contender
-from twolayer.race.roofline import Ceiling, bytes_per_step
+from twolayer.race.roofline import Roofline, bytes_per_step
 from twolayer.race.timing import Load, Round
 from twolayer.training.config import Config
 from twolayer.training.machine import Machine
@@ -55,7 +55,7 @@ class Standing:
         return self.flops / self.median / 1e9
 
     @property
-    def intensity(self) -> float:
+    def arithmetic_intensity(self) -> float:
         """Operations per byte."""
         return self.flops / self.moved
 
@@ -71,7 +71,7 @@ class Race:
 
     config: Config
     machine: Machine
-    ceiling: Ceiling | None
+    roofline: Roofline | None
     standings: tuple[Standing, ...]
     """In the order in which the contenders were given."""
     loads: tuple[Load, ...]
@@ -98,7 +98,7 @@ class Race:
         """A contender's figures, if it takes part."""
         return next((s for s in self.standings if s.contender == contender), None)
 
-    def speed_up(self, standing: Standing) -> float | None:
+    def speedup(self, standing: Standing) -> float | None:
         """How many times as fast as the tutorial's NumPy loop, if that takes part."""
         baseline = self.find(BASELINE)
         return baseline.median / standing.median if baseline else None
@@ -114,9 +114,9 @@ class Race:
             "median_us": s.median * 1e6,
             "p95_us": s.p95 * 1e6,
             "spread": s.spread,
-            "speed_up": self.speed_up(s),
+            "speed_up": self.speedup(s),
             "gflops": s.gflops,
-            "share_of_ceiling": s.gflops / self.ceiling.peak if self.ceiling else None,
+            "share_of_ceiling": s.gflops / self.roofline.peak if self.roofline else None,
             "loss_error": a.drift.loss if a else None,
             "loss_error_allowed": a.allowed(a.one_rounding.loss) if a else None,
             "last_ratio": a.drift.last_ratio if a else None,
@@ -131,7 +131,7 @@ def race_from(
     config: Config,
     contenders: Sequence[Contender],
     machine: Machine,
-    ceiling: Ceiling | None,
+    roofline: Roofline | None,
     rounds: Sequence[Round],
     agreements: Mapping[Contender, Agreement],
 ) -> Race | None:
@@ -159,7 +159,7 @@ def race_from(
     return Race(
         config=config,
         machine=machine,
-        ceiling=ceiling,
+        roofline=roofline,
         standings=tuple(standings),
         loads=tuple(one.load for one in rounds),
         repeated=sum(one.repeated for one in rounds),

@@ -20,7 +20,7 @@ TRY_SECONDS = 0.15
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class Roofline:
     """What the machine does at its best, measured: the roofs over every contender on the processor."""
 
     gflops_here: float
@@ -30,9 +30,9 @@ class Ceiling:
     gbytes: float
     """Memory bandwidth in GB/s: a large copy, reads and writes counted."""
 
-    def higher(self, other: "Ceiling") -> "Ceiling":
+    def higher(self, other: "Roofline") -> "Roofline":
         """The best of both measurements."""
-        return Ceiling(
+        return Roofline(
             max(self.gflops_here, other.gflops_here),
             max(self.gflops_large, other.gflops_large),
             max(self.gbytes, other.gbytes),
@@ -43,9 +43,9 @@ class Ceiling:
         """The most operations per second that have been seen, in GFLOP/s."""
         return max(self.gflops_here, self.gflops_large)
 
-    def at(self, intensity: float) -> float:
+    def at(self, arithmetic_intensity: float) -> float:
         """The roof in GFLOP/s over a program of so many operations per byte."""
-        return min(self.peak, self.gbytes * intensity)
+        return min(self.peak, self.gbytes * arithmetic_intensity)
 
     @property
     def ridge(self) -> float:
@@ -53,7 +53,7 @@ class Ceiling:
         return self.peak / self.gbytes
 
 
-def ceiling(config: Config) -> Ceiling:
+def measure(config: Config) -> Roofline:
     """Measure what this machine does at its best, in the config's dtype and with its threads."""
     g = np.random.default_rng(0)
 
@@ -65,7 +65,7 @@ def ceiling(config: Config) -> Ceiling:
     with load("numpy", "tutorial").threads(config.threads):
         source = np.ones(COPY_BYTES // 8)
         target = np.empty_like(source)
-        return Ceiling(
+        return Roofline(
             gflops_here=gflops(config.N, config.D_in, config.H),
             gflops_large=gflops(LARGE, LARGE, LARGE),
             gbytes=2 * COPY_BYTES / _best(lambda: np.copyto(target, source)) / 1e9,

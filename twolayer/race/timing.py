@@ -32,7 +32,7 @@ CLOCK = N_(
     "way to the host, or the forming of weights."
 )
 
-AWAY_SHARE = 0.05
+STEAL_SHARE = 0.05
 OTHERS_SHARE = 0.25
 
 
@@ -41,8 +41,8 @@ class Load:
     """What else the machine did during a round."""
 
     away: float
-    """Share of a block's time in which its thread did not run: taken by others, or by a limit on the
-    processor time of a container. 0 for blocks that may wait for other threads or for a device."""
+    """Steal time: the largest share of a block in which its thread did not run, because of others or of a
+    container's limit. 0 for blocks that may wait for other threads or for a device."""
     others: float
     """Cores that other processes, or other machines on the same host, kept busy."""
     cores: int
@@ -51,7 +51,7 @@ class Load:
     def busy(self) -> bool:
         """Whether the timings are worth repeating: a twentieth was lost, or a quarter of the cores
         (which share caches, memory and clock rate with ours) was at other work."""
-        return self.away > AWAY_SHARE or self.others > OTHERS_SHARE * self.cores
+        return self.away > STEAL_SHARE or self.others > OTHERS_SHARE * self.cores
 
 
 @dataclass(frozen=True)
@@ -140,20 +140,20 @@ def one_round(config: Config, contenders: tuple[Contender, ...], number: int) ->
 def _time(field: _Field, number: int, *, repeated: bool) -> Round:
     order = list(range(len(field.contenders)))
     random.Random(number).shuffle(order)
-    seconds, spent, away = {}, {}, 0.0
+    seconds, spent, stolen = {}, {}, 0.0
     machine, own, begin = _busy_seconds(), process_time(), perf_counter()
     for i in order:
         entry = field.entry(i)
         # In turn, for who comes second finds its data in the caches
         if number % 2:
             spent[i] = entry.phases()
-        seconds[i], away_in_block = entry.block()
+        seconds[i], stolen_from_block = entry.block()
         if not number % 2:
             spent[i] = entry.phases()
-        away = max(away, away_in_block)
+        stolen = max(stolen, stolen_from_block)
     wall, own = perf_counter() - begin, process_time() - own
     others = max(0.0, _busy_seconds() - machine - own) / wall
-    load = Load(away, others, psutil.cpu_count() or 1)
+    load = Load(stolen, others, psutil.cpu_count() or 1)
     return Round(
         tuple(seconds[i] for i in sorted(order)), tuple(spent[i] for i in sorted(order)), load, repeated
     )

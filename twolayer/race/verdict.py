@@ -177,8 +177,8 @@ def _opening(race: Race, verdict: Verdict) -> Message:
         )
     assert verdict.runner_up is not None
     ahead = ratio(verdict.runner_up.median / fastest.median)
-    speed_up = race.speed_up(fastest)
-    if speed_up is None or BASELINE in (fastest.contender, verdict.runner_up.contender):
+    speedup = race.speedup(fastest)
+    if speedup is None or BASELINE in (fastest.contender, verdict.runner_up.contender):
         return Message.of(
             "{where}, {name} is the fastest: {time} a step, {ahead} times as fast as {next}.",
             where=where,
@@ -195,7 +195,7 @@ def _opening(race: Race, verdict: Verdict) -> Message:
         time=time,
         ahead=ahead,
         next=verdict.runner_up.contender.name,
-        speed_up=ratio(speed_up),
+        speed_up=ratio(speedup),
     )
 
 
