@@ -1,4 +1,4 @@
-"""Scans: each point is the run of `fit`, however the grid was cut."""
+"""Sweeps: each point is the run of `fit`, however the grid was cut."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from twolayer import Config, fit
 from twolayer.rates import sweep
 from twolayer.rates.grid import Grid, computed, parse_axes
 from twolayer.rates.outcomes import OUTCOMES
-from twolayer.rates.sweep import Scan, blocks, memory_bytes, seconds, train
+from twolayer.rates.sweep import Sweep, blocks, memory_bytes, seconds, train
 from twolayer.training.pace import batched_run_seconds
 
 SMALL = computed(Config(N=7, D_in=12, H=9, D_out=3, steps=60, dtype="float64"))
@@ -64,7 +64,7 @@ def test_rows_find_their_places_in_any_order_and_each_once():
     grid = Grid(SMALL, parse_axes(AXES))
     whole = train(grid, 0, grid.size)
     parts = [(i, train(grid, a, b)) for i, (a, b) in enumerate([(20, 36), (0, 7), (7, 20)])]
-    done = Scan(grid)
+    done = Sweep(grid)
     done.take(parts[:1])
     assert (done.done, list(done.there["index"])) == (16, list(range(20, 36)))
     done.take(parts[1:])

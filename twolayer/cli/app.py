@@ -26,7 +26,7 @@ from twolayer.rates.grid import (
     Grid,
     computed,
     parse_axes,
-    scan_grid,
+    sweep_grid,
 )
 from twolayer.training.capabilities import probe
 from twolayer.training.config import DEFAULTS, FIELDS, Config, ConfigError, parse_fields
@@ -126,7 +126,7 @@ def race_command(
     "--csv", "csv_file", type=click.File("wb", lazy=False), help="Write a row for each training, as CSV."
 )
 @click.option("--parquet", "parquet_file", type=click.File("wb", lazy=False), help="The same as Parquet.")
-def scan_command(
+def sweep_command(
     rates: int,
     low: str | None,
     high: str | None,
@@ -144,8 +144,8 @@ def scan_command(
     # Dask's cluster and Arrow are for this command alone
     from twolayer.cli import sweep
     from twolayer.export import sweep_files
-    from twolayer.rates.advice import scanned_rates
-    from twolayer.rates.sweep import Scan
+    from twolayer.rates.advice import swept_rates
+    from twolayer.rates.sweep import Sweep
 
     config = computed(config_from(texts))
     try:
@@ -155,17 +155,17 @@ def scan_command(
         if axes is not None:
             grid = Grid(config, parse_axes(axes))
         else:
-            grid = scan_grid(config, scanned_rates(config, rates, *ends), seeds)
-        scan = Scan(grid)
+            grid = sweep_grid(config, swept_rates(config, rates, *ends), seeds)
+        runs = Sweep(grid)
         with _bar(grid.size, "training") as bar:
-            start, complete = sweep.compute(scan, lambda done: bar.update(done - bar.pos))
+            start, complete = sweep.compute(runs, lambda done: bar.update(done - bar.pos))
     except MessageError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(sweep.words(scan, start))
+    click.echo(sweep.words(runs, start))
     if csv_file is not None:
-        sweep_files.write_csv(scan, csv_file)
+        sweep_files.write_csv(runs, csv_file)
     if parquet_file is not None:
-        sweep_files.write_parquet(scan, parquet_file)
+        sweep_files.write_parquet(runs, parquet_file)
     if not complete:
         raise click.Abort
 

@@ -1,4 +1,4 @@
-"""The trainings of a scan as a table: CSV and Parquet, through Arrow."""
+"""The trainings of a sweep as a table: CSV and Parquet, through Arrow."""
 
 import io
 from dataclasses import asdict
@@ -9,12 +9,12 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from twolayer.rates.outcomes import OUTCOMES
-from twolayer.rates.sweep import Scan
+from twolayer.rates.sweep import Sweep
 
 
-def table(scan: Scan) -> pa.Table:
+def table(sweep: Sweep) -> pa.Table:
     """A row for each training that is done: all fields of its Config, and what came of it."""
-    rows, grid = scan.there, scan.grid
+    rows, grid = sweep.there, sweep.grid
     places = np.unravel_index(rows["index"], grid.shape)
     columns = {field: [value] * len(rows) for field, value in asdict(grid.base).items()}
     for axis, at in zip(grid.axes, places, strict=True):
@@ -31,25 +31,25 @@ def table(scan: Scan) -> pa.Table:
     return pa.table(columns | results)
 
 
-def write_csv(scan: Scan, file: BinaryIO) -> None:
+def write_csv(sweep: Sweep, file: BinaryIO) -> None:
     """Write the table as CSV, with the names of the columns in the first line."""
-    csv.write_csv(table(scan), file)
+    csv.write_csv(table(sweep), file)
 
 
-def write_parquet(scan: Scan, file: BinaryIO) -> None:
+def write_parquet(sweep: Sweep, file: BinaryIO) -> None:
     """Write the table as Parquet."""
-    parquet.write_table(table(scan), file)
+    parquet.write_table(table(sweep), file)
 
 
-def as_csv(scan: Scan) -> bytes:
+def as_csv(sweep: Sweep) -> bytes:
     """The table as the content of a CSV file."""
     file = io.BytesIO()
-    write_csv(scan, file)
+    write_csv(sweep, file)
     return file.getvalue()
 
 
-def as_parquet(scan: Scan) -> bytes:
+def as_parquet(sweep: Sweep) -> bytes:
     """The table as the content of a Parquet file."""
     file = io.BytesIO()
-    write_parquet(scan, file)
+    write_parquet(sweep, file)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Advice: a learning rate that works for some sizes, and how far one may go from it, out of a scan."""
+"""Advice: a learning rate that works for some sizes, and how far one may go from it, out of a sweep."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.rates import curvature
-from twolayer.rates.grid import Axis, Grid, computed, scan_grid
+from twolayer.rates.grid import Axis, Grid, computed, sweep_grid
 from twolayer.rates.outcomes import CONVERGED, DEAD, DIVERGES, OUTCOMES
 from twolayer.rates.sweep import train
 from twolayer.training.config import FIELDS, Config, Real, Whole
@@ -20,7 +20,7 @@ WIDE = 1.5
 MARGIN = 1.6
 """How far below the highest safe rate the recommended one stays: other seeds bear a little less."""
 BELOW_THRESHOLD, ABOVE_THRESHOLD = 1000.0, 10.0
-"""A scan goes from this part of 2/λmax, as the sizes let expect it, to so many times it."""
+"""A sweep goes from this part of 2/λmax, as the sizes let expect it, to so many times it."""
 
 BAND_FACTORS = (0.25, 0.5, 1, 2, 4)
 BAND_RATES = 24
@@ -33,19 +33,19 @@ FEWEST_TRIAL_STEPS = 10
 
 @dataclass(frozen=True)
 class Advice:
-    """What a scan says of the learning rate."""
+    """What a sweep says of the learning rate."""
 
     rate: float | None
     """The recommended one; None if every rate diverges or loses units."""
     low: float | None
     high: float | None
-    """The safe band: all rates of the scan from `low` to `high` do for the seeds, as `reason` says."""
+    """The safe band: all rates of the sweep from `low` to `high` do for the seeds, as `reason` says."""
     reached: bool
     """Whether the final loss is under a thousandth of the first in the band."""
     reason: Message
 
 
-def scanned_rates(
+def swept_rates(
     config: Config, count: int, low: float | None = None, high: float | None = None
 ) -> list[float]:
     """`count` learning rates on a logarithmic grid from `low` to `high`, which are by default set
@@ -71,7 +71,7 @@ def band_grid(config: Config, fields: Sequence[str]) -> Grid:
     sizes = Grid(config, tuple(axes))
     thresholds = [2 / curvature.expected(sizes.config(index)) for index in range(sizes.size)]
     low, high = _one_digit(min(thresholds) / BAND_BELOW), _one_digit(max(thresholds) * BAND_ABOVE)
-    rates = scanned_rates(config, BAND_RATES, low, high)
+    rates = swept_rates(config, BAND_RATES, low, high)
     return Grid(config, (*axes, Axis("learning_rate", tuple(rates))))
 
 
@@ -192,7 +192,7 @@ def working_rate(config: Config) -> float:
         return fallback
     threshold = 2 / curvature.expected(config)
     rates = np.geomspace(threshold / 100, threshold * 5, TRIAL_RATES)
-    grid = scan_grid(replace(config, steps=steps), [float(rate) for rate in rates], TRIAL_SEEDS)
+    grid = sweep_grid(replace(config, steps=steps), [float(rate) for rate in rates], TRIAL_SEEDS)
     rate = advise(grid, train(grid, 0, grid.size)).rate
     return fallback if rate is None else _digits(rate)
 

@@ -1,6 +1,6 @@
 """Many runs at once: runs that differ only in learning rate or seed, as one batched computation.
 
-A scan of learning rates is many small runs, whose steps cost more in calls than in arithmetic. Here one
+A sweep of learning rates is many small runs, whose steps cost more in calls than in arithmetic. Here one
 step of a whole block of runs is a few calls: stacked products (R, N, N)·(R, N, H), with blocks small
 enough to stay in the cache. The form is the dual one, in the formulas of `kernels.dual`.
 """

@@ -14,7 +14,7 @@ from twolayer.training.messages import Message, shown
 GRID_FIELDS = tuple(field for field in FIELDS if field not in ("data", "device", "threads"))
 """The fields that a grid may vary."""
 RATES, SEEDS = 100, 3
-"""How many of each a scan has unless it is told otherwise."""
+"""How many of each a sweep has unless it is told otherwise."""
 MOST_SEEDS = 20
 MOST_AXES = 3
 MOST_VALUES = 1000
@@ -131,11 +131,11 @@ def parse_axes(text: str) -> tuple[Axis, ...]:
 
 
 def computed(config: Config) -> Config:
-    """`config` as a scan computes it: the same iterates in NumPy, on one thread, by the cheapest method."""
+    """`config` as a sweep computes it: the same iterates in NumPy, on one thread, by the cheapest method."""
     return replace(config, backend="numpy", device="cpu", method="auto", threads=1)
 
 
-def scan_grid(config: Config, rates: Sequence[float], seeds: int) -> Grid:
+def sweep_grid(config: Config, rates: Sequence[float], seeds: int) -> Grid:
     """The grid of these learning rates and of `seeds` seeds, from that of `config` on."""
     kind = FIELDS["seed"]
     assert isinstance(kind, Whole)

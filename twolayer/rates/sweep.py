@@ -1,4 +1,4 @@
-"""Scans: the trainings of a grid, computed as tasks that anyone may run, in any order."""
+"""Sweeps: the trainings of a grid, computed as tasks that anyone may run, in any order."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -30,7 +30,7 @@ ROW = np.dtype(
         ("outcome", "i1"),  # its place in OUTCOMES
     ]
 )
-"""What a scan keeps of a training."""
+"""What a sweep keeps of a training."""
 
 
 def _shapes(grid: Grid) -> tuple[list[Config], int]:
@@ -86,7 +86,7 @@ def _row(index: int, one: Outcome) -> tuple[Any, ...]:
     return index, first, final, highest, diverged_at, one.dead, kind
 
 
-class Scan:
+class Sweep:
     """A grid and the rows of the trainings that are done; the others have the index -1."""
 
     def __init__(self, grid: Grid) -> None:

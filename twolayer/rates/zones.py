@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.rates.outcomes import DEAD, DIVERGES, OUTCOMES, SLOW, outcome
-from twolayer.rates.sweep import Scan
+from twolayer.rates.sweep import Sweep
 from twolayer.training.config import Config
 from twolayer.training.messages import Message
 
@@ -26,9 +26,9 @@ class Zone:
     outcomes: tuple[str, ...]
 
 
-def zones(scan: Scan) -> list[Zone]:
+def zones(sweep: Sweep) -> list[Zone]:
     """Return the zones of a sweep over learning rates, or over learning rates and seeds, from low to high."""
-    grid, rows = scan.grid, scan.there
+    grid, rows = sweep.grid, sweep.there
     axis = grid.position("learning_rate")
     assert axis is not None
     places = np.unravel_index(rows["index"], grid.shape)[axis]

@@ -1,4 +1,4 @@
-"""What the Learning-rate page lets the workers do: scans, and one training with its curvature."""
+"""What the Learning-rate page lets the workers do: sweeps, and one training with its curvature."""
 
 from dataclasses import dataclass, field, replace
 
@@ -12,34 +12,34 @@ from twolayer.engine.job import Job
 from twolayer.engine.run import Run
 from twolayer.rates import advice, curvature
 from twolayer.rates.advice import Advice
-from twolayer.rates.grid import Grid, computed, parse_axes, scan_grid
-from twolayer.rates.sweep import Scan, blocks, memory_bytes, seconds, train
+from twolayer.rates.grid import Grid, computed, parse_axes, sweep_grid
+from twolayer.rates.sweep import Sweep, blocks, memory_bytes, seconds, train
 from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
 from twolayer.training.pace import batched_run_seconds
 
 LONGEST_TRAINING_SHARE = 10
-"""A training of a scan cannot be stopped on its way: it may take this part of what a run may."""
-LONGEST_SCAN = 10
-"""A scan may compute this many times as long as a run."""
+"""A training of a sweep cannot be stopped on its way: it may take this part of what a run may."""
+LONGEST_SWEEP = 10
+"""A sweep may compute this many times as long as a run."""
 MOMENT = 0.15
 STRIDE = 4
 
 
 @dataclass
 class Search:
-    """A scan and the job that computes it."""
+    """A sweep and the job that computes it."""
 
-    scan: Scan
+    sweep: Sweep
     job: Job
     bands: dict[tuple[int, ...], Advice] = field(default_factory=dict)
     """Of a grid with a learning rate: the advice for each combination of the others that is complete."""
 
     def update(self) -> None:
         """Take in what has arrived."""
-        self.scan.take(self.job.results(since=self.scan.taken))
-        if self.scan.grid.position("learning_rate") is not None:
-            self.bands = advice.bands(self.scan.grid, self.scan.there, self.bands)
+        self.sweep.take(self.job.results(since=self.sweep.taken))
+        if self.sweep.grid.position("learning_rate") is not None:
+            self.bands = advice.bands(self.sweep.grid, self.sweep.there, self.bands)
 
 
 @dataclass
@@ -80,14 +80,14 @@ def refusal(name: str) -> Message | None:
     return found
 
 
-def start_scan() -> None:
-    """Scan the learning rates for the settings of the page, and look at the rate that is set."""
+def start_sweep() -> None:
+    """Sweep the learning rates for the settings of the page, and look at the rate that is set."""
     st.session_state["address_errors"] = []
     try:
         config = frame.current_config()
         low, high = (st.session_state.get(end) for end in ("rate_from", "rate_to"))
-        rates = advice.scanned_rates(config, parameters.mended("rates"), low, high)
-        grid = scan_grid(config, rates, parameters.mended("seeds"))
+        rates = advice.swept_rates(config, parameters.mended("rates"), low, high)
+        grid = sweep_grid(config, rates, parameters.mended("seeds"))
     except MessageError as error:
         st.session_state["refusal_scan"] = error.message
         return
@@ -133,7 +133,7 @@ def look_at(config: Config) -> None:
             curvature.tasks(config),
             viewer,
             memory_bytes=curvature.memory_bytes(config),
-            later=True,  # than the scan
+            later=True,  # than the sweep
         )
         st.session_state["focus"] = Focus(config, engine.submit(config, viewer), job)
         st.session_state["refusal_focus"] = None
@@ -156,14 +156,14 @@ def _start(name: str, grid: Grid) -> bool:
         st.session_state[f"refusal_{name}"] = error.message
         return False
     st.session_state[f"refusal_{name}"] = None
-    st.session_state[f"search_{name}"] = Search(Scan(grid), job)
+    st.session_state[f"search_{name}"] = Search(Sweep(grid), job)
     job.wait(MOMENT)
     return True
 
 
 def _check(grid: Grid, limit: int) -> None:
     """Raise `LimitError` for a grid that computes for too long."""
-    total, most = seconds(grid), LONGEST_SCAN * limit
+    total, most = seconds(grid), LONGEST_SWEEP * limit
     longest = max(batched_run_seconds(grid.config(index)) for index in range(0, grid.size, grid.shape[-1]))
     if total > most or longest > limit / LONGEST_TRAINING_SHARE:
         raise LimitError(
