@@ -16,7 +16,7 @@ import pytest
 from tests.race.races import GRAM, TUTORIAL, race_of
 from twolayer import Config
 from twolayer.race import timing
-from twolayer.race.contenders import BASELINE, Contender, ContenderError, chosen, contenders, everyone
+from twolayer.race.contenders import BASELINE, Contender, ContenderError, chosen, contenders
 from twolayer.race.file import from_json
 from twolayer.race.plan import MOST_SIZES, Plan, PlanError, Sweep, logarithmic, parse_sweep, perform, race
 from twolayer.race.roofline import measure
@@ -28,7 +28,7 @@ from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.profiling import ALL
 
 SMALL = Config(N=7, D_in=30, H=5, D_out=3, learning_rate=1e-4, steps=60)
-ALL_HERE = tuple(everyone(probe(load_torch=True).machine, SMALL))
+ALL_HERE = tuple(contenders(probe(load_torch=True).machine.devices, SMALL.dtype))
 
 
 @pytest.fixture(scope="module")

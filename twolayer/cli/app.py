@@ -12,7 +12,8 @@ import click
 from twolayer.engine.info import limits, machine
 from twolayer.engine.settings import SettingError, from_environment
 from twolayer.race import crossover, verdict
-from twolayer.race.contenders import ContenderError, chosen, everyone
+from twolayer.race.contenders import ContenderError, chosen
+from twolayer.race.contenders import contenders as all_contenders
 from twolayer.race.file import to_csv, to_json
 from twolayer.race.plan import Plan, PlanError, parse_sweep, race
 from twolayer.race.result import Race
@@ -93,7 +94,7 @@ def race_command(
     """Let every backend and method race on this machine, with PyTorch's autograd as a peer."""
     config = config_from(texts)
     try:
-        here = everyone(probe(load_torch=True).machine, config)
+        here = all_contenders(probe(load_torch=True).machine.devices, config.dtype)
         taking_part = here if contenders is None else chosen(contenders, here)
         plan = Plan(config, tuple(taking_part), rounds, None if sweep is None else parse_sweep(sweep))
         with _bar(100, "racing") as bar:

@@ -74,15 +74,16 @@ def _finite(value: Any) -> Any:
 def to_csv(races: Sequence[Race]) -> str:
     """Write the races as CSV: a row for each contender and size."""
     text = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
-    for race in races:
-        shared = {k: v for k, v in asdict(race.config).items() if k not in ("backend", "device", "method")}
-        for row in race.rows():
-            if writer is None:
-                writer = csv.DictWriter(text, [*shared, *row], lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(shared | row)
+    rows = [_shared(race.config) | row for race in races for row in race.rows()]
+    if rows:
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     return text.getvalue()
+
+
+def _shared(config: Config) -> dict[str, Any]:
+    return {k: v for k, v in asdict(config).items() if k not in ("backend", "device", "method")}
 
 
 def from_json(data: bytes) -> list[Race]:

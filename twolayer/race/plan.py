@@ -1,7 +1,7 @@
-"""The plan of a race: its sizes, contenders and rounds, cut into tasks that any process can compute.
+"""The plan of a race: its sizes, contenders and rounds, divided into tasks that any process can compute.
 
-The page gives the tasks to the engine, one at a time and alone on the cluster; the command line
-computes them one after the other by itself. Both put the same results together.
+The page submits the tasks to the engine, one at a time on an otherwise idle cluster; the command line
+computes them itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,49 +15,38 @@ from twolayer.race.agreement import Agreement, agreement, steps_compared
 from twolayer.race.contenders import BASELINE, Contender
 from twolayer.race.result import Race, race_from
 from twolayer.race.roofline import COPY_BYTES, TRY_SECONDS, Roofline, measure
-from twolayer.race.timing import (
-    BLOCK_SECONDS,
-    KEPT_BYTES,
-    ROUNDS,
-    Round,
-    is_small,
-    one_round,
-)
+from twolayer.race.timing import BLOCK_SECONDS, KEPT_BYTES, ROUNDS, Round, is_small, one_round
+from twolayer.training import pace
 from twolayer.training.allocator import keep_freed_memory
 from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS, Config, ConfigError
 from twolayer.training.machine import Machine
 from twolayer.training.messages import Message, MessageError, shown
-from twolayer.training.pace import (
-    CONTENDER_STEP_OVERHEAD,
-    drawing_seconds,
-    product_seconds,
-    reference_step_seconds,
-    step_seconds,
-)
 
 Kind = Literal["machine", "roofline", "round", "agreement"]
 
 MOST_SIZES = 32
 SIZES = ("N", "D_in", "H", "D_out")
-"""The dimensions that a sweep may be over."""
+"""The dimensions that a sweep may vary."""
 
 
 class PlanError(MessageError, ValueError):
-    """A race that cannot be."""
+    """An impossible plan."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One dimension that takes several values, from small to large."""
+    """One dimension and its values, rising."""
 
     field: str
     values: tuple[int, ...]
 
 
 def logarithmic(field: str, low: int, high: int, points: int) -> Sweep:
-    """A sweep over whole numbers that are even on a log scale. Raises `PlanError` if `low` is not below
-    `high`."""
+    """Return a sweep over whole numbers that are evenly spaced on a log scale.
+
+    Raises `PlanError` if `low` is not below `high`.
+    """
     if not low < high:
         raise PlanError(
             Message.of(
@@ -68,7 +57,7 @@ def logarithmic(field: str, low: int, high: int, points: int) -> Sweep:
 
 
 def parse_sweep(text: str) -> Sweep:
-    """A sweep written as `H=64,128,256`. Raises `PlanError`, or `ConfigError` for a value."""
+    """Read a sweep as in `H=64,128,256`. Raises `PlanError`, or `ConfigError` for a value."""
     field, _, values = text.partition("=")
     if field not in SIZES or not values:
         raise PlanError(
@@ -92,18 +81,20 @@ def parse_sweep(text: str) -> Sweep:
 
 @dataclass(frozen=True)
 class Task:
-    """A part of a race that is computed at one time in one process."""
+    """A part of a race that one process computes."""
 
     kind: Kind
     config: Config
     contenders: tuple[Contender, ...]
     number: int = 0
-    """Which round, or whose agreement."""
+    """The round, or the index of the contender to compare."""
 
 
 def perform(task: Task) -> Any:
-    """Compute a task in the calling process, whatever was computed there before: a `Machine`, a
-    `Roofline`, a `Round` or an `Agreement`. Raises what `Capabilities.require` raises."""
+    """Compute a task in the calling process: a `Machine`, a `Roofline`, a `Round` or an `Agreement`.
+
+    Raises what `Capabilities.require` raises.
+    """
     if task.kind == "machine":
         return probe(load_torch=True).machine
     if task.kind == "roofline":
@@ -116,7 +107,7 @@ def perform(task: Task) -> Any:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who races, on what, and how often. The backend, device and method of `config` say nothing."""
+    """The contenders, sizes and rounds of a race. The backend, device and method of `config` are ignored."""
 
     config: Config
     contenders: tuple[Contender, ...]
@@ -131,7 +122,7 @@ class Plan:
 
     @cached_property
     def configs(self) -> tuple[Config, ...]:
-        """The config of each size."""
+        """Return the config of each size."""
         if self.sweep is None:
             return (self.config,)
         sizes: list[dict[str, Any]] = [{self.sweep.field: value} for value in self.sweep.values]
@@ -139,8 +130,8 @@ class Plan:
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
-        """All tasks in their order: size by size the roofline, the rounds, the roofline again (a machine
-        that was busy the first time has a second chance), and who is right."""
+        """Return all tasks in order: for each size the roofline, the rounds, the roofline again (the machine
+        may have been busy the first time), and the agreements."""
         tasks = [Task("machine", self.config, self.contenders)]
         for config in self.configs:
             tasks.append(Task("roofline", config, self.contenders))
@@ -151,7 +142,7 @@ class Plan:
 
     @property
     def run_bytes(self) -> int:
-        """Estimated peak of the memory that the tasks take in bytes; one runs at a time."""
+        """Estimate the peak memory of the tasks in bytes; one runs at a time."""
         runs = [
             contender.config(config).run_bytes for config in self.configs for contender in self.contenders
         ]
@@ -160,27 +151,28 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Roughly how long it takes on a quiet machine that is not slow."""
+        """Estimate the seconds of the race on an idle machine."""
         return sum(map(self._seconds, self.configs))
 
     def _seconds(self, config: Config) -> float:
-        """The seconds of one size."""
+        """Estimate the seconds of one size."""
         steps = [
-            step_seconds(contender.config(config), CONTENDER_STEP_OVERHEAD) for contender in self.contenders
+            pace.step_seconds(contender.config(config), pace.CONTENDER_STEP_OVERHEAD)
+            for contender in self.contenders
         ]
         blocks = sum(max(BLOCK_SECONDS, step) for step in steps)
         grams = sum(c.method == "gram" for c in self.contenders)
-        constants = grams * product_seconds(2 * config.N * config.D_in * (config.N + config.H))
-        preparing = drawing_seconds(config) + constants + 3 * blocks
+        constants = grams * pace.product_seconds(2 * config.N * config.D_in * (config.N + config.H))
+        preparing = pace.drawing_seconds(config) + constants + 3 * blocks
         times = 1 if is_small(config, self.contenders) else self.rounds
         compared = steps_compared(config)
-        reference = 2 * compared * reference_step_seconds(config)
+        reference = 2 * compared * pace.reference_step_seconds(config)
         return (
             3 * TRY_SECONDS + times * preparing + self.rounds * 2 * blocks + reference + compared * sum(steps)
         )
 
     def collect(self, results: Mapping[int, Any]) -> list[Race]:
-        """The races of all sizes that have a round, from the results of some tasks by their index."""
+        """Return the races of all sizes that have a round, from results by the index of their task."""
         machine: Machine | None = None
         rooflines: dict[Config, Roofline] = {}
         rounds: dict[Config, list[Round]] = {config: [] for config in self.configs}
@@ -207,9 +199,9 @@ class Plan:
 
 
 def race(plan: Plan, on_progress: Callable[[float], None] | None = None) -> list[Race]:
-    """Race in the calling process, a result for each size.
+    """Race in the calling process. Return a race for each size.
 
-    `on_progress` is given the share that is done. Raises what `Capabilities.require` raises.
+    `on_progress` gets the share of finished tasks. Raises what `Capabilities.require` raises.
     """
     keep_freed_memory()
     results = {}

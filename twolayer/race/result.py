@@ -1,4 +1,4 @@
-"""What a race has found so far: the figures of each contender, as tables and files show them."""
+"""The results of a race: the figures of each contender, for tables and files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,23 +24,23 @@ class Standing:
     seconds: tuple[float, ...]
     """Seconds per step of each round."""
     phases: Mapping[str, float]
-    """Seconds per step of each phase. In each round they are shares of the step that was timed beside
-    them; what is here is the median share of the median step. Nothing makes them add up to it."""
+    """Seconds per step of each phase: the median over the rounds of its share of the step timed beside it,
+    times the median step. They need not add up to the step."""
     flops: int
     """Operations of a step."""
     moved: int
-    """Bytes that a step has to move."""
+    """Bytes that a step must move."""
     agreement: Agreement | None
-    """None while it has not been compared."""
+    """None before the comparison."""
 
     @cached_property
     def median(self) -> float:
-        """Seconds per step."""
+        """Median seconds per step."""
         return float(np.median(self.seconds))
 
     @cached_property
     def p95(self) -> float:
-        """Seconds per step that 95 % of the rounds stay under."""
+        """95th percentile of the seconds per step."""
         return float(np.quantile(self.seconds, 0.95))
 
     @property
@@ -51,7 +51,7 @@ class Standing:
 
     @property
     def gflops(self) -> float:
-        """Its own operations per second, in 10⁹."""
+        """10⁹ operations per second, by the contender's own count."""
         return self.flops / self.median / 1e9
 
     @property
@@ -61,21 +61,21 @@ class Standing:
 
     @property
     def wrong(self) -> bool:
-        """Whether it has been compared and computes something else."""
+        """Whether the comparison failed."""
         return self.agreement is not None and not self.agreement.right
 
 
 @dataclass(frozen=True)
 class Race:
-    """A race on one config, as far as it has come."""
+    """A race on one config so far."""
 
     config: Config
     machine: Machine
     roofline: Roofline | None
     standings: tuple[Standing, ...]
-    """In the order in which the contenders were given."""
+    """In the order of the plan."""
     loads: tuple[Load, ...]
-    """What else the machine did in each round."""
+    """The other load of the machine in each round."""
     repeated: int
     """Rounds that were repeated because the machine was busy."""
 
@@ -86,7 +86,7 @@ class Race:
 
     @property
     def busy(self) -> int:
-        """Rounds in which the machine was busy, the second time too."""
+        """Rounds in which the machine was still busy at the second attempt."""
         return sum(load.busy for load in self.loads)
 
     @property
@@ -95,16 +95,16 @@ class Race:
         return sorted(self.standings, key=lambda s: s.median)
 
     def find(self, contender: Contender) -> Standing | None:
-        """A contender's figures, if it takes part."""
+        """Return a contender's figures, if it takes part."""
         return next((s for s in self.standings if s.contender == contender), None)
 
     def speedup(self, standing: Standing) -> float | None:
-        """How many times as fast as the tutorial's NumPy loop, if that takes part."""
+        """Return the speedup over the tutorial's NumPy loop, if that takes part."""
         baseline = self.find(BASELINE)
         return baseline.median / standing.median if baseline else None
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row a contender, fastest first, for tables and files. Times in microseconds."""
+        """Return a row for each contender, fastest first. Times are in microseconds."""
         return [self._row(standing) for standing in self.ranked]
 
     def _row(self, s: Standing) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def race_from(
     rounds: Sequence[Round],
     agreements: Mapping[Contender, Agreement],
 ) -> Race | None:
-    """Put the results of a race together, however many there are. None before the first round."""
+    """Combine the results of a race so far. Return None before the first round."""
     if not rounds:
         return None
     standings = []
