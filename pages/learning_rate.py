@@ -12,7 +12,7 @@ from twolayer.training.config import RATE
 
 frame.begin("learning_rate")
 if address.take_start_at_once():
-    job.start_scan()
+    job.start_sweep()
 
 with st.sidebar:
     config = controls.draw(leave_out=("backend", "device", "method", "threads"))
@@ -50,7 +50,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         key="scan",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=job.start_scan,
+        on_click=job.start_sweep,
         disabled=config is None,
     )
     st.button(
@@ -64,14 +64,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 
 @st.fragment(run_every=intervals["scan"])
-def watch_scan() -> None:
-    """The scan as it is now."""
+def watch_sweep() -> None:
+    """The sweep as it is now."""
     if config is not None:
-        view.scan(config)
+        view.sweep(config)
     keep_watching()
 
 
-watch_scan()
+watch_sweep()
 st.header(_("Why: one training and its curvature"), anchor=False, divider="gray")
 
 

@@ -83,7 +83,7 @@ def test_streamlit_stays_in_the_dashboard():
 def test_only_kernels_and_the_probe_of_a_machine_know_pytorch():
     users = {path.relative_to(PACKAGE).as_posix() for path in SOURCES if "torch" in top_levels(path)}
     kernels = {"training/kernels/torch.py", "training/kernels/autograd.py"}
-    assert users == {*kernels, "training/capabilities.py"}
+    assert users == {*kernels, "training/machine.py"}
 
 
 @pytest.mark.parametrize(

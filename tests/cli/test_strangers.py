@@ -90,8 +90,8 @@ def no_race(plan, **_):
     raise ConfigError("race", "", FIELDS["N"].takes)
 
 
-def no_scan(*_):
-    """What computes a scan: a message."""
+def no_sweep(*_):
+    """What computes a sweep: a message."""
     raise ConfigError("scan", "", FIELDS["N"].takes)
 
 
@@ -102,7 +102,7 @@ def test_any_command_line_ends_with_a_result_or_one_line(command, arguments):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "fit", tiny_fit)
         patch.setattr(race, "race", no_race)
-        patch.setattr(sweep, "compute", no_scan)
+        patch.setattr(sweep, "compute", no_sweep)
         patch.setattr(sys, "argv", ["twolayer", command, *(text.replace("\x00", "") for text in arguments)])
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), bounded():
             status = app.run()

@@ -16,11 +16,13 @@ def words(rows: list[info.Row]) -> dict[str, str]:
 
 
 def test_the_machine_with_its_devices_libraries_and_threads():
-    here = dataclasses.replace(probe(), cores=7, devices=(("numpy", ("cpu",)), ("torch", ("cpu", "cuda:0"))))
+    devices = (("numpy", ("cpu",)), ("torch", ("cpu", "cuda:0")))
+    machine_here = dataclasses.replace(probe().machine, cores=7, devices=devices)
+    here = dataclasses.replace(probe(), machine=machine_here)
     said = words(info.machine(here))
-    assert said["Processor"] == here.processor
+    assert said["Processor"] == here.machine.processor
     assert said["Cores"].startswith("7:")
-    assert said["BLAS"] == here.blas
+    assert said["BLAS"] == here.machine.blas
     assert f"numpy {version('numpy')}" in said["Software"]
     assert said["Devices of torch"] == "cpu, cuda:0"
     assert "MB" in said["Memory"]
@@ -28,7 +30,8 @@ def test_the_machine_with_its_devices_libraries_and_threads():
 
 def test_what_is_missing_and_how_to_get_it():
     why = Message.of("{library} is not installed; pip install {library}", library="torch")
-    lacking = dataclasses.replace(probe(), devices=(("numpy", ("cpu",)),), missing=(("torch", why),))
+    without = dataclasses.replace(probe().machine, devices=(("numpy", ("cpu",)),))
+    lacking = dataclasses.replace(probe(), machine=without, missing=(("torch", why),))
     assert words(info.machine(lacking))["Devices of torch"] == "torch is not installed; pip install torch"
 
 

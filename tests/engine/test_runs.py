@@ -9,7 +9,7 @@ from tests.engine.conftest import TINY, settings, tasks_on_scheduler
 from twolayer import Config, ConfigError, fit
 from twolayer.engine.connection import Connection
 from twolayer.engine.engine import Engine, LimitError
-from twolayer.training import methods, training
+from twolayer.training import methods, pace, training
 
 LONG = Config(**TINY, steps=3_000_000)
 WIDE = {"N": 1, "D_in": 100_000, "H": 20, "D_out": 1, "dtype": "float64", "learning_rate": 1e-12}
@@ -31,7 +31,7 @@ def test_the_default_run_ends_with_the_losses_of_fit(engine, finished):
 
 
 def test_a_run_of_several_threads_ends_with_the_losses_of_fit(engine, finished, backend):
-    config = Config(backend=backend, threads=min(2, engine.capabilities.cores), steps=50)
+    config = Config(backend=backend, threads=min(2, engine.capabilities.machine.cores), steps=50)
     assert_array_equal(finished(engine, config).losses, fit(config).losses)
 
 
@@ -86,7 +86,7 @@ def test_a_diverged_run_ends_where_fit_does(engine, finished, kernel):
 
 
 def test_the_scheduler_holds_few_tasks_however_long_a_run_is(engine, monkeypatch):
-    monkeypatch.setattr(training, "CHUNK_SECONDS", 0.01)
+    monkeypatch.setattr(pace, "CHUNK_SECONDS", 0.01)
     monkeypatch.setattr(twolayer.engine.run_loop, "CHECKPOINT_SECONDS", 0.1)
     run, most = engine.submit(LONG), 0
     while len(run.laps) < 200 * training.LAPS_PER_CHUNK:

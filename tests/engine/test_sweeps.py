@@ -1,4 +1,4 @@
-"""Scans on real clusters: every training once and the same, whoever computes it and whoever dies."""
+"""Sweeps on real clusters: every training once and the same, whoever computes it and whoever dies."""
 
 import socket
 import subprocess
@@ -15,23 +15,23 @@ from tests.engine.conftest import cluster_of, workers_of
 from twolayer import Config
 from twolayer.cli import sweep
 from twolayer.rates.grid import Grid, computed, parse_axes
-from twolayer.rates.sweep import Scan, blocks, memory_bytes, train
+from twolayer.rates.sweep import Sweep, blocks, memory_bytes, train
 
 BASE = computed(Config(N=8, D_in=30, H=10, D_out=2, steps=400))
 GRID = Grid(BASE, parse_axes("H=4,5,6,7,8,9,10,11,12,13; learning_rate=1e-6:1e-1:100; seed=0,1,2,3,4"))
 SMALL = Grid(BASE, parse_axes("learning_rate=1e-5:1e-2:8; seed=0,1"))
 
 
-def undisturbed(grid: Grid) -> Scan:
-    """The scan of a grid, computed here."""
-    scan = Scan(grid)
-    scan.take([(number, train(*task)) for number, task in enumerate(blocks(grid))])
-    return scan
+def undisturbed(grid: Grid) -> Sweep:
+    """The sweep of a grid, computed here."""
+    runs = Sweep(grid)
+    runs.take([(number, train(*task)) for number, task in enumerate(blocks(grid))])
+    return runs
 
 
 def test_5000_trainings_on_two_workers_of_which_one_is_killed_twice(new_engine, wait_until):
     engine = new_engine(workers=2)
-    scan, before = Scan(GRID), psutil.Process().memory_info().rss
+    runs, before = Sweep(GRID), psutil.Process().memory_info().rss
     assert GRID.size == 5000
     job = engine.map(train, blocks(GRID), memory_bytes=memory_bytes(GRID, 2))
     for _ in range(2):
@@ -40,13 +40,13 @@ def test_5000_trainings_on_two_workers_of_which_one_is_killed_twice(new_engine, 
         workers_of(cluster_of(engine))[0].kill()
     assert not job.over
     while not job.wait(0.02):
-        scan.take(job.results(since=scan.taken))
-    scan.take(job.results(since=scan.taken))
+        runs.take(job.results(since=runs.taken))
+    runs.take(job.results(since=runs.taken))
     assert psutil.Process().memory_info().rss - before < 50e6
     assert (job.state, str(job.message)) == ("finished", "None")
     arrived = [int(index) for _, rows in job.results() for index in rows["index"]]
     assert sorted(arrived) == list(range(5000)), "each once"
-    assert_array_equal(scan.rows, undisturbed(GRID).rows)
+    assert_array_equal(runs.rows, undisturbed(GRID).rows)
     engine.close()
 
 
@@ -93,16 +93,16 @@ def test_the_same_grid_on_a_cluster_elsewhere(elsewhere, python, tmp_path):
 
 def test_ctrl_c_keeps_what_is_done(monkeypatch):
     monkeypatch.setenv("TWOLAYER_WORKERS", "1")
-    scan = Scan(GRID)
+    runs = Sweep(GRID)
 
     def interrupt(done: int) -> None:
         if done:
             raise KeyboardInterrupt
 
-    _, complete = sweep.compute(scan, interrupt)
+    _, complete = sweep.compute(runs, interrupt)
     assert not complete
-    assert 0 < scan.done == len(scan.there) < GRID.size
-    assert f"{scan.done} of 5000 trainings" in sweep.words(scan, None)
+    assert 0 < runs.done == len(runs.there) < GRID.size
+    assert f"{runs.done} of 5000 trainings" in sweep.words(runs, None)
 
 
 @pytest.mark.parametrize(

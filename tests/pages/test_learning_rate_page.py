@@ -1,4 +1,4 @@
-"""The Learning-rate page without a browser: a scan, the training that is looked at, a grid."""
+"""The Learning-rate page without a browser: a sweep, the training that is looked at, a grid."""
 
 import io
 import time
@@ -15,8 +15,8 @@ from twolayer.dashboard.learning_rate import charts
 from twolayer.dashboard.plot import plot
 from twolayer.export import sweep_files, tables
 from twolayer.rates.advice import advise
-from twolayer.rates.grid import computed, scan_grid
-from twolayer.rates.sweep import Scan, train
+from twolayer.rates.grid import computed, sweep_grid
+from twolayer.rates.sweep import Sweep, train
 
 SMALL = {"N": "8", "D_in": "30", "H": "10", "D_out": "2", "steps": "60", "rates": "12", "seeds": "2"}
 BASE = computed(Config(N=8, D_in=30, H=10, D_out=2, steps=60))
@@ -46,11 +46,11 @@ def over(page: AppTest, name: str) -> bool:
     return not bool(page.session_state[f"job_{name}"].live)
 
 
-def scanned(page: AppTest) -> Scan:
+def scanned(page: AppTest) -> Sweep:
     """The scan of the page, when it and the training that is looked at are over."""
     until(page, lambda: page.session_state["job_scan"].job.over and over(page, "focus"))
-    scan: Scan = page.session_state["job_scan"].scan
-    return scan
+    sweep: Sweep = page.session_state["job_scan"].sweep
+    return sweep
 
 
 def shown(page: AppTest) -> str:
@@ -62,14 +62,14 @@ def shown(page: AppTest) -> str:
 
 def test_a_scan_trains_every_rate_with_every_seed_and_recommends_one() -> None:
     page = opened(**SMALL | {"steps": "2000", "rates": "60", "seeds": "5"})  # of several tasks
-    assert "Press Scan" in shown(page)
+    assert "Press Sweep" in shown(page)
     page.button(key="scan").click().run()
-    scan = scanned(page)
-    assert scan.done == scan.grid.size == 300
-    expected = train(scan.grid, 0, 300)
-    assert_array_equal(scan.rows["outcome"], expected["outcome"])
-    np.testing.assert_allclose(scan.rows["first"], expected["first"], rtol=1e-6)
-    found = advise(scan.grid, scan.there)
+    sweep = scanned(page)
+    assert sweep.done == sweep.grid.size == 300
+    expected = train(sweep.grid, 0, 300)
+    assert_array_equal(sweep.rows["outcome"], expected["outcome"])
+    np.testing.assert_allclose(sweep.rows["first"], expected["first"], rtol=1e-6)
+    found = advise(sweep.grid, sweep.there)
     assert found.rate is not None
     assert f"Recommended: **{found.rate:.2g}**" in shown(page)
     assert "300 of 300 trainings" in "".join(bar.text for bar in page.get("progress"))
@@ -89,9 +89,9 @@ def test_the_rate_of_the_address_is_looked_at_and_explained_with_its_numbers() -
 
 
 def test_only_a_click_on_a_point_of_the_scan_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    scan, clicks, drawn = Scan(scan_grid(BASE, [1e-4, 1e-3], 2)), [], {}
+    sweep, clicks, drawn = Sweep(sweep_grid(BASE, [1e-4, 1e-3], 2)), [], {}
     monkeypatch.setattr(plot, "draw", lambda _traces, _layout, **options: drawn.update(options))
-    charts.scan_chart(scan, None, 1e-6, 1e-5, None, clicks.append)
+    charts.sweep_chart(sweep, None, 1e-6, 1e-5, None, clicks.append)
     for data in (None, [], ["x"], [-1, 0], [4, 0], [True], 3, [0.5], [3, 1], {"a": 1}):
         drawn["on_click"]({"customdata": data})
     drawn["on_click"]({})
@@ -102,19 +102,19 @@ def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:
     page = opened(**SMALL, grid="H=5,10; N=6,8; learning_rate=1e-5:1e-1:10")
     page.button(key="start_grid").click().run()
     until(page, lambda: page.session_state["job_grid"].job.over)
-    scan: Scan = page.session_state["job_grid"].scan
-    assert scan.done == 40
+    sweep: Sweep = page.session_state["job_grid"].sweep
+    assert sweep.done == 40
     assert page.segmented_control(key="view").value == "band"
     page.segmented_control(key="view").set_value("loss").run()
     assert not page.exception
     page.selectbox(key="layer").set_value(1).run()
     assert not page.exception
     for table in (
-        csv.read_csv(io.BytesIO(tables.csv(sweep_files.table(scan)))),
-        parquet.read_table(io.BytesIO(tables.parquet(sweep_files.table(scan)))),
+        csv.read_csv(io.BytesIO(tables.csv(sweep_files.table(sweep)))),
+        parquet.read_table(io.BytesIO(tables.parquet(sweep_files.table(sweep)))),
     ):
         assert table.num_rows == 40
-        assert table["final_loss"].null_count == np.isnan(scan.rows["final"]).sum()
+        assert table["final_loss"].null_count == np.isnan(sweep.rows["final"]).sum()
 
 
 def test_stop_keeps_what_is_there() -> None:
@@ -124,7 +124,7 @@ def test_stop_keeps_what_is_there() -> None:
     page.button(key="stop_grid").click().run()
     search = page.session_state["job_grid"]
     assert search.job.state == "stopped"
-    assert 0 < search.scan.done < 1000
+    assert 0 < search.sweep.done < 1000
     assert page.button(key="stop_grid").disabled
 
 

@@ -277,10 +277,7 @@ def test_the_pages_medians_agree_with_those_of_the_command_line(python: Callable
         (by_command,) = from_json(there.stdout.encode())
         (by_page,) = raced(contenders=names).session_state["job_race"].races
         tries.append(
-            [
-                by_page.speed_up(s) / by_command.speed_up(by_command.find(s.contender))
-                for s in by_page.standings
-            ]
+            [by_page.speedup(s) / by_command.speedup(by_command.find(s.contender)) for s in by_page.standings]
         )
         ratios = np.median(tries, axis=0)
         if ratios == pytest.approx(1, rel=0.15):

@@ -7,10 +7,10 @@ from typing import Any
 from twolayer import Config
 from twolayer.race.agreement import Agreement, Drift
 from twolayer.race.contenders import Contender
-from twolayer.race.machine import Machine
 from twolayer.race.result import Race, race_from
-from twolayer.race.roofline import Ceiling
+from twolayer.race.roofline import Roofline
 from twolayer.race.timing import Load, Round
+from twolayer.training.machine import Machine
 from twolayer.training.profiling import ALL
 
 GRAM, TUTORIAL = Contender("numpy", "cpu", "gram"), Contender("numpy", "cpu", "tutorial")
@@ -56,7 +56,7 @@ def race_of(
         Config(**fields),
         list(seconds),
         MACHINE,
-        Ceiling(90.0, 100.0, 40.0),
+        Roofline(90.0, 100.0, 40.0),
         rounds,
         dict.fromkeys(seconds, RIGHT) if agreements is None else agreements,
     )

@@ -16,10 +16,10 @@ import pytest
 from tests.race.races import GRAM, TUTORIAL, race_of
 from twolayer import Config
 from twolayer.race import timing
-from twolayer.race.contenders import BASELINE, Contender, ContenderError, chosen, contenders, everyone
+from twolayer.race.contenders import BASELINE, Contender, ContenderError, chosen, contenders
 from twolayer.race.file import from_json
 from twolayer.race.plan import MOST_SIZES, Plan, PlanError, Sweep, logarithmic, parse_sweep, perform, race
-from twolayer.race.roofline import ceiling
+from twolayer.race.roofline import measure
 from twolayer.race.timing import Load, one_round
 from twolayer.race.verdict import judge
 from twolayer.training.capabilities import probe
@@ -29,7 +29,7 @@ from twolayer.training.methods import METHODS
 from twolayer.training.profiling import ALL
 
 SMALL = Config(N=7, D_in=30, H=5, D_out=3, learning_rate=1e-4, steps=60)
-ALL_HERE = tuple(everyone(probe(load_torch=True), SMALL))
+ALL_HERE = tuple(contenders(probe(load_torch=True).machine.devices, SMALL.dtype))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_progress_reaches_the_end():
     race(Plan(SMALL, (TUTORIAL,), rounds=4), shares.append)
     assert shares == pytest.approx(
         [i / 8 for i in range(1, 9)]
-    )  # machine, ceiling, rounds, ceiling, agreement
+    )  # machine, roofline, rounds, roofline, agreement
 
 
 def test_a_config_that_diverges_is_raced_all_the_same():
@@ -110,7 +110,7 @@ def test_mps_takes_no_part_in_float64():
 
 
 def test_a_large_product_is_not_slower_than_a_tiny_one():
-    roof = ceiling(Config(N=2, D_in=2, H=2))
+    roof = measure(Config(N=2, D_in=2, H=2))
     assert roof.gflops_large > roof.gflops_here > 0
     assert roof.at(1e9) == roof.peak == roof.gflops_large
     assert roof.at(roof.ridge / 2) == pytest.approx(roof.peak / 2)
@@ -208,7 +208,7 @@ def test_tasks_travel_and_their_results_come_together_in_any_order():
     assert [one.config.H for one in races] == [4, 8]
     for one in races:
         assert one.rounds == 3
-        assert one.ceiling is not None
+        assert one.roofline is not None
         assert all(s.agreement is not None for s in one.standings)
 
 

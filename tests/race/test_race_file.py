@@ -11,8 +11,9 @@ import pytest
 
 from tests.race.races import GRAM, RIGHT, TUTORIAL, WRONG, race_of
 from twolayer.race.agreement import Agreement, Drift
-from twolayer.race.file import LARGEST_BYTES, VERSION, RaceFileError, from_json, to_csv, to_json
+from twolayer.race.file import LARGEST_BYTES, VERSION, from_json, to_csv, to_json
 from twolayer.race.timing import Load
+from twolayer.race.untrusted import RaceFileError
 from twolayer.race.verdict import sentences
 
 NOT_FINITE = Agreement(Drift(float("inf"), float("inf"), float("inf")), RIGHT.one_rounding, 1e-5, 1e-9, 500)

@@ -1,4 +1,4 @@
-"""The recommended rate works, with data that the scan did not see."""
+"""The recommended rate works, with data that the sweep did not see."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from twolayer import Config, fit
-from twolayer.rates.advice import advise, bands, mean_loss_rate, scanned_rates, working_rate
-from twolayer.rates.grid import Grid, computed, parse_axes, scan_grid
+from twolayer.rates.advice import advise, bands, mean_loss_rate, swept_rates, working_rate
+from twolayer.rates.grid import Grid, computed, parse_axes, sweep_grid
 from twolayer.rates.sweep import train
 from twolayer.training.problem import make_problem
 from twolayer.training.reference import backward, forward
@@ -30,7 +30,7 @@ def converges(config: Config) -> bool:
 def test_the_recommended_rate_converges_on_19_of_20_shapes_with_other_seeds():
     possible, recommended, tried = 0, 0, 0
     for config in shapes():
-        grid = scan_grid(config, scanned_rates(config, 30), 3)
+        grid = sweep_grid(config, swept_rates(config, 30), 3)
         rows = train(grid, 0, grid.size)
         if not (rows["final"] < 1e-3 * rows["first"])[rows["diverged_at"] < 0].any():
             continue
@@ -47,7 +47,7 @@ def test_the_recommended_rate_converges_on_19_of_20_shapes_with_other_seeds():
 
 def test_the_tutorials_sizes_have_a_band_around_the_tutorials_rate():
     config = Config()
-    grid = scan_grid(config, scanned_rates(config, 25), 2)
+    grid = sweep_grid(config, swept_rates(config, 25), 2)
     found = advise(grid, train(grid, 0, grid.size))
     assert found.reached
     assert found.low < 2e-7 < found.rate < 1e-6 < found.high < 2e-6
@@ -55,17 +55,17 @@ def test_the_tutorials_sizes_have_a_band_around_the_tutorials_rate():
 
 
 def test_rates_come_from_the_sizes_and_from_the_ends_that_are_given():
-    rates = scanned_rates(Config(), 100)
+    rates = swept_rates(Config(), 100)
     assert len(rates) == 100
     assert rates[0] < 1e-6 / 500
     assert rates[-1] > 4e-6, "where the tutorial's sizes diverge"
-    given = scanned_rates(Config(), 5, 1e-5, 1e-7)
+    given = swept_rates(Config(), 5, 1e-5, 1e-7)
     assert (given[0], given[-1]) == (1e-7, 1e-5)
 
 
 def test_too_few_steps_are_said_and_the_lowest_loss_is_taken():
     config = computed(Config(N=20, D_in=50, H=10, D_out=2, steps=12))
-    grid = scan_grid(config, scanned_rates(config, 20), 2)
+    grid = sweep_grid(config, swept_rates(config, 20), 2)
     found = advise(grid, train(grid, 0, grid.size))
     assert not found.reached
     assert "more steps" in str(found.reason)
@@ -74,7 +74,7 @@ def test_too_few_steps_are_said_and_the_lowest_loss_is_taken():
 
 def test_rates_that_all_diverge_give_none():
     config = computed(Config(N=20, D_in=50, H=10, D_out=2))
-    grid = scan_grid(config, [1.0, 2.0, 3.0], 2)
+    grid = sweep_grid(config, [1.0, 2.0, 3.0], 2)
     found = advise(grid, train(grid, 0, grid.size))
     assert (found.rate, found.low, found.high) == (None, None, None)
     assert "smaller" in str(found.reason)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from twolayer import Config, ConfigError
-from twolayer.rates.grid import Axis, Grid, computed, parse_axes, scan_grid
+from twolayer.rates.grid import Axis, Grid, computed, parse_axes, sweep_grid
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_every_combination_is_there_once_and_rates_of_one_seed_are_neighbours():
 
 def test_the_scan_of_a_config_has_its_iterates_by_the_cheapest_method():
     config = Config(backend="torch", method="fused", threads=2, seed=9)
-    grid = scan_grid(config, [1e-7, 1e-6], 3)
+    grid = sweep_grid(config, [1e-7, 1e-6], 3)
     assert [grid.config(i).seed for i in range(0, 6, 2)] == [9, 10, 11]
     assert grid.base == computed(config) == replace(config, backend="numpy", method="auto", threads=1)
-    assert scan_grid(replace(config, seed=2**32 - 1), [1e-6], 3).axes[0].values[-1] == 2**32 - 1
+    assert sweep_grid(replace(config, seed=2**32 - 1), [1e-6], 3).axes[0].values[-1] == 2**32 - 1

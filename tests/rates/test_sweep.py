@@ -1,4 +1,4 @@
-"""Scans: each point is the run of `fit`, however the grid was cut."""
+"""Sweeps: each point is the run of `fit`, however the grid was cut."""
 
 from dataclasses import replace
 
@@ -10,7 +10,8 @@ from twolayer import Config, fit
 from twolayer.rates import sweep
 from twolayer.rates.grid import Grid, computed, parse_axes
 from twolayer.rates.outcomes import OUTCOMES
-from twolayer.rates.sweep import Scan, blocks, memory_bytes, seconds, train
+from twolayer.rates.sweep import Sweep, blocks, memory_bytes, seconds, train
+from twolayer.training.pace import batched_run_seconds
 
 SMALL = computed(Config(N=7, D_in=12, H=9, D_out=3, steps=60, dtype="float64"))
 AXES = "learning_rate=1e-5:1e-1:9; H=4,9; seed=3,4"
@@ -48,9 +49,9 @@ def test_tasks_cover_the_grid_once_and_cost_about_the_same():
     tasks = blocks(grid)
     covered = [index for _, start, stop in tasks for index in range(start, stop)]
     assert covered == list(range(grid.size))
-    costs = [sum(sweep.estimated_seconds(grid.config(i)) for i in range(a, b)) for _, a, b in tasks]
+    costs = [sum(batched_run_seconds(grid.config(i)) for i in range(a, b)) for _, a, b in tasks]
     assert sum(costs) == pytest.approx(seconds(grid))
-    largest = max(sweep.estimated_seconds(grid.config(i)) for i in range(grid.size))
+    largest = max(batched_run_seconds(grid.config(i)) for i in range(grid.size))
     assert max(costs) <= sweep.TASK_SECONDS + largest + 1e-9
 
 
@@ -63,7 +64,7 @@ def test_rows_find_their_places_in_any_order_and_each_once():
     grid = Grid(SMALL, parse_axes(AXES))
     whole = train(grid, 0, grid.size)
     parts = [(i, train(grid, a, b)) for i, (a, b) in enumerate([(20, 36), (0, 7), (7, 20)])]
-    done = Scan(grid)
+    done = Sweep(grid)
     done.take(parts[:1])
     assert (done.done, list(done.there["index"])) == (16, list(range(20, 36)))
     done.take(parts[1:])

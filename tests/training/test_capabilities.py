@@ -11,6 +11,7 @@ from twolayer import Config, ConfigError
 from twolayer.training import capabilities
 from twolayer.training.capabilities import Capabilities, probe
 from twolayer.training.kernels import UnavailableError
+from twolayer.training.machine import Machine
 from twolayer.training.messages import Message
 
 MB = 1 << 20
@@ -19,13 +20,19 @@ MB = 1 << 20
 @pytest.fixture
 def machine() -> Capabilities:
     """A machine with 4 cores, 100 MB and one graphics card."""
-    return Capabilities(
+    hardware = Machine(
         processor="some",
         cores=4,
+        all_cores=4,
         memory_bytes=100 * MB,
         blas="openblas",
         versions=(),
         devices=(("numpy", ("cpu",)), ("torch", ("cpu", "cuda:0"))),
+        gpus=("some",),
+        virtual=False,
+    )
+    return Capabilities(
+        machine=hardware,
         missing=(),
         complete=True,
         code="0",
@@ -67,7 +74,8 @@ def test_too_much_memory_is_refused_at_the_largest_field(machine, name):
 
 def test_a_missing_backend_is_refused_with_the_reason(machine):
     why = Message.of("torch is not here")
-    lacking = dataclasses.replace(machine, devices=(("numpy", ("cpu",)),), missing=(("torch", why),))
+    without = dataclasses.replace(machine.machine, devices=(("numpy", ("cpu",)),))
+    lacking = dataclasses.replace(machine, machine=without, missing=(("torch", why),))
     with pytest.raises(UnavailableError, match="torch is not here"):
         lacking.require(Config(backend="torch"))
     lacking.require(Config(backend="numpy"))
@@ -75,13 +83,13 @@ def test_a_missing_backend_is_refused_with_the_reason(machine):
 
 def test_this_process_knows_its_own_machine():
     here = probe(load_torch=True)
-    assert here.cores >= 1
-    assert here.memory_bytes > 100 * MB
-    assert here.blas
-    assert here.processor
-    assert dict(here.devices)["numpy"] == ("cpu",)
-    assert dict(here.devices)["torch"][0] == "cpu"
-    assert {name: dict(here.versions)[name] for name in ("numpy", "torch")} == {
+    assert here.machine.cores >= 1
+    assert here.machine.memory_bytes > 100 * MB
+    assert here.machine.blas
+    assert here.machine.processor
+    assert dict(here.machine.devices)["numpy"] == ("cpu",)
+    assert dict(here.machine.devices)["torch"][0] == "cpu"
+    assert {name: dict(here.machine.versions)[name] for name in ("numpy", "torch")} == {
         name: version(name) for name in ("numpy", "torch")
     }
     assert here.missing == ()
@@ -93,7 +101,7 @@ def test_this_process_knows_its_own_machine():
 def test_a_probe_does_not_load_pytorch_unless_asked(python):
     code = (
         "import json, sys; from twolayer.training.capabilities import probe; p = probe();"
-        "print(json.dumps([p.complete, dict(p.devices)['torch'], 'torch' in sys.modules]))"
+        "print(json.dumps([p.complete, dict(p.machine.devices)['torch'], 'torch' in sys.modules]))"
     )
     assert json.loads(python("-c", code).stdout) == [False, ["cpu"], False]
 
@@ -102,7 +110,7 @@ def test_without_pytorch_it_is_missing_and_all_is_known(monkeypatch):
     monkeypatch.setattr(capabilities, "why_missing", lambda _: Message.of("pip install torch"))
     here = probe()
     assert dict(here.missing) == {"torch": Message.of("pip install torch")}
-    assert "torch" not in dict(here.devices)
+    assert "torch" not in dict(here.machine.devices)
     assert here.complete
 
 
@@ -111,10 +119,10 @@ def test_pytorch_that_does_not_load_is_missing(monkeypatch, error):
     def broken() -> tuple[str, ...]:
         raise error("libsomething.so")
 
-    monkeypatch.setattr(capabilities, "_torch_devices", broken)
+    monkeypatch.setattr(capabilities, "torch_devices", broken)
     here = probe(load_torch=True)
     assert "torch is installed but does not load" in str(dict(here.missing)["torch"])
-    assert "torch" not in dict(here.devices)
+    assert "torch" not in dict(here.machine.devices)
 
 
 def test_a_small_numpy_run_asks_nothing(monkeypatch):

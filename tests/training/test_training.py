@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from twolayer import Config, ConfigError, Result, fit
 from twolayer.training import training
-from twolayer.training.training import Chunk, Pace
+from twolayer.training.training import Chunk
 
 SHAPE = {"N": 13, "D_in": 5, "H": 11, "D_out": 2, "seed": 5}
 
@@ -122,24 +122,6 @@ def test_on_chunk_sees_every_loss_in_order():
     assert len(seen) > 1
     assert [chunk.step for chunk in seen] == list(np.cumsum([len(chunk.losses) for chunk in seen]))
     assert_array_equal(np.concatenate([chunk.losses for chunk in seen]), result.losses)
-
-
-@pytest.mark.parametrize("seconds", [0.0, 1e-12, 1e-4, 0.1, 1e6])
-@pytest.mark.parametrize("size", [1, 100_000])
-def test_a_pace_is_at_least_one_step_and_at_most_what_remains(seconds, size):
-    pace = Pace(Config(N=size, D_in=size, H=size))
-    for steps in (0, 1, 1000):
-        for remaining in (1, 2, 5_000_000):
-            assert 1 <= pace.next(remaining) <= remaining
-        pace.saw(steps, seconds)
-
-
-def test_a_pace_aims_at_a_tenth_of_a_second_once_it_knows_the_speed():
-    pace = Pace(Config())
-    pace.saw(10, 10 * 1e-3)
-    assert pace.next(10**6) == 100
-    pace.saw(100, 100 * 1e-4)
-    assert pace.next(10**6) == 1000
 
 
 @pytest.mark.parametrize(

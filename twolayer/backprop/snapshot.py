@@ -9,7 +9,7 @@ from twolayer.backprop.finite_differences import BLOCK_NUMBERS
 from twolayer.training import capabilities, methods, training
 from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
-from twolayer.training.training import Pace
+from twolayer.training.pace import step_seconds
 
 LONGEST_SECONDS = 5.0
 
@@ -27,8 +27,8 @@ class Snapshot:
 
 
 def last_step(config: Config) -> int:
-    """Return the last iteration that can be examined: the run's end, or what a few seconds can compute."""
-    return min(config.steps, max(1, int(LONGEST_SECONDS / Pace(config).seconds_per_step)))
+    """The last iteration of a run that is looked at: its end, or what some seconds of computing reach."""
+    return min(config.steps, max(1, int(LONGEST_SECONDS / step_seconds(config))))
 
 
 def memory_bytes(config: Config) -> int:

@@ -4,9 +4,9 @@ import click
 
 from twolayer.cli.options import progress_bar, whole, with_config
 from twolayer.race import crossover, verdict
-from twolayer.race.contenders import ContenderError, chosen, everyone
+from twolayer.race.contenders import ContenderError, chosen
+from twolayer.race.contenders import contenders as all_contenders
 from twolayer.race.file import to_csv, to_json
-from twolayer.race.machine import Machine
 from twolayer.race.plan import Plan, PlanError, parse_sweep, race
 from twolayer.race.result import Race
 from twolayer.race.timing import CLOCK, ROUNDS
@@ -14,6 +14,7 @@ from twolayer.training.capabilities import probe
 from twolayer.training.config import Config
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import UnavailableError
+from twolayer.training.machine import Machine
 
 
 @click.command("race")
@@ -28,7 +29,7 @@ def command(
 ) -> None:
     """Let every backend and method race on this machine, with PyTorch's autograd as a peer."""
     try:
-        here = everyone(probe(load_torch=True), config)
+        here = all_contenders(probe(load_torch=True).machine.devices, config.dtype)
         taking_part = here if contenders is None else chosen(contenders, here)
         plan = Plan(config, tuple(taking_part), rounds, None if sweep is None else parse_sweep(sweep))
         with progress_bar(100, "racing") as bar:
@@ -72,7 +73,7 @@ def _table(result: Race) -> str:
             f"{row['last_ratio']:13.3g}{row['weight_error']:14.1e}{'' if row['right'] else '  wrong'}"
         )
     steps = result.standings[0].agreement
-    roof = result.ceiling
+    roof = result.roofline
     assert steps is not None, "a race that ran to its end has compared everyone"
     assert roof is not None, "and measured the machine"
     lines += [

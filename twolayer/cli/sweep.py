@@ -10,11 +10,11 @@ import numpy as np
 from twolayer.cli.options import progress_bar, whole, with_config
 from twolayer.engine.settings import from_environment
 from twolayer.rates import curvature
-from twolayer.rates.advice import Advice, advise, bands, mean_loss_rate, scanned_rates
+from twolayer.rates.advice import Advice, advise, bands, mean_loss_rate, swept_rates
 from twolayer.rates.curvature import Curvature
-from twolayer.rates.grid import RATES, SEEDS, Axis, Grid, computed, parse_axes, scan_grid
+from twolayer.rates.grid import RATES, SEEDS, Axis, Grid, computed, parse_axes, sweep_grid
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
-from twolayer.rates.sweep import Scan, blocks, memory_bytes, train
+from twolayer.rates.sweep import Sweep, blocks, memory_bytes, train
 from twolayer.rates.zones import zones
 from twolayer.training.config import Config
 from twolayer.training.messages import MessageError
@@ -50,16 +50,16 @@ def command(
     from twolayer.export import sweep_files, tables  # load Arrow
 
     try:
-        scan = Scan(_grid(computed(config), **grid_options))
-        with progress_bar(scan.grid.size, "training") as bar:
-            start, complete = compute(scan, lambda done: bar.update(done - bar.pos))
+        sweep = Sweep(_grid(computed(config), **grid_options))
+        with progress_bar(sweep.grid.size, "training") as bar:
+            start, complete = compute(sweep, lambda done: bar.update(done - bar.pos))
     except MessageError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(words(scan, start))
+    click.echo(words(sweep, start))
     if csv_file is not None:
-        csv_file.write(tables.csv(sweep_files.table(scan)))
+        csv_file.write(tables.csv(sweep_files.table(sweep)))
     if parquet_file is not None:
-        parquet_file.write(tables.parquet(sweep_files.table(scan)))
+        parquet_file.write(tables.parquet(sweep_files.table(sweep)))
     if not complete:
         raise click.Abort
 
@@ -71,20 +71,20 @@ def _grid(
     ends = [None if text is None else Axis.parse(f"learning_rate={text}").values[0] for text in (low, high)]
     if axes is not None:
         return Grid(config, parse_axes(axes))
-    return scan_grid(config, scanned_rates(config, rates, *ends), seeds)
+    return sweep_grid(config, swept_rates(config, rates, *ends), seeds)
 
 
-def compute(scan: Scan, on_progress: Callable[[int], None]) -> tuple[Curvature | None, bool]:
-    """Train the grid of `scan` on the cluster: λmax at the start of its base, and whether all is done.
+def compute(sweep: Sweep, on_progress: Callable[[int], None]) -> tuple[Curvature | None, bool]:
+    """Train the grid of `sweep` on the cluster: λmax at the start of its base, and whether all is done.
 
-    Ctrl+C stops it; what is done by then stays in `scan`. `on_progress` is given how many trainings are
+    Ctrl+C stops it; what is done by then stays in `sweep`. `on_progress` is given how many trainings are
     done. Raises `MessageError`.
     """
     from twolayer.engine.engine import Engine  # loads Dask
 
     engine = Engine(from_environment())
     try:
-        grid = scan.grid
+        grid = sweep.grid
         start = engine.map(
             curvature.largest_eigenvalue, [(grid.base,)], memory_bytes=curvature.memory_bytes(grid.base)
         )
@@ -92,11 +92,11 @@ def compute(scan: Scan, on_progress: Callable[[int], None]) -> tuple[Curvature |
         try:
             while not (job.over and start.over):
                 sleep(POLL_SECONDS)
-                scan.take(job.results(since=scan.taken))
-                on_progress(scan.done)
+                sweep.take(job.results(since=sweep.taken))
+                on_progress(sweep.done)
         except KeyboardInterrupt:
             engine.stop(job)
-        scan.take(job.results(since=scan.taken))
+        sweep.take(job.results(since=sweep.taken))
         for one in (start, job):
             if one.message is not None:
                 raise MessageError(one.message)
@@ -105,19 +105,19 @@ def compute(scan: Scan, on_progress: Callable[[int], None]) -> tuple[Curvature |
         engine.close()
 
 
-def words(scan: Scan, start: Curvature | None) -> str:
-    """What came of a scan, for the terminal."""
-    grid, base = scan.grid, scan.grid.base
+def words(sweep: Sweep, start: Curvature | None) -> str:
+    """What came of a sweep, for the terminal."""
+    grid, base = sweep.grid, sweep.grid.base
     along = ", ".join(f"{axis.field}: {len(axis.values)}" for axis in grid.axes)
     lines = [
         f"{base.N} × {base.D_in} → {base.H} → {base.D_out}, {base.dtype}, {base.steps} steps",
-        f"{scan.done} of {grid.size} trainings ({along})",
+        f"{sweep.done} of {grid.size} trainings ({along})",
         "",
     ]
-    counts = np.bincount(scan.there["outcome"], minlength=len(OUTCOMES))
+    counts = np.bincount(sweep.there["outcome"], minlength=len(OUTCOMES))
     lines += [f"{count:>7}  {OUTCOME_NAMES[name]}" for name, count in zip(OUTCOMES, counts, strict=True)]
     if grid.position("learning_rate") is not None:
-        lines += ["", *_rates(scan)]
+        lines += ["", *_rates(sweep)]
     if start is not None:
         lines += [
             "",
@@ -127,15 +127,15 @@ def words(scan: Scan, start: Curvature | None) -> str:
     return "\n".join(lines)
 
 
-def _rates(scan: Scan) -> list[str]:
+def _rates(sweep: Sweep) -> list[str]:
     """The zones of the learning rate and the advice; of a grid over more fields, the advice for each."""
-    grid = scan.grid
+    grid = sweep.grid
     outer = [axis for axis in grid.axes if axis.field not in ("learning_rate", "seed")]
     if not outer:
-        found = advise(grid, scan.there)
-        return [*_zones(scan), "", *_advice(scan, found)]
+        found = advise(grid, sweep.there)
+        return [*_zones(sweep), "", *_advice(sweep, found)]
     lines = ["".join(f"{axis.field:>10}" for axis in outer) + f"{'recommended':>14}{'safe band':>22}"]
-    for places, found in bands(grid, scan.there).items():
+    for places, found in bands(grid, sweep.there).items():
         values = [axis.values[place] for axis, place in zip(outer, places, strict=True)]
         band = f"{found.low:.2g} – {found.high:.2g}" if found.low is not None else "none"
         rate = f"{found.rate:.2g}" if found.rate is not None else "–"
@@ -143,16 +143,16 @@ def _rates(scan: Scan) -> list[str]:
     return lines
 
 
-def _zones(scan: Scan) -> list[str]:
+def _zones(sweep: Sweep) -> list[str]:
     """The zones of the learning rate, a line each."""
-    named = [(zone, " / ".join(OUTCOME_NAMES[name] for name in zone.outcomes)) for zone in zones(scan)]
+    named = [(zone, " / ".join(OUTCOME_NAMES[name] for name in zone.outcomes)) for zone in zones(sweep)]
     return [f"{zone.low:.2e} – {zone.high:.2e}  {names}" for zone, names in named]
 
 
-def _advice(scan: Scan, found: Advice) -> list[str]:
+def _advice(sweep: Sweep, found: Advice) -> list[str]:
     if found.rate is None:
         return [str(found.reason)]
-    base = scan.grid.base
+    base = sweep.grid.base
     return [
         f"recommended: {found.rate:.2g}, safe from {found.low:.2g} to {found.high:.2g}",
         str(found.reason),

@@ -8,15 +8,16 @@ Row = tuple[Message, Message | str]
 
 
 def machine(found: Capabilities) -> list[Row]:
-    """Return the machine that computes as (name, value), and how to get what is missing."""
+    """The machine that computes: (name, value), and for what is missing how to get it."""
+    here = found.machine
     rows: list[Row] = [
-        (Message.of("Processor"), found.processor),
-        (Message.of("Cores"), Message.of("{cores}: the most threads of a run", cores=found.cores)),
-        (Message.of("Memory"), Message.of("{memory} MB", memory=found.memory_bytes // MB)),
-        (Message.of("BLAS"), found.blas),
-        (Message.of("Software"), ", ".join(f"{library} {version}" for library, version in found.versions)),
+        (Message.of("Processor"), here.processor),
+        (Message.of("Cores"), Message.of("{cores}: the most threads of a run", cores=here.cores)),
+        (Message.of("Memory"), Message.of("{memory} MB", memory=here.memory_bytes // MB)),
+        (Message.of("BLAS"), here.blas),
+        (Message.of("Software"), ", ".join(f"{library} {version}" for library, version in here.versions)),
     ]
-    for backend, devices in found.devices:
+    for backend, devices in here.devices:
         rows.append((Message.of("Devices of {backend}", backend=backend), ", ".join(devices)))
     for backend, why in found.missing:
         rows.append((Message.of("Devices of {backend}", backend=backend), why))

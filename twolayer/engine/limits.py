@@ -8,12 +8,10 @@ from collections.abc import Iterable
 
 from twolayer.engine.settings import MB, Settings
 from twolayer.engine.task import Task
-from twolayer.training import methods
+from twolayer.training import methods, pace
 from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
 
-SLOW_FLOPS_PER_SECOND = 5e9
-"""A lower bound on a processor's speed, to refuse steps that would never end."""
 TRAINING_SHARE = 10
 """A training of a sweep cannot be stopped on its way: it may take this fraction of a run's time."""
 SWEEP_FACTOR = 10
@@ -62,7 +60,7 @@ def check_memory(settings: Settings, needed_bytes: int) -> None:
 def check_run(settings: Settings, config: Config) -> None:
     """Raise `LimitError` for a run that takes too much memory, or whose single step takes too long."""
     check_memory(settings, methods.run_bytes(config))
-    seconds = methods.flops_per_step(config) / SLOW_FLOPS_PER_SECOND
+    seconds = pace.slow_step_seconds(config)
     if seconds > settings.max_seconds:
         raise LimitError(
             Message.of(

@@ -21,14 +21,14 @@ from twolayer.engine import limits, worker
 from twolayer.engine.connection import fetched
 from twolayer.engine.lock import ReadersWriterLock
 from twolayer.engine.run import Run
-from twolayer.training import methods, training
+from twolayer.training import methods, pace, training
 from twolayer.training.config import Config
 from twolayer.training.edits import segment
-from twolayer.training.training import Chunk, Pace
+from twolayer.training.pace import Pace
+from twolayer.training.training import Chunk
 
 IN_FLIGHT = 2
 CHECKPOINT_SECONDS = 3.0
-CHECKPOINT_BYTES_PER_SECOND = 200e6
 CHECKPOINT_SHARE = 0.02
 SMALL_STATE_BYTES = 1 << 16
 BEAT_SECONDS = 0.1
@@ -194,5 +194,5 @@ class RunLoop:
     @staticmethod
     def _checkpoint_interval(config: Config) -> float:
         """Return the seconds between checkpoints: more for a large state, which is slow to transfer."""
-        transfer = methods.state_bytes(config) / CHECKPOINT_BYTES_PER_SECOND
+        transfer = methods.state_bytes(config) / pace.TRANSFER_BYTES_PER_SECOND
         return max(CHECKPOINT_SECONDS, transfer / CHECKPOINT_SHARE)

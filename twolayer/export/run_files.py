@@ -31,10 +31,11 @@ def table(run: Run) -> pa.Table:
     return pa.table({"step": steps, "loss": losses, "microseconds": times})
 
 
-def as_json(run: Run, machine: Capabilities | None) -> bytes:
+def as_json(run: Run, found: Capabilities | None) -> bytes:
     """Return everything about a run as JSON: its Config, its edits, the machine it ran on, its results."""
     environment: dict[str, Any] = {}
-    if machine is not None:
+    if found is not None:
+        machine = found.machine
         environment = {
             "processor": machine.processor,
             "cores": machine.cores,

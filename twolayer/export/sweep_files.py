@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 
 from twolayer.rates.outcomes import OUTCOMES
-from twolayer.rates.sweep import Scan
+from twolayer.rates.sweep import Sweep
 
 
-def table(scan: Scan) -> pa.Table:
+def table(sweep: Sweep) -> pa.Table:
     """Return one row per completed training: all fields of its Config, and its results."""
-    rows, grid = scan.there, scan.grid
+    rows, grid = sweep.there, sweep.grid
     places = np.unravel_index(rows["index"], grid.shape)
     columns = {field: [value] * len(rows) for field, value in asdict(grid.base).items()}
     for axis, at in zip(grid.axes, places, strict=True):

@@ -1,9 +1,9 @@
 """Whether a contender is right: its losses and weights against the formulas in float64.
 
-What is right to rounding? The formulas are computed twice in float64: as they are, and once more with
-each weight pushed up or down, after each step, by the share that one rounding of the race's dtype can
-change it. How far apart these two end is how much this run amplifies rounding. A contender may be so
-many times further away, for it rounds each product and each sum as well.
+The tolerance is measured. The formulas are computed twice in float64: unchanged, and with a perturbation
+of each weight after each step, of the size of a rounding of the race's dtype. The difference of the two
+shows how much this run amplifies rounding. A contender may differ by a multiple of it, since it also
+rounds each product and sum.
 """
 
 from collections.abc import Sequence
@@ -22,68 +22,68 @@ from twolayer.training.problem import Array, make_problem
 from twolayer.training.reference import iteration
 
 SEEN = {"float32": 1e-4, "float64": 1e-12}
-"""Losses are compared while they are above this share of the first: below it they are made of rounding."""
+"""Losses are compared while above this share of the first. Below it they consist of rounding errors."""
 MOST_STEPS = 1000
 LEAST_STEPS = 10
 MOST_FLOPS = 30e9
-PUSH = 32
-"""The push in roundings: large enough to meet, as float32 does, hidden units that are nearly 0 and switch."""
+PERTURBATION = 32
+"""The perturbation in roundings: large enough to switch hidden units near 0, as float32 does."""
 DIRECTIONS = 4
-"""Random directions of pushes, taken in turn, so that they do not add up to a drift."""
+"""Random perturbations, applied in turn so that they do not add up."""
 ROUNDINGS = 100
-"""How many times the effect of one rounding a step may be off. Of 280 right contenders on 40 random
-shapes all stayed below 0.65 of what this allows, half of them below 0.005."""
+"""The multiple of the effect of one rounding per step that is allowed. Of 280 right contenders on 40 random
+shapes all were below 0.65 of the tolerance, half of them below 0.005."""
 NOTABLE_RATIO = 1.5
 BLOWN_UP = 1e6
-"""A loss that has grown by this factor: the run diverges, and what follows is not compared."""
+"""The run counts as divergent from a loss of this many times the first, and is not compared further."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How far a run is from the float64 reference; errors are largest relative differences."""
+    """The largest relative differences of a run from the float64 reference."""
 
     loss: float
     """Of the losses above the share of the first in `SEEN`."""
     last_ratio: float
-    """The last loss over the reference's: at the rounding floor float32 ends higher, and that is no error."""
+    """The last loss over the reference's. Float32 may end higher, limited by rounding: that is no error."""
     weight: float
     """Of w1 and w2, relative to the largest weight of each."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A contender's drift, and how much of it rounding can explain."""
+    """A contender's drift, and what rounding explains of it."""
 
     drift: Drift
     one_rounding: Drift
-    """The drift of the reference itself, with its weights one rounding off after each step."""
+    """The drift of the reference with its weights perturbed by one rounding after each step."""
     floor: float
-    """What rounding can do within one step, before anything is amplified."""
+    """The rounding error of one step."""
     fallen: float
     """The reference's last loss over its first."""
     steps: int
-    """Steps that were compared."""
+    """Steps compared."""
 
     def allowed(self, one_rounding: float) -> float:
-        """The largest difference that passes as rounding."""
+        """Return the largest difference that counts as rounding."""
         return self.floor + ROUNDINGS * one_rounding
 
     @property
     def right(self) -> bool:
-        """Whether it computes the same as the formulas, to rounding."""
+        """Whether the contender computes the formulas, to rounding."""
         return self.drift.loss <= self.allowed(self.one_rounding.loss) and self.drift.weight <= self.allowed(
             self.one_rounding.weight
         )
 
 
 def steps_compared(config: Config) -> int:
-    """The steps of the run that are compared: all up to a thousand, fewer where a step takes long."""
+    """Return how many steps are compared: at most a thousand, fewer where a step takes long."""
     affordable = max(LEAST_STEPS, int(MOST_FLOPS / methods.flops_per_step(BASELINE.config(config))))
     return min(config.steps, MOST_STEPS, affordable)
 
 
 def agreement(config: Config, contender: Contender) -> Agreement:
-    """Let a contender take the steps that are compared, from the initial weights."""
+    """Compare a contender with the reference, from the initial weights."""
     reference = _reference(config)
     steps = len(reference.losses)
     its_config, kernel_type = contender.config(config), contender.kernel()
@@ -98,14 +98,16 @@ def agreement(config: Config, contender: Contender) -> Agreement:
 
 
 class _Reference:
-    """The losses and weights by the formulas in float64, as far as the run does not blow up."""
+    """Losses and weights by the formulas in float64, until the run diverges."""
 
     def __init__(self, config: Config) -> None:
         self.dtype = config.dtype
-        self.losses, self.weights = _by_formulas(config, steps_compared(config), pushed=0)
-        losses, weights = _by_formulas(config, len(self.losses), pushed=PUSH)
-        pushed = self.drift(losses, weights)
-        self.one_rounding = Drift(pushed.loss / PUSH, pushed.last_ratio, pushed.weight / PUSH)
+        self.losses, self.weights = _by_formulas(config, steps_compared(config), perturbation=0)
+        losses, weights = _by_formulas(config, len(self.losses), perturbation=PERTURBATION)
+        perturbed = self.drift(losses, weights)
+        self.one_rounding = Drift(
+            perturbed.loss / PERTURBATION, perturbed.last_ratio, perturbed.weight / PERTURBATION
+        )
 
     @property
     def fallen(self) -> float:
@@ -113,7 +115,7 @@ class _Reference:
         return float(self.losses[-1] / self.losses[0]) if len(self.losses) and self.losses[0] else 1.0
 
     def drift(self, losses: NDArray[np.float64], weights: tuple[Array, Array]) -> Drift:
-        """How far these are. What is not a number is infinitely far."""
+        """Return the drift of these losses and weights: infinite where they are not finite."""
         if not len(self.losses) or len(losses) < len(self.losses):
             return Drift(float("inf"), float("inf"), float("inf"))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -132,15 +134,19 @@ _reference = lru_cache(maxsize=1)(_Reference)
 
 
 def _by_formulas(
-    config: Config, steps: int, *, pushed: int
+    config: Config, steps: int, *, perturbation: int
 ) -> tuple[NDArray[np.float64], tuple[Array, Array]]:
-    """The losses of at most `steps` steps, and the weights after them."""
+    """Return the losses of at most `steps` steps and the weights after them.
+
+    After each step the weights are perturbed by so many roundings.
+    """
     problem = make_problem(config)
     x, y, w1, w2 = (a.astype(np.float64) for a in (problem.x, problem.y, problem.w1, problem.w2))
     rounding = np.finfo(config.dtype).eps / 2
     g = np.random.default_rng(0)
-    pushes = [
-        [1 + pushed * rounding * g.choice([-1, 1], w.shape) for w in (w1, w2)] for _ in range(DIRECTIONS)
+    factors = [
+        [1 + perturbation * rounding * g.choice([-1, 1], w.shape) for w in (w1, w2)]
+        for _ in range(DIRECTIONS)
     ]
     losses: list[float] = []
     with load("numpy", "tutorial").threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
@@ -150,19 +156,19 @@ def _by_formulas(
                 break
             losses.append(float(loss))
             w1, w2 = new_w1, new_w2
-            if pushed:
-                push1, push2 = pushes[step % DIRECTIONS]
-                w1, w2 = w1 * push1, w2 * push2
+            if perturbation:
+                factor1, factor2 = factors[step % DIRECTIONS]
+                w1, w2 = w1 * factor1, w2 * factor2
     return np.array(losses), (w1, w2)
 
 
 def _floor(config: Config) -> float:
-    """The bound of the rounding error of sums as long as those of a step: n terms, n roundings."""
+    """Return the bound of the rounding error of the sums of a step: n roundings for n terms."""
     return float(np.finfo(config.dtype).eps / 2 * (config.N * config.D_out + config.D_in + config.H))
 
 
 def sentences(config: Config, agreements: Sequence[Agreement]) -> list[Message]:
-    """What the differences mean, with this run's own figures."""
+    """Explain the differences with the figures of this race."""
     if not agreements:
         return []
     one = agreements[0]

@@ -1,9 +1,8 @@
-"""Who takes part in a race: each backend × device × method of a machine, and autograd as a peer."""
+"""The contenders of a race: each backend × device × method of a machine, and autograd as a peer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from twolayer.training.capabilities import Capabilities
 from twolayer.training.config import Config
 from twolayer.training.kernels import KERNELS, Kernel, load
 from twolayer.training.messages import Message, MessageError, shown
@@ -14,7 +13,7 @@ METHODS_IN_A_RACE = (*METHODS, "autograd")
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to compute the iteration: one of our methods on a device, or `autograd` as a peer."""
+    """A way to compute the iteration: a method on a device, or `autograd`."""
 
     backend: str
     device: str
@@ -32,12 +31,12 @@ class Contender:
         return f"{self.backend}.{self.method}" + ("" if self.device == "cpu" else f".{self.device}")
 
     def config(self, config: Config) -> Config:
-        """The same run, computed this way."""
+        """Return the Config of the same run for this contender."""
         method = "tutorial" if self.method == "autograd" else self.method
         return replace(config, backend=self.backend, device=self.device, method=method)
 
     def kernel(self) -> type[Kernel]:
-        """The kernel. Imports its library."""
+        """Return the kernel. Imports its library."""
         if self.method == "autograd":
             from twolayer.training.kernels.autograd import Autograd
 
@@ -46,15 +45,15 @@ class Contender:
 
 
 class ContenderError(MessageError, ValueError):
-    """A list of contenders that names somebody who is not here."""
+    """A list of contenders names an unknown one."""
 
 
 BASELINE = Contender("numpy", "cpu", "tutorial")
-"""The tutorial's own loop: what the speed-up of all others is counted from."""
+"""The tutorial's loop: speedups are relative to it."""
 
 
 def contenders(devices: Iterable[tuple[str, tuple[str, ...]]], dtype: str) -> list[Contender]:
-    """Everyone who can take part where each backend has these devices."""
+    """Return all contenders of a machine whose backends have these devices."""
     found = [
         Contender(backend, device, method)
         for backend, its_devices in devices
@@ -66,14 +65,9 @@ def contenders(devices: Iterable[tuple[str, tuple[str, ...]]], dtype: str) -> li
     return sorted(found, key=lambda c: (c.backend, c.device))
 
 
-def everyone(machine: Capabilities, config: Config) -> list[Contender]:
-    """Everyone who can take part on this machine."""
-    return contenders(machine.devices, config.dtype)
-
-
 def chosen(keys: str, here: Iterable[Contender]) -> list[Contender]:
-    """The contenders with these keys, joined by commas, in the order of those who are here. Raises
-    `ContenderError` for a key that none of them has."""
+    """Return the contenders with these comma-separated keys, in the order of `here`. Raises
+    `ContenderError` for an unknown key."""
     by_key = {contender.key: contender for contender in here}
     asked = keys.split(",")
     for key in asked:

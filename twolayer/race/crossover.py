@@ -1,7 +1,7 @@
-"""Where in a sweep one contender overtakes another.
+"""Crossovers: where in a sweep one contender overtakes another.
 
-On log–log axes the time of a step is nearly a straight line between two sizes, and so is the ratio of
-two: where that line passes 1, the two are level.
+Between two sizes, the time of a step is nearly linear on log–log axes, and so is the ratio of two
+contenders. The crossover is where that ratio is 1.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from twolayer.training.messages import Message
 
 @dataclass(frozen=True)
 class Crossover:
-    """`overtaker` is the slower one below `at` and the faster one above."""
+    """`overtaker` is slower below the size `at` and faster above."""
 
     overtaker: Contender
     overtaken: Contender
@@ -25,9 +25,11 @@ class Crossover:
 
 
 def crossovers(field: str, races: Sequence[Race], one: Contender, other: Contender) -> list[Crossover]:
-    """Where in the sweep over `field` these two change places: only between sizes at which one of them
-    beats the other, so that a tie that flickers is no crossover."""
-    decided: list[tuple[float, float]] = []  # log of the size, log of how many times as fast `one` is
+    """Return where in the sweep over `field` two contenders change places.
+
+    Only sizes at which one beats the other count, so that a tie makes no crossovers.
+    """
+    decided: list[tuple[float, float]] = []  # log of the size, log of the speedup of `one`
     for race in races:
         if _ahead(race, one, other):
             size, medians = getattr(race.config, field), {s.contender: s.median for s in race.standings}
@@ -41,7 +43,7 @@ def crossovers(field: str, races: Sequence[Race], one: Contender, other: Contend
 
 
 def _ahead(race: Race, one: Contender, other: Contender) -> int:
-    """1 if `one` beats `other` in a race, -1 if `other` beats `one`, 0 if it is too close to call."""
+    """Return 1 if `one` beats `other`, -1 if `other` beats `one`, 0 if it is too close to call."""
     mine, theirs = race.find(one), race.find(other)
     if mine is None or theirs is None:
         return 0
@@ -49,8 +51,11 @@ def _ahead(race: Race, one: Contender, other: Contender) -> int:
 
 
 def sentences(field: str, races: Sequence[Race]) -> list[Message]:
-    """All crossovers of a sweep in words, in the order of their sizes; and of the same method on two
-    backends or devices also that there is none. Contenders that are wrong are left out."""
+    """Put the crossovers of a sweep in words, in the order of their sizes.
+
+    For the same method on two backends or devices, also say if there is none. Wrong contenders are left
+    out.
+    """
     wrong = {s.contender for race in races for s in race.standings if s.wrong}
     taking_part = [s.contender for s in races[0].standings if s.contender not in wrong]
     said: list[tuple[float, Message]] = []
@@ -73,7 +78,7 @@ def _overtakes(field: str, crossover: Crossover) -> Message:
 
 
 def _not_here(field: str, races: Sequence[Race], one: Contender, other: Contender) -> Message:
-    """Neither overtakes the other: who is ahead, if anybody is."""
+    """Say that two contenders do not cross, and which is ahead."""
     ahead = [_ahead(race, one, other) for race in races]
     sizes = [getattr(race.config, field) for race in races]
     low, high = min(sizes), max(sizes)

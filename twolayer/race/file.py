@@ -1,47 +1,38 @@
-"""A race as a file: written for people's own tools and for this program on another machine, and read
-back from whoever sends one.
+"""A race as a file: CSV for other tools, JSON for this program on another machine.
 
-Nothing in a file that comes from outside is trusted: its size, its form, each value in it.
+Nothing in a file from outside is trusted: neither its size nor its form nor any value in it.
 """
 
 import csv
 import io
 import json
 import math
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import Any
 
 from twolayer.race.agreement import Agreement, Drift
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
-from twolayer.race.machine import Machine
 from twolayer.race.result import Race, Standing
-from twolayer.race.roofline import Ceiling
+from twolayer.race.roofline import Roofline
 from twolayer.race.timing import CLOCK, ROUNDS, Load
+from twolayer.race.untrusted import RaceFileError, Value, parse
 from twolayer.training.config import FIELDS, STEPS, Config
-from twolayer.training.fields import Choice, ConfigError, Field, Real, Whole
+from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import KERNELS
-from twolayer.training.messages import Message, MessageError, shown
+from twolayer.training.machine import Machine
+from twolayer.training.messages import Message, shown
 from twolayer.training.profiling import ALL as ALL_PHASES
 
 VERSION = 2
-"""Changes whenever an older program could not read the file, or would read it wrongly."""
+"""To be raised when an older program could not read the file, or would read it wrongly."""
 LARGEST_BYTES = 2_000_000
 MOST_RACES = 32
 MOST_CONTENDERS = 64
-LONGEST_TEXT = 200
-
-
-class RaceFileError(MessageError, ValueError):
-    """A file that is not a race of this program."""
-
-
-# -- written ------------------------------------------------------------------------------------
 
 
 def to_json(races: Sequence[Race]) -> str:
-    """All of the races, for programs. What is not finite is null."""
+    """Write the races as JSON. Numbers that are not finite become null."""
     return json.dumps([_finite(_one_to_plain(race)) for race in races], allow_nan=False, ensure_ascii=False)
 
 
@@ -51,7 +42,7 @@ def _one_to_plain(race: Race) -> dict[str, Any]:
         "version": VERSION,
         "config": asdict(race.config),
         "machine": machine | {"versions": dict(race.machine.versions), "devices": dict(race.machine.devices)},
-        "ceiling": asdict(race.ceiling) if race.ceiling else None,
+        "ceiling": asdict(race.roofline) if race.roofline else None,
         "clock": CLOCK,
         "rounds": [asdict(load) for load in race.loads],
         "repeated": race.repeated,
@@ -81,24 +72,22 @@ def _finite(value: Any) -> Any:
 
 
 def to_csv(races: Sequence[Race]) -> str:
-    """A row a contender and size, for spreadsheets."""
+    """Write the races as CSV: a row for each contender and size."""
     text = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
-    for race in races:
-        shared = {k: v for k, v in asdict(race.config).items() if k not in ("backend", "device", "method")}
-        for row in race.rows():
-            if writer is None:
-                writer = csv.DictWriter(text, [*shared, *row], lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(shared | row)
+    rows = [_shared(race.config) | row for race in races for row in race.rows()]
+    if rows:
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     return text.getvalue()
 
 
-# -- read ---------------------------------------------------------------------------------------
+def _shared(config: Config) -> dict[str, Any]:
+    return {k: v for k, v in asdict(config).items() if k not in ("backend", "device", "method")}
 
 
 def from_json(data: bytes) -> list[Race]:
-    """The races in a file. Raises `RaceFileError`, which says what is wrong with it and where."""
+    """Read the races of a file. Raises `RaceFileError`, which says what is wrong with it and where."""
     if len(data) > LARGEST_BYTES:
         raise RaceFileError(
             Message.of(
@@ -107,107 +96,13 @@ def from_json(data: bytes) -> list[Race]:
                 most=LARGEST_BYTES / 1e6,
             )
         )
-    value = _parsed(data)
-    found = _Value(value if isinstance(value, list) else [value], "")
+    found = parse(data)
+    if not isinstance(found.value, list):
+        found = Value([found.value])
     return [_race(one) for one in found.items(1, MOST_RACES)]
 
 
-def _parsed(data: bytes) -> Any:
-    def refuse(name: str) -> NoReturn:
-        raise RaceFileError(Message.of("The file holds {name}, which is not a number.", name=name))
-
-    try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=refuse)
-    except UnicodeDecodeError as error:
-        raise RaceFileError(
-            Message.of("The file is not JSON: it is not a text in UTF-8 from byte {at} on.", at=error.start)
-        ) from None
-    except json.JSONDecodeError as error:
-        # The end, an open string, or the beginning of a number or a word
-        rest = error.doc[error.pos :].strip()
-        if error.msg.startswith("Unterminated") or (
-            (error.pos or not rest) and re.fullmatch(r"[-+.\w]*", rest)
-        ):
-            raise RaceFileError(
-                Message.of(
-                    "The file breaks off after {count} characters: it is not complete.", count=len(error.doc)
-                )
-            ) from None
-        raise RaceFileError(
-            Message.of(
-                "The file is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno
-            )
-        ) from None
-    except RaceFileError:
-        raise
-    except (RecursionError, ValueError):  # nested too deep; a number of thousands of digits
-        raise RaceFileError(Message.of("The file is not a race of this program.")) from None
-
-
-class _Value:
-    """A value of the file, and the place where it stands, for the message about it."""
-
-    def __init__(self, value: Any, place: str) -> None:
-        self.value, self.place = value, place
-
-    def wrong(self, takes: Message) -> NoReturn:
-        raise RaceFileError(
-            Message.of(
-                "The file is not a race of this program. At {place}: got {got}; takes {takes}",
-                place=self.place[:LONGEST_TEXT] or "the top",
-                got=shown(self.value),
-                takes=takes,
-            )
-        )
-
-    def __getitem__(self, name: str) -> "_Value":
-        if not isinstance(self.value, dict) or name not in self.value:
-            self.wrong(Message.of("an object with the name {name}", name=name))
-        return _Value(self.value[name], f"{self.place}.{name}".lstrip("."))
-
-    def items(self, least: int, most: int) -> Iterator["_Value"]:
-        if not isinstance(self.value, list) or not least <= len(self.value) <= most:
-            self.wrong(Message.of("a list of {least} to {most} values", least=least, most=most))
-        for i, inner in enumerate(self.value):
-            yield _Value(inner, f"{self.place}[{i}]")
-
-    def entries(self, most: int) -> Iterator[tuple[str, "_Value"]]:
-        if not isinstance(self.value, dict) or len(self.value) > most:
-            self.wrong(Message.of("an object with at most {most} names", most=most))
-        for name, inner in self.value.items():
-            yield _Value(name, self.place).text(), _Value(inner, f"{self.place}.{name}")
-
-    def text(self) -> str:
-        if not isinstance(self.value, str) or len(self.value) > LONGEST_TEXT:
-            self.wrong(Message.of("a text of at most {most} characters", most=LONGEST_TEXT))
-        return "".join(c for c in self.value if c.isprintable())
-
-    def take(self, field: Field) -> Any:
-        try:
-            return field.checked("", self.value)
-        except ConfigError as error:
-            self.wrong(error.takes)
-
-    def number(self, low: float, high: float) -> float:
-        return float(self.take(Real(low, high)))
-
-    def whole(self, low: int, high: int) -> int:
-        return int(self.take(Whole(low, high)))
-
-    def one_of(self, options: Sequence[str]) -> str:
-        return str(self.take(Choice(tuple(options))))
-
-    def truth(self) -> bool:
-        if not isinstance(self.value, bool):
-            self.wrong(Message.of("true or false"))
-        return self.value
-
-    def error(self) -> float:
-        """A difference, where null says that it is not finite."""
-        return float("inf") if self.value is None else self.number(0, 1e308)
-
-
-def _race(one: _Value) -> Race:
+def _race(one: Value) -> Race:
     version = one["version"]
     if version.value != VERSION or isinstance(version.value, bool):
         raise RaceFileError(
@@ -229,14 +124,14 @@ def _race(one: _Value) -> Race:
     return Race(
         config=config,
         machine=_machine(one["machine"]),
-        ceiling=None if one["ceiling"].value is None else _ceiling(one["ceiling"]),
+        roofline=None if one["ceiling"].value is None else _roofline(one["ceiling"]),
         standings=standings,
         loads=loads,
         repeated=one["repeated"].whole(0, len(loads)),
     )
 
 
-def _config(value: _Value) -> Config:
+def _config(value: Value) -> Config:
     fields = {name: value[name].value for name in FIELDS}
     try:
         return Config(**fields)
@@ -244,7 +139,7 @@ def _config(value: _Value) -> Config:
         value[error.field].wrong(error.takes)
 
 
-def _machine(value: _Value) -> Machine:
+def _machine(value: Value) -> Machine:
     return Machine(
         processor=value["processor"].text(),
         cores=value["cores"].whole(1, 100_000),
@@ -261,11 +156,11 @@ def _machine(value: _Value) -> Machine:
     )
 
 
-def _ceiling(value: _Value) -> Ceiling:
-    return Ceiling(*(value[name].number(1e-6, 1e12) for name in ("gflops_here", "gflops_large", "gbytes")))
+def _roofline(value: Value) -> Roofline:
+    return Roofline(*(value[name].number(1e-6, 1e12) for name in ("gflops_here", "gflops_large", "gbytes")))
 
 
-def _standing(value: _Value, rounds: int) -> Standing:
+def _standing(value: Value, rounds: int) -> Standing:
     backend = value["backend"].one_of(sorted({backend for backend, _ in KERNELS}))
     method = value["method"].one_of(METHODS_IN_A_RACE)
     device = value["device"].take(FIELDS["device"])
@@ -279,8 +174,8 @@ def _standing(value: _Value, rounds: int) -> Standing:
     )
 
 
-def _agreement(value: _Value) -> Agreement:
-    def drift(of: _Value) -> Drift:
+def _agreement(value: Value) -> Agreement:
+    def drift(of: Value) -> Drift:
         return Drift(of["loss"].error(), of["last_ratio"].error(), of["weight"].error())
 
     return Agreement(

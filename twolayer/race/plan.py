@@ -1,7 +1,7 @@
-"""The plan of a race: its sizes, contenders and rounds, cut into tasks that any process can compute.
+"""The plan of a race: its sizes, contenders and rounds, divided into tasks that any process can compute.
 
-The page gives the tasks to the engine, one at a time and alone on the cluster; the command line
-computes them one after the other by itself. Both put the same results together.
+The page submits the tasks to the engine, one at a time on an otherwise idle cluster; the command line
+computes them itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,55 +13,41 @@ import numpy as np
 
 from twolayer.race.agreement import Agreement, agreement, steps_compared
 from twolayer.race.contenders import BASELINE, Contender
-from twolayer.race.machine import Machine, this_machine
 from twolayer.race.result import Race, race_from
-from twolayer.race.roofline import COPY_BYTES, TRY_SECONDS, Ceiling, ceiling
-from twolayer.race.timing import (
-    BLOCK_SECONDS,
-    KEPT_BYTES,
-    ROUNDS,
-    Round,
-    is_small,
-    one_round,
-)
-from twolayer.training import methods
+from twolayer.race.roofline import COPY_BYTES, TRY_SECONDS, Roofline, measure
+from twolayer.race.timing import BLOCK_SECONDS, KEPT_BYTES, ROUNDS, Round, is_small, one_round
+from twolayer.training import methods, pace
 from twolayer.training.allocator import keep_freed_memory
 from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS, Config
 from twolayer.training.fields import ConfigError
+from twolayer.training.machine import Machine
 from twolayer.training.messages import Message, MessageError, shown
-from twolayer.training.training import ASSUMED_FLOPS_PER_SECOND
 
-Kind = Literal["machine", "ceiling", "round", "agreement"]
+Kind = Literal["machine", "roofline", "round", "agreement"]
 
-ASSUMED_STEP_SECONDS = 100e-6
-"""What a step takes beside its products, on the average of all contenders."""
-DRAWN_PER_SECOND = 1e8
-"""Normal numbers that the seeded generator draws in a second."""
-FLOAT64_SLOWER = 4
-"""How many times longer the reference takes for a step: float64, and arrays that are never reused."""
 MOST_SIZES = 32
-
-
 SIZES = ("N", "D_in", "H", "D_out")
-"""The dimensions that a sweep may be over."""
+"""The dimensions that a sweep may vary."""
 
 
 class PlanError(MessageError, ValueError):
-    """A race that cannot be."""
+    """An impossible plan."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One dimension that takes several values, from small to large."""
+    """One dimension and its values, rising."""
 
     field: str
     values: tuple[int, ...]
 
 
 def logarithmic(field: str, low: int, high: int, points: int) -> Sweep:
-    """A sweep over whole numbers that are even on a log scale. Raises `PlanError` if `low` is not below
-    `high`."""
+    """Return a sweep over whole numbers that are evenly spaced on a log scale.
+
+    Raises `PlanError` if `low` is not below `high`.
+    """
     if not low < high:
         raise PlanError(
             Message.of(
@@ -72,7 +58,7 @@ def logarithmic(field: str, low: int, high: int, points: int) -> Sweep:
 
 
 def parse_sweep(text: str) -> Sweep:
-    """A sweep written as `H=64,128,256`. Raises `PlanError`, or `ConfigError` for a value."""
+    """Read a sweep as in `H=64,128,256`. Raises `PlanError`, or `ConfigError` for a value."""
     field, _, values = text.partition("=")
     if field not in SIZES or not values:
         raise PlanError(
@@ -96,23 +82,25 @@ def parse_sweep(text: str) -> Sweep:
 
 @dataclass(frozen=True)
 class Task:
-    """A part of a race that is computed at one time in one process."""
+    """A part of a race that one process computes."""
 
     kind: Kind
     config: Config
     contenders: tuple[Contender, ...]
     number: int = 0
-    """Which round, or whose agreement."""
+    """The round, or the index of the contender to compare."""
 
 
 def perform(task: Task) -> Any:
-    """Compute a task in the calling process, whatever was computed there before: a `Machine`, a
-    `Ceiling`, a `Round` or an `Agreement`. Raises what `Capabilities.require` raises."""
+    """Compute a task in the calling process: a `Machine`, a `Roofline`, a `Round` or an `Agreement`.
+
+    Raises what `Capabilities.require` raises.
+    """
     if task.kind == "machine":
-        return this_machine()
-    if task.kind == "ceiling":
+        return probe(load_torch=True).machine
+    if task.kind == "roofline":
         probe(load_torch=True).require(task.config)
-        return ceiling(task.config)
+        return measure(task.config)
     if task.kind == "round":
         return one_round(task.config, task.contenders, task.number)
     return agreement(task.config, task.contenders[task.number])
@@ -120,7 +108,7 @@ def perform(task: Task) -> Any:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who races, on what, and how often. The backend, device and method of `config` say nothing."""
+    """The contenders, sizes and rounds of a race. The backend, device and method of `config` are ignored."""
 
     config: Config
     contenders: tuple[Contender, ...]
@@ -135,7 +123,7 @@ class Plan:
 
     @cached_property
     def configs(self) -> tuple[Config, ...]:
-        """The config of each size."""
+        """Return the config of each size."""
         if self.sweep is None:
             return (self.config,)
         sizes: list[dict[str, Any]] = [{self.sweep.field: value} for value in self.sweep.values]
@@ -143,19 +131,19 @@ class Plan:
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
-        """All tasks in their order: size by size the ceilings, the rounds, the ceilings again (a machine
-        that was busy the first time has a second chance), and who is right."""
+        """Return all tasks in order: for each size the roofline, the rounds, the roofline again (the machine
+        may have been busy the first time), and the agreements."""
         tasks = [Task("machine", self.config, self.contenders)]
         for config in self.configs:
-            tasks.append(Task("ceiling", config, self.contenders))
+            tasks.append(Task("roofline", config, self.contenders))
             tasks += [Task("round", config, self.contenders, i) for i in range(self.rounds)]
-            tasks.append(Task("ceiling", config, self.contenders))
+            tasks.append(Task("roofline", config, self.contenders))
             tasks += [Task("agreement", config, self.contenders, i) for i in range(len(self.contenders))]
         return tuple(tasks)
 
     @property
     def run_bytes(self) -> int:
-        """Estimated peak of the memory that the tasks take in bytes; one runs at a time."""
+        """Estimate the peak memory of the tasks in bytes; one runs at a time."""
         runs = [
             methods.run_bytes(contender.config(config))
             for config in self.configs
@@ -166,43 +154,38 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Roughly how long it takes on a quiet machine that is not slow."""
+        """Estimate the seconds of the race on an idle machine."""
         return sum(map(self._seconds, self.configs))
 
     def _seconds(self, config: Config) -> float:
-        """The seconds of one size."""
+        """Estimate the seconds of one size."""
         steps = [
-            methods.flops_per_step(contender.config(config)) / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_SECONDS
+            pace.step_seconds(contender.config(config), pace.CONTENDER_STEP_OVERHEAD)
             for contender in self.contenders
         ]
         blocks = sum(max(BLOCK_SECONDS, step) for step in steps)
-        drawn = (config.N + config.H) * (config.D_in + config.D_out)
-        constants = 2 * config.N * config.D_in * (config.N + config.H)
-        data = drawn / DRAWN_PER_SECOND + sum(
-            constants / ASSUMED_FLOPS_PER_SECOND for c in self.contenders if c.method == "gram"
-        )
-        preparing = data + 3 * blocks
+        grams = sum(c.method == "gram" for c in self.contenders)
+        constants = grams * pace.product_seconds(2 * config.N * config.D_in * (config.N + config.H))
+        preparing = pace.drawing_seconds(config) + constants + 3 * blocks
         times = 1 if is_small(config, self.contenders) else self.rounds
         compared = steps_compared(config)
-        reference = (
-            2 * FLOAT64_SLOWER * compared * (methods.flops_per_step(config) / ASSUMED_FLOPS_PER_SECOND)
-        )
+        reference = 2 * compared * pace.reference_step_seconds(config)
         return (
             3 * TRY_SECONDS + times * preparing + self.rounds * 2 * blocks + reference + compared * sum(steps)
         )
 
     def collect(self, results: Mapping[int, Any]) -> list[Race]:
-        """The races of all sizes that have a round, from the results of some tasks by their index."""
+        """Return the races of all sizes that have a round, from results by the index of their task."""
         machine: Machine | None = None
-        ceilings: dict[Config, Ceiling] = {}
+        rooflines: dict[Config, Roofline] = {}
         rounds: dict[Config, list[Round]] = {config: [] for config in self.configs}
         agreements: dict[Config, dict[Contender, Agreement]] = {config: {} for config in self.configs}
         for index, result in sorted(results.items()):
             task = self.tasks[index]
             if task.kind == "machine":
                 machine = result
-            elif task.kind == "ceiling":
-                ceilings[task.config] = result.higher(ceilings.get(task.config, result))
+            elif task.kind == "roofline":
+                rooflines[task.config] = result.higher(rooflines.get(task.config, result))
             elif task.kind == "round":
                 rounds[task.config].append(result)
             else:
@@ -211,7 +194,7 @@ class Plan:
             return []
         found = [
             race_from(
-                config, self.contenders, machine, ceilings.get(config), rounds[config], agreements[config]
+                config, self.contenders, machine, rooflines.get(config), rounds[config], agreements[config]
             )
             for config in self.configs
         ]
@@ -219,9 +202,9 @@ class Plan:
 
 
 def race(plan: Plan, on_progress: Callable[[float], None] | None = None) -> list[Race]:
-    """Race in the calling process, a result for each size.
+    """Race in the calling process. Return a race for each size.
 
-    `on_progress` is given the share that is done. Raises what `Capabilities.require` raises.
+    `on_progress` gets the share of finished tasks. Raises what `Capabilities.require` raises.
     """
     keep_freed_memory()
     results = {}

@@ -1,4 +1,4 @@
-"""What a race has found so far: the figures of each contender, as tables and files show them."""
+"""The results of a race: the figures of each contender, for tables and files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import numpy as np
 
 from twolayer.race.agreement import Agreement
 from twolayer.race.contenders import BASELINE, Contender
-from twolayer.race.machine import Machine
-from twolayer.race.roofline import Ceiling
+from twolayer.race.roofline import Roofline
 from twolayer.race.timing import Load, Round
 from twolayer.training import methods
 from twolayer.training.config import Config
+from twolayer.training.machine import Machine
 from twolayer.training.profiling import ALL as ALL_PHASES
 
 
@@ -25,23 +25,23 @@ class Standing:
     seconds: tuple[float, ...]
     """Seconds per step of each round."""
     phases: Mapping[str, float]
-    """Seconds per step of each phase. In each round they are shares of the step that was timed beside
-    them; what is here is the median share of the median step. Nothing makes them add up to it."""
+    """Seconds per step of each phase: the median over the rounds of its share of the step timed beside it,
+    times the median step. They need not add up to the step."""
     flops: int
     """Operations of a step."""
     moved: int
-    """Bytes that a step has to move."""
+    """Bytes that a step must move."""
     agreement: Agreement | None
-    """None while it has not been compared."""
+    """None before the comparison."""
 
     @cached_property
     def median(self) -> float:
-        """Seconds per step."""
+        """Median seconds per step."""
         return float(np.median(self.seconds))
 
     @cached_property
     def p95(self) -> float:
-        """Seconds per step that 95 % of the rounds stay under."""
+        """95th percentile of the seconds per step."""
         return float(np.quantile(self.seconds, 0.95))
 
     @property
@@ -52,31 +52,31 @@ class Standing:
 
     @property
     def gflops(self) -> float:
-        """Its own operations per second, in 10⁹."""
+        """10⁹ operations per second, by the contender's own count."""
         return self.flops / self.median / 1e9
 
     @property
-    def intensity(self) -> float:
+    def arithmetic_intensity(self) -> float:
         """Operations per byte."""
         return self.flops / self.moved
 
     @property
     def wrong(self) -> bool:
-        """Whether it has been compared and computes something else."""
+        """Whether the comparison failed."""
         return self.agreement is not None and not self.agreement.right
 
 
 @dataclass(frozen=True)
 class Race:
-    """A race on one config, as far as it has come."""
+    """A race on one config so far."""
 
     config: Config
     machine: Machine
-    ceiling: Ceiling | None
+    roofline: Roofline | None
     standings: tuple[Standing, ...]
-    """In the order in which the contenders were given."""
+    """In the order of the plan."""
     loads: tuple[Load, ...]
-    """What else the machine did in each round."""
+    """The other load of the machine in each round."""
     repeated: int
     """Rounds that were repeated because the machine was busy."""
 
@@ -87,7 +87,7 @@ class Race:
 
     @property
     def busy(self) -> int:
-        """Rounds in which the machine was busy, the second time too."""
+        """Rounds in which the machine was still busy at the second attempt."""
         return sum(load.busy for load in self.loads)
 
     @property
@@ -96,16 +96,16 @@ class Race:
         return sorted(self.standings, key=lambda s: s.median)
 
     def find(self, contender: Contender) -> Standing | None:
-        """A contender's figures, if it takes part."""
+        """Return a contender's figures, if it takes part."""
         return next((s for s in self.standings if s.contender == contender), None)
 
-    def speed_up(self, standing: Standing) -> float | None:
-        """How many times as fast as the tutorial's NumPy loop, if that takes part."""
+    def speedup(self, standing: Standing) -> float | None:
+        """Return the speedup over the tutorial's NumPy loop, if that takes part."""
         baseline = self.find(BASELINE)
         return baseline.median / standing.median if baseline else None
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row a contender, fastest first, for tables and files. Times in microseconds."""
+        """Return a row for each contender, fastest first. Times are in microseconds."""
         return [self._row(standing) for standing in self.ranked]
 
     def _row(self, s: Standing) -> dict[str, Any]:
@@ -115,9 +115,9 @@ class Race:
             "median_us": s.median * 1e6,
             "p95_us": s.p95 * 1e6,
             "spread": s.spread,
-            "speed_up": self.speed_up(s),
+            "speed_up": self.speedup(s),
             "gflops": s.gflops,
-            "share_of_ceiling": s.gflops / self.ceiling.peak if self.ceiling else None,
+            "share_of_ceiling": s.gflops / self.roofline.peak if self.roofline else None,
             "loss_error": a.drift.loss if a else None,
             "loss_error_allowed": a.allowed(a.one_rounding.loss) if a else None,
             "last_ratio": a.drift.last_ratio if a else None,
@@ -132,11 +132,11 @@ def race_from(
     config: Config,
     contenders: Sequence[Contender],
     machine: Machine,
-    ceiling: Ceiling | None,
+    roofline: Roofline | None,
     rounds: Sequence[Round],
     agreements: Mapping[Contender, Agreement],
 ) -> Race | None:
-    """Put the results of a race together, however many there are. None before the first round."""
+    """Combine the results of a race so far. Return None before the first round."""
     if not rounds:
         return None
     standings = []
@@ -160,7 +160,7 @@ def race_from(
     return Race(
         config=config,
         machine=machine,
-        ceiling=ceiling,
+        roofline=roofline,
         standings=tuple(standings),
         loads=tuple(one.load for one in rounds),
         repeated=sum(one.repeated for one in rounds),

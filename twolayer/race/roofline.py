@@ -1,8 +1,7 @@
-"""The two ceilings of a machine, and where a contender stands under them.
+"""The roofline of a machine: its limits by processor and by memory.
 
-The roofline model (Williams, Waterman and Patterson, 2009): a program that does so many operations for
-each byte it moves can be no faster than the processor's best, nor than the memory's bandwidth times
-that number.
+The model (Williams, Waterman and Patterson, 2009): the speed of a program is at most the peak of the
+processor, and at most the memory bandwidth times its arithmetic intensity (operations per byte moved).
 """
 
 from collections.abc import Callable
@@ -20,19 +19,19 @@ TRY_SECONDS = 0.15
 
 
 @dataclass(frozen=True)
-class Ceiling:
-    """What the machine does at its best, measured: the roofs over every contender on the processor."""
+class Roofline:
+    """The measured limits of the processor and its memory."""
 
     gflops_here: float
-    """x·w1 at the sizes of the run."""
+    """Speed of x·w1 at the sizes of the run."""
     gflops_large: float
-    """A product of 1024 × 1024 matrices."""
+    """Speed of a product of 1024 × 1024 matrices."""
     gbytes: float
-    """Memory bandwidth in GB/s: a large copy, reads and writes counted."""
+    """Memory bandwidth in GB/s, from a large copy; reads and writes count."""
 
-    def higher(self, other: "Ceiling") -> "Ceiling":
-        """The best of both measurements."""
-        return Ceiling(
+    def higher(self, other: "Roofline") -> "Roofline":
+        """Return the higher values of two measurements."""
+        return Roofline(
             max(self.gflops_here, other.gflops_here),
             max(self.gflops_large, other.gflops_large),
             max(self.gbytes, other.gbytes),
@@ -40,21 +39,21 @@ class Ceiling:
 
     @property
     def peak(self) -> float:
-        """The most operations per second that have been seen, in GFLOP/s."""
+        """The highest speed measured, in GFLOP/s."""
         return max(self.gflops_here, self.gflops_large)
 
-    def at(self, intensity: float) -> float:
-        """The roof in GFLOP/s over a program of so many operations per byte."""
-        return min(self.peak, self.gbytes * intensity)
+    def at(self, arithmetic_intensity: float) -> float:
+        """Return the limit in GFLOP/s for a program of this arithmetic intensity."""
+        return min(self.peak, self.gbytes * arithmetic_intensity)
 
     @property
     def ridge(self) -> float:
-        """Operations per byte from which on the processor is the limit, not the memory."""
+        """The arithmetic intensity above which the processor is the limit, not the memory."""
         return self.peak / self.gbytes
 
 
-def ceiling(config: Config) -> Ceiling:
-    """Measure what this machine does at its best, in the config's dtype and with its threads."""
+def measure(config: Config) -> Roofline:
+    """Measure this machine in the config's dtype and with its threads."""
     g = np.random.default_rng(0)
 
     def gflops(n: int, k: int, m: int) -> float:
@@ -65,7 +64,7 @@ def ceiling(config: Config) -> Ceiling:
     with load("numpy", "tutorial").threads(config.threads):
         source = np.ones(COPY_BYTES // 8)
         target = np.empty_like(source)
-        return Ceiling(
+        return Roofline(
             gflops_here=gflops(config.N, config.D_in, config.H),
             gflops_large=gflops(LARGE, LARGE, LARGE),
             gbytes=2 * COPY_BYTES / _best(lambda: np.copyto(target, source)) / 1e9,
@@ -73,7 +72,7 @@ def ceiling(config: Config) -> Ceiling:
 
 
 def _best(work: Callable[[], object]) -> float:
-    """The least time that `work` takes, tried for a while."""
+    """Return the shortest time of `work` in `TRY_SECONDS` of attempts."""
     work()
     best, end = float("inf"), perf_counter() + TRY_SECONDS
     while perf_counter() < end:

@@ -1,12 +1,11 @@
-"""The rounds of a race, and whether the machine was busy with something else meanwhile.
+"""The rounds of a race, and the other load of the machine meanwhile.
 
-In a round each contender takes a block of steps, in a new random order, so that a machine that slows
-down slows all of them. A block starts from the initial weights; the clock runs around the steps alone,
-with the device synchronised on both sides. Beside it, before or after, is a block of the same steps with a
-clock inside, for their phases.
+In a round each contender takes a block of steps, in random order, so that a slower machine slows all of
+them. A block starts from the initial weights. Only its steps are timed, with the device synchronised on
+both sides. A second block of the same steps, before or after, is timed phase by phase.
 
-A round is a pure function of its arguments as far as timings can be: whatever process it is called
-in prepares and warms up what it has not kept from the round before.
+A round runs in any process: the process prepares and warms up what it has not kept from an earlier
+round.
 """
 
 import random
@@ -27,49 +26,49 @@ from twolayer.training.problem import Problem, make_problem
 ROUNDS = Whole(3, 1000, default=15)
 BLOCK_SECONDS = 0.02
 KEPT_BYTES = 32 << 20
-"""What one worker keeps of a race between its rounds; a larger one is prepared anew in each round."""
+"""Memory that a worker keeps between the rounds of a race; larger races are prepared again in each round."""
 CLOCK = N_(
     "The clock covers the steps alone, synchronised with the device: not the data, the set-up, the losses' "
     "way to the host, or the forming of weights."
 )
 
-AWAY_SHARE = 0.05
+STEAL_SHARE = 0.05
 OTHERS_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Load:
-    """What else the machine did during a round."""
+    """The other load of the machine during a round."""
 
     away: float
-    """Share of a block's time in which its thread did not run: taken by others, or by a limit on the
-    processor time of a container. 0 for blocks that may wait for other threads or for a device."""
+    """Steal time: the largest share of a block in which its thread did not run, because of others or of a
+    container's limit. 0 for blocks that may wait for other threads or for a device."""
     others: float
-    """Cores that other processes, or other machines on the same host, kept busy."""
+    """Cores kept busy by other processes, or by other machines on the same host."""
     cores: int
 
     @property
     def busy(self) -> bool:
-        """Whether the timings are worth repeating: a twentieth was lost, or a quarter of the cores
-        (which share caches, memory and clock rate with ours) was at other work."""
-        return self.away > AWAY_SHARE or self.others > OTHERS_SHARE * self.cores
+        """Whether the timings should be repeated: a twentieth of the time was stolen, or a quarter of the
+        cores (which share caches, memory and clock rate with ours) was busy."""
+        return self.away > STEAL_SHARE or self.others > OTHERS_SHARE * self.cores
 
 
 @dataclass(frozen=True)
 class Round:
-    """One round: what each contender took, in the order in which the contenders were given."""
+    """The timings of one round, in the order of the contenders."""
 
     seconds: tuple[float, ...]
     """Seconds per step."""
     phases: tuple[dict[str, float], ...]
-    """Seconds per step of each phase, by a clock inside the steps."""
+    """Seconds per step of each phase."""
     load: Load
     repeated: bool
-    """Whether this is the second try, since the machine was busy in the first."""
+    """Whether the machine was busy at the first attempt, so that there was a second."""
 
 
 class Entry:
-    """A contender, warmed up, with a block of steps that takes long enough to be timed."""
+    """A contender, warmed up, with a block of enough steps to be timed."""
 
     def __init__(self, contender: Contender, config: Config, problem: Problem) -> None:
         self.contender, self.config = contender, contender.config(config)
@@ -85,7 +84,7 @@ class Entry:
         self.block()
 
     def block(self) -> tuple[float, float]:
-        """Take the steps once: seconds per step, and the share of them in which the thread was away."""
+        """Take the steps once. Return the seconds per step and the share of steal time."""
         with self.kernel_type.threads(self.config.threads), np.errstate(over="ignore", invalid="ignore"):
             kernel = self.kernel_type(self.config, self.problem, self.start, self.steps)
             kernel.synchronize()
@@ -99,13 +98,13 @@ class Entry:
         return seconds / self.steps, max(0.0, 1 - ran / seconds) if alone else 0.0
 
     def phases(self) -> dict[str, float]:
-        """Seconds per step of each phase, from a block of the same steps with the clock inside."""
+        """Take the steps once, and return the seconds per step of each phase."""
         with self.kernel_type.threads(self.config.threads), np.errstate(over="ignore", invalid="ignore"):
             return profiling.profile(self.kernel_type, self.config, self.problem, self.start, self.steps)
 
 
 class _Field:
-    """The entries of a race, made when they are asked for, and kept if they are small."""
+    """The entries of a race, made on demand, and kept if they are small."""
 
     def __init__(self, config: Config, contenders: tuple[Contender, ...]) -> None:
         self.config, self.contenders = config, contenders
@@ -123,12 +122,12 @@ _kept_field = lru_cache(maxsize=1)(_Field)
 
 
 def is_small(config: Config, contenders: tuple[Contender, ...]) -> bool:
-    """Whether a worker keeps the contenders of a race from one round to the next."""
+    """Return whether a worker keeps the contenders of a race from one round to the next."""
     return sum(methods.run_bytes(contender.config(config)) for contender in contenders) <= KEPT_BYTES
 
 
 def one_round(config: Config, contenders: tuple[Contender, ...], number: int) -> Round:
-    """Time each contender once, and once more if the machine was busy: the quieter of the two counts."""
+    """Time each contender once, and again if the machine was busy. Return the quieter attempt."""
     field = (_kept_field if is_small(config, contenders) else _Field)(config, contenders)
     first = _time(field, number, repeated=False)
     if not first.load.busy:
@@ -141,26 +140,26 @@ def one_round(config: Config, contenders: tuple[Contender, ...], number: int) ->
 def _time(field: _Field, number: int, *, repeated: bool) -> Round:
     order = list(range(len(field.contenders)))
     random.Random(number).shuffle(order)
-    seconds, spent, away = {}, {}, 0.0
+    seconds, spent, stolen = {}, {}, 0.0
     machine, own, begin = _busy_seconds(), process_time(), perf_counter()
     for i in order:
         entry = field.entry(i)
-        # In turn, for who comes second finds its data in the caches
+        # Alternating, since the second of the two finds its data in the caches
         if number % 2:
             spent[i] = entry.phases()
-        seconds[i], away_in_block = entry.block()
+        seconds[i], stolen_from_block = entry.block()
         if not number % 2:
             spent[i] = entry.phases()
-        away = max(away, away_in_block)
+        stolen = max(stolen, stolen_from_block)
     wall, own = perf_counter() - begin, process_time() - own
     others = max(0.0, _busy_seconds() - machine - own) / wall
-    load = Load(away, others, psutil.cpu_count() or 1)
+    load = Load(stolen, others, psutil.cpu_count() or 1)
     return Round(
         tuple(seconds[i] for i in sorted(order)), tuple(spent[i] for i in sorted(order)), load, repeated
     )
 
 
 def _busy_seconds() -> float:
-    """Processor time that the whole machine has spent; what its host took from it counts too."""
+    """Return the processor time of the whole machine, steal time of its host included."""
     times = psutil.cpu_times()
     return float(sum(times[:8]) - times.idle - getattr(times, "iowait", 0.0))

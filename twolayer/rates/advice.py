@@ -1,4 +1,4 @@
-"""Advice: a learning rate that works for some sizes, and how far one may go from it, out of a scan."""
+"""Advice from a sweep: a learning rate that works, and the band of safe rates around it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.rates import curvature
-from twolayer.rates.grid import Axis, Grid, computed, scan_grid
+from twolayer.rates.grid import Axis, Grid, computed, sweep_grid
 from twolayer.rates.outcomes import CONVERGED, DEAD, DIVERGES, OUTCOMES
-from twolayer.rates.sweep import estimated_seconds, train
+from twolayer.rates.sweep import train
 from twolayer.training.config import FIELDS, RATE, Config
 from twolayer.training.fields import Whole
 from twolayer.training.messages import Message
+from twolayer.training.pace import batched_run_seconds
 
 WIDE = 1.5
-"""A band whose ends are less than this factor apart may be an accident."""
+"""A band narrower than this factor may be an accident."""
 MARGIN = 1.6
-"""How far below the highest safe rate the recommended one stays: other seeds bear a little less."""
+"""The factor by which the recommended rate stays below the highest safe one, since other seeds differ."""
 BELOW_THRESHOLD, ABOVE_THRESHOLD = 1000.0, 10.0
-"""A scan goes from this part of 2/λmax, as the sizes let expect it, to so many times it."""
+"""A sweep goes from the expected 2/λmax divided by the first to it times the second. λmax: the sharpness."""
 
 BAND_FACTORS = (0.25, 0.5, 1, 2, 4)
 BAND_RATES = 24
@@ -33,23 +34,25 @@ FEWEST_TRIAL_STEPS = 10
 
 @dataclass(frozen=True)
 class Advice:
-    """What a scan says of the learning rate."""
+    """The learning rate that a sweep recommends."""
 
     rate: float | None
-    """The recommended one; None if every rate diverges or loses units."""
+    """None if every rate diverges or loses units."""
     low: float | None
     high: float | None
-    """The safe band: all rates of the scan from `low` to `high` do for the seeds, as `reason` says."""
+    """The safe band: all rates of the sweep from `low` to `high` work, in the sense of `reason`."""
     reached: bool
-    """Whether the final loss is under a thousandth of the first in the band."""
+    """Whether the final losses in the band are under a thousandth of the first."""
     reason: Message
 
 
-def scanned_rates(
+def swept_rates(
     config: Config, count: int, low: float | None = None, high: float | None = None
 ) -> list[float]:
-    """`count` learning rates on a logarithmic grid from `low` to `high`, which are by default set
-    around 2/λmax as the sizes let expect it, with one digit."""
+    """Return `count` learning rates, evenly spaced on a log scale from `low` to `high`.
+
+    The defaults are around the expected 2/λmax, rounded to one digit.
+    """
     threshold = 2 / curvature.expected(config)
     low = low or _one_digit(threshold / BELOW_THRESHOLD)
     high = high or _one_digit(threshold * ABOVE_THRESHOLD)
@@ -58,8 +61,11 @@ def scanned_rates(
 
 
 def band_grid(config: Config, fields: Sequence[str]) -> Grid:
-    """The grid that shows how the band moves with one or two sizes: each from a quarter to four times
-    that of `config`, and the learning rates from well below the lowest 2/λmax to above the highest."""
+    """Return a grid that shows how the band depends on one or two sizes.
+
+    Each size goes from a quarter of that of `config` to four times it, the learning rates from well below
+    the lowest 2/λmax to above the highest.
+    """
     config, axes = computed(config), []
     for field in dict.fromkeys(fields):
         kind, size = FIELDS[field], getattr(config, field)
@@ -69,16 +75,15 @@ def band_grid(config: Config, fields: Sequence[str]) -> Grid:
     sizes = Grid(config, tuple(axes))
     thresholds = [2 / curvature.expected(sizes.config(index)) for index in range(sizes.size)]
     low, high = _one_digit(min(thresholds) / BAND_BELOW), _one_digit(max(thresholds) * BAND_ABOVE)
-    rates = scanned_rates(config, BAND_RATES, low, high)
+    rates = swept_rates(config, BAND_RATES, low, high)
     return Grid(config, (*axes, Axis("learning_rate", tuple(rates))))
 
 
 def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:
-    """Advice from the rows of a grid over learning rates, or over learning rates and seeds.
+    """Return advice from the rows of a grid over learning rates, or over learning rates and seeds.
 
-    Where there is a band of rates at which every seed gets there it is taken; small networks may have
-    none, for a seed can be a bad one at any rate, and then that of most seeds, or of some. Trainings
-    that are not there yet are as if they had failed.
+    It prefers a band of rates at which every seed works. Small networks may have none, since a seed can
+    fail at any rate: then one of most seeds, then of any. Runs that are not done count as failed.
     """
     axis = grid.position("learning_rate")
     assert axis is not None
@@ -96,7 +101,7 @@ def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:
         if bands:
             wide = [(n, band) for n, band in bands if rates[band.stop - 1] >= WIDE * rates[band.start]]
             need, band = (wide or bands)[0]
-            usual = np.sort(ratios[:, band], axis=0)[need - 1]  # of the seeds that are needed, the worst
+            usual = np.sort(ratios[:, band], axis=0)[need - 1]  # the worst of the needed seeds
             return _of_band(grid, rates[band], usual, need, len(ratios))
     nothing = Message.of("Each of these rates diverges, or loses hidden units for good: scan smaller ones.")
     if len(rows) < grid.size:
@@ -105,14 +110,14 @@ def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:
 
 
 def _needs(seeds: int) -> list[int]:
-    """How many seeds must do: all; else most; else one."""
+    """Return the numbers of seeds that must work, in order of preference: all, most, one."""
     return list(dict.fromkeys((seeds, seeds // 2 + 1, 1)))
 
 
 def _of_band(
     grid: Grid, rates: NDArray[np.float64], ratios: NDArray[np.float64], need: int, seeds: int
 ) -> Advice:
-    """Advice for a band of rising rates with these final losses, relative to the first."""
+    """Return advice for a band of rising rates with these final losses relative to the first."""
     low, high = float(rates[0]), float(rates[-1])
     values = {"need": need, "seeds": seeds, "steps": f"{grid.base.steps:,}", "high": f"{high:.2g}"}
     if ratios.min() >= CONVERGED:
@@ -143,7 +148,7 @@ def _of_band(
 
 
 def _longest(good: NDArray[np.bool_]) -> slice | None:
-    """The longest stretch of true values; of equally long ones the last."""
+    """Return the longest stretch of true values; of equally long ones the last."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(int)))
     stretches = edges.reshape(-1, 2)
     if not len(stretches):
@@ -156,10 +161,9 @@ def _longest(good: NDArray[np.bool_]) -> slice | None:
 def bands(
     grid: Grid, rows: NDArray[np.void], known: Mapping[tuple[int, ...], Advice] | None = None
 ) -> dict[tuple[int, ...], Advice]:
-    """Advice for each combination of the axes but learning rate and seed, by its places on these axes.
+    """Return advice for each combination of the axes except learning rate and seed, by its indices there.
 
-    `rows` are in the grid's order. Combinations of which a training is missing are left out; those of
-    `known` are not judged again.
+    `rows` are in the grid's order. Incomplete combinations are left out; those in `known` are copied.
     """
     outer = [n for n, axis in enumerate(grid.axes) if axis.field not in ("learning_rate", "seed")]
     shape = tuple(grid.shape[n] for n in outer)
@@ -177,31 +181,31 @@ def bands(
 
 
 def working_rate(config: Config) -> float:
-    """A learning rate that works for `config`, by short trainings in the calling process.
+    """Find a learning rate that works for `config`, by short runs in the calling process.
 
-    They have the data of `config` and of two more seeds. Where even ten steps of each would take
-    seconds, it is half of the 2/λmax that the sizes let expect.
+    They use the seed of `config` and two more. Where even ten steps of each would take seconds, the
+    result is half of the expected 2/λmax.
     """
     config = computed(config)
-    each = estimated_seconds(replace(config, steps=1))
+    each = batched_run_seconds(replace(config, steps=1))
     steps = min(config.steps, TRIAL_STEPS, int(TRIAL_SECONDS / (each * TRIAL_RATES * TRIAL_SEEDS)))
     fallback = _digits(1 / curvature.expected(config))
     if steps < min(config.steps, FEWEST_TRIAL_STEPS):
         return fallback
     threshold = 2 / curvature.expected(config)
     rates = np.geomspace(threshold / 100, threshold * 5, TRIAL_RATES)
-    grid = scan_grid(replace(config, steps=steps), [float(rate) for rate in rates], TRIAL_SEEDS)
+    grid = sweep_grid(replace(config, steps=steps), [float(rate) for rate in rates], TRIAL_SEEDS)
     rate = advise(grid, train(grid, 0, grid.size)).rate
     return fallback if rate is None else _digits(rate)
 
 
 def mean_loss_rate(config: Config, rate: float) -> float:
-    """The rate that takes the same steps if the loss is the mean over the N·D_out outputs, not the sum."""
+    """Return the rate of the same steps for a loss that is the mean over the N·D_out outputs, not the sum."""
     return rate * config.N * config.D_out
 
 
 def _digits(rate: float) -> float:
-    """`rate` with the two digits that a person would type."""
+    """Round `rate` to two digits, as a person would type it."""
     return float(f"{rate:.1e}")
 
 

@@ -1,8 +1,8 @@
 """Many runs at once: runs that differ only in learning rate or seed, as one batched computation.
 
-A scan of learning rates is many small runs, whose steps cost more in calls than in arithmetic. Here one
-step of a whole block of runs is a few calls: stacked products (R, N, N)·(R, N, H), with blocks small
-enough to stay in the cache. The form is the dual one, in the formulas of `kernels.dual`.
+The steps of a small run cost more in calls than in arithmetic. Here a step of a block of R runs is a few
+calls: stacked products (R, N, N)·(R, N, H), in blocks small enough for the cache. The form is the dual
+one of `kernels.dual`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,20 +25,20 @@ CHECK_EVERY = 16
 
 @dataclass(frozen=True)
 class Outcome:
-    """The losses of one run of many; they end before the first that is not finite."""
+    """The losses of one run, up to the first that is not finite (excluded)."""
 
     config: Config
     losses: NDArray[np.float64]
     diverged_at: int | None
     dead: int
-    """Hidden units that are active for no row of the batch, after the last step; 0 if the run diverged."""
+    """Dead units after the last step: active for no row of the batch. 0 if the run diverged."""
 
 
 def fit_many(configs: Sequence[Config]) -> list[Outcome]:
-    """Train runs that differ only in learning rate and seed. The losses of `fit`, to rounding.
+    """Train runs that differ only in learning rate and seed. Their losses are those of `fit`, to rounding.
 
-    Raises `ConfigError` for a config that differs in more. Where the dual form does not pay, or for
-    PyTorch, the runs are trained one after the other.
+    Raises `ConfigError` for any other difference. Runs in PyTorch or by another method than the dual form
+    are trained one after the other.
     """
     if not configs:
         return []
@@ -65,17 +65,17 @@ def _fit_one(config: Config) -> Outcome:
 
 
 def _dead(h: Array) -> int:
-    """How many columns of h (N, H) are active in no row."""
+    """Return the number of columns of h (N, H) that are active in no row."""
     return int(np.count_nonzero(~(h > 0).any(axis=0)))
 
 
 def block_size(config: Config) -> int:
-    """How many runs of this shape are stepped together: as many as stay in the cache."""
+    """Return how many runs of this shape are stepped together: as many as fit in the cache."""
     return max(1, BLOCK_BYTES // (5 * config.N * config.H * np.dtype(config.dtype).itemsize))
 
 
 def _blocks(configs: Sequence[Config]) -> Iterator[list[int]]:
-    """Indices of runs that are stepped together, equal seeds side by side."""
+    """Yield the indices of runs that are stepped together, equal seeds side by side."""
     order = sorted(range(len(configs)), key=lambda i: configs[i].seed)
     count = -(-len(order) // block_size(configs[0]))
     return (block.tolist() for block in np.array_split(order, count))
@@ -83,7 +83,7 @@ def _blocks(configs: Sequence[Config]) -> Iterator[list[int]]:
 
 @dataclass
 class _Block:
-    """The arrays of the runs that are still going; the first axis is the run."""
+    """The arrays of the runs that have not ended; the first axis is the run."""
 
     runs: NDArray[np.intp]
     K: Array
@@ -94,7 +94,7 @@ class _Block:
     rates: Array
 
     def only(self, kept: NDArray[np.bool_]) -> "_Block":
-        """The same without the runs that have ended."""
+        """Return the block of the runs marked in `kept`."""
         arrays = {
             name: array[kept] if len(array) == len(kept) else array for name, array in vars(self).items()
         }
@@ -102,7 +102,7 @@ class _Block:
 
 
 def _fit_block(configs: Sequence[Config], indices: list[int]) -> dict[int, Outcome]:
-    """Train some runs together, a step of all at a time."""
+    """Train the runs `indices` together, step by step."""
     steps = configs[0].steps
     losses = np.empty((len(indices), steps))
     dead = np.zeros(len(indices), int)
@@ -137,10 +137,10 @@ def _start(configs: list[Config]) -> _Block:
     for config in configs:
         if config.seed not in problems:
             problem = make_problem(config)
-            # Without x and w1, so that those of many seeds need not be kept
+            # Without x and w1, which would be large for many seeds
             problems[config.seed] = {**dual.constants(problem), "y": problem.y, "w2": problem.w2}
     of_runs = [problems[config.seed] for config in configs]
-    # One seed: one K for all runs, and for each product its memory is read once
+    # With one seed, one K serves all runs and is read once per product
     shared = of_runs[:1] if len(problems) == 1 else of_runs
 
     def stacked(arrays: list[Array]) -> Array:
@@ -159,7 +159,7 @@ def _start(configs: list[Config]) -> _Block:
 
 
 class _Work:
-    """One step of all runs of a block, in arrays that are made once."""
+    """One step of all runs of a block, in preallocated arrays."""
 
     def __init__(self, block: _Block) -> None:
         self.b = block
@@ -175,13 +175,13 @@ class _Work:
         self.h_relu_T, self.w2_T = self.h_relu.transpose(0, 2, 1), block.w2.transpose(0, 2, 1)
 
     def hidden(self) -> Array:
-        """h = h_start − K·S of each run."""
+        """Compute h = h_start − K·S of each run."""
         np.matmul(self.b.K, self.b.S, out=self.h)
         np.subtract(self.b.h_start, self.h, out=self.h)
         return self.h
 
     def step(self) -> Array:
-        """Advance all runs by one iteration; their losses from before it."""
+        """Advance all runs by one iteration. Return their losses before the update."""
         b, h, difference = self.b, self.hidden(), self.difference
         np.maximum(h, self.zeros, out=self.h_relu)
         np.matmul(self.h_relu, b.w2, out=difference)

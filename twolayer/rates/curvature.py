@@ -1,17 +1,17 @@
-"""Curvature of the loss: the largest eigenvalue λmax of its Hessian, by products with vectors.
+"""Sharpness: the largest eigenvalue λmax of the Hessian of the loss, by Hessian-vector products.
 
-Gradient descent on a quadratic converges only while learning_rate < 2/λmax. The Hessian of the loss with
-respect to w1 and w2 is never formed: `hessian_product` differentiates the tutorial's own lines along a
-direction (Pearlmutter, "Fast Exact Multiplication by the Hessian", 1994), and Lanczos' method does the
-rest. All in float64.
+Gradient descent on a quadratic converges only while learning_rate < 2/λmax. The Hessian with respect to
+w1 and w2 is not formed: `hessian_product` differentiates the tutorial's lines along a direction
+(Pearlmutter, "Fast Exact Multiplication by the Hessian", 1994), and the Lanczos method finds λmax. All in
+float64.
 
-x enters only as x·w1, so that a rotation of the columns of x changes no eigenvalue: where N < D_in, x is
-replaced by the triangle L (N, N) of x = L·Qᵀ. What the rotation leaves out are eigenvalues 0, and λmax
-is never below 0.
+x occurs only in x·w1, so a rotation of its columns changes no eigenvalue: for N < D_in, x is replaced by
+the triangle L (N, N) of x = L·Qᵀ. The dimensions that this drops have the eigenvalue 0, and λmax is never
+below 0.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from math import pi, sqrt
 
 import numpy as np
@@ -21,21 +21,21 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from twolayer.training import methods, training
 from twolayer.training.config import Config
 from twolayer.training.kernels.numpy import Tutorial
+from twolayer.training.pace import hessian_product_seconds
 from twolayer.training.problem import Array, Problem, make_problem
 
 TOLERANCE = 1e-5
 SMALL = 48
-"""Up to so many weights the Hessian is formed, a column a product."""
+"""Up to so many weights the Hessian is formed, column by column."""
 BASIS = 20
-"""Vectors that Lanczos' method keeps."""
+"""Vectors of the Lanczos method."""
 PRODUCTS = 40
-FLOPS_PER_SECOND, PRODUCT_OVERHEAD = 20e9, 1e-4
-"""What a point takes, for estimates."""
+"""Hessian-vector products that a point takes, for estimates."""
 FEWEST_POINTS, MOST_POINTS = 3, 40
 FOLLOW_SECONDS, TASK_SECONDS = 60.0, 1.0
 
 ROW = np.dtype([("step", "i8"), ("loss", "f8"), ("value", "f8"), ("residual", "f8")])
-"""λmax of a training after `step` updates, and the loss there."""
+"""λmax of a run after `step` updates, and the loss there."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Curvature:
     value: float
     """λmax, the largest algebraic one."""
     residual: float
-    """‖H·v − λmax·v‖ of its unit vector v: how far it can be from an eigenvalue."""
+    """‖H·v − λmax·v‖ of its unit vector v: a bound of the distance to an eigenvalue."""
     products: int
-    """Hessian-vector products that it took."""
+    """Hessian-vector products that were computed."""
     loss: float
 
     @property
@@ -57,10 +57,10 @@ class Curvature:
 
 
 def hessian_product(x: Array, y: Array, w1: Array, w2: Array, v1: Array, v2: Array) -> tuple[Array, Array]:
-    """The Hessian of the loss at w1 (D_in, H), w2 (H, D_out) times the direction v1, v2 of their shapes.
+    """Multiply the Hessian of the loss at w1 (D_in, H), w2 (H, D_out) by the direction v1, v2 (same shapes).
 
-    Each line of the tutorial, and below it its derivative along the direction, with `d_` before its name.
-    ReLU is linear on either side of 0, so its own second derivative is 0.
+    Below each line of the tutorial stands its derivative along the direction, named `d_…`. ReLU is linear
+    on either side of 0: its second derivative is 0.
     """
     h = x @ w1
     d_h = x @ v1
@@ -82,16 +82,16 @@ def hessian_product(x: Array, y: Array, w1: Array, w2: Array, v1: Array, v2: Arr
 
 
 def largest_eigenvalue(config: Config) -> Curvature:
-    """λmax at the start of the run of `config`, in the calling process."""
+    """Compute λmax at the start of the run of `config`."""
     problem = make_problem(_in_float64(config))
     with Tutorial.threads(config.threads):
         return _Curve(problem).at(problem.w1, problem.w2)
 
 
 def along(config: Config, steps: Sequence[int]) -> NDArray[np.void]:
-    """λmax after these numbers of updates (rising) of the training of `config`, in float64: rows of `ROW`.
+    """Compute λmax after each of these numbers of updates (rising) of the run of `config`, in float64.
 
-    It ends where the loss is not finite.
+    Returns rows of `ROW`, up to the first loss that is not finite.
     """
     config = _in_float64(config)
     problem = training.prepare(config)
@@ -110,20 +110,20 @@ def along(config: Config, steps: Sequence[int]) -> NDArray[np.void]:
 
 
 def milestones(steps: int, count: int) -> list[int]:
-    """At most `count` numbers of updates from 0 to `steps`, denser at the start, where λmax moves most."""
+    """Return at most `count` numbers of updates from 0 to `steps`, denser at the start, where λmax moves."""
     return sorted({round(at) - 1 for at in np.geomspace(1, steps + 1, count)})
 
 
 def estimated_seconds(config: Config) -> float:
-    """Computing time of λmax at one point, roughly."""
-    N, H, D_out = config.N, config.H, config.D_out
-    of_product = 12 * N * H * (min(N, config.D_in) + D_out)
-    return PRODUCTS * (of_product / FLOPS_PER_SECOND + PRODUCT_OVERHEAD)
+    """Estimate the seconds of λmax at one point."""
+    return PRODUCTS * hessian_product_seconds(config)
 
 
 def tasks(config: Config) -> list[tuple[Config, list[int]]]:
-    """Arguments of `along` that together follow the whole training of `config`: each some seconds at the
-    most, fewer points where one takes long. Each trains from the start again, which costs little."""
+    """Divide the run of `config` into arguments of `along` of a few seconds at most each.
+
+    Slow points are fewer. Each task trains from the start again, which costs little.
+    """
     each = estimated_seconds(config)
     count = int(min(MOST_POINTS, max(FEWEST_POINTS, FOLLOW_SECONDS / each)))
     steps = milestones(config.steps, count)
@@ -132,13 +132,13 @@ def tasks(config: Config) -> list[tuple[Config, list[int]]]:
 
 
 def expected(config: Config) -> float:
-    """λmax at the start as the sizes alone let expect it; N·H·D_in/π is most of it where N is large.
+    """Estimate λmax at the start from the sizes alone; for large N it is mostly N·H·D_in/π.
 
-    The loss is quadratic in the outputs, so most of its Hessian is 2·Jᵀ·J with J, the derivatives of the
-    outputs with respect to the weights, and 2·J·Jᵀ has the same eigenvalues. By w2 it is h_relu·h_reluᵀ, on
-    average H·D_in/2 on its diagonal and H·D_in/(2π) beside it. By w1 it is x·xᵀ, up to (√N + √D_in)², times
-    w2ᵀ·w2, up to H·(1 + √(2·D_out/H))², over the units that are active: half of them for one row of x, a
-    quarter for two. All for standard normals, as the project draws them.
+    The loss is quadratic in the outputs, so its Hessian is mostly 2·Jᵀ·J, where J is the Jacobian of the
+    outputs with respect to the weights, and 2·J·Jᵀ has the same eigenvalues. The part of w2 is
+    h_relu·h_reluᵀ: on average H·D_in/2 on the diagonal and H·D_in/(2π) off it. The part of w1 is x·xᵀ, at
+    most (√N + √D_in)², times w2ᵀ·w2, at most H·(1 + √(2·D_out/H))², over the active units: half of them for
+    one row of x, a quarter for two. All for standard normal data and weights.
     """
     N, D_in, H = config.N, config.D_in, config.H
     by_w2 = H * D_in * (1 + (N - 1) / pi)
@@ -147,7 +147,7 @@ def expected(config: Config) -> float:
 
 
 def memory_bytes(config: Config) -> int:
-    """Estimated peak of what `largest_eigenvalue` and `along` take."""
+    """Estimate the peak memory of `largest_eigenvalue` and `along`."""
     rank = min(config.N, config.D_in)
     weights = rank * config.H + config.H * config.D_out
     products = config.N * (8 * config.H + 4 * config.D_out)
@@ -157,12 +157,11 @@ def memory_bytes(config: Config) -> int:
 
 
 def _in_float64(config: Config) -> Config:
-    values = {"backend": "numpy", "device": "cpu", "method": "auto", "dtype": "float64"}
-    return Config(**asdict(config) | values)
+    return replace(config, backend="numpy", device="cpu", method="auto", dtype="float64")
 
 
 class _Curve:
-    """The loss of a problem, as seen from its curvature."""
+    """The curvature of the loss of a problem."""
 
     def __init__(self, problem: Problem) -> None:
         self.y = problem.y
@@ -175,7 +174,7 @@ class _Curve:
             self.x = problem.x
 
     def at(self, w1: Array, w2: Array) -> Curvature:
-        """λmax at w1, w2."""
+        """Compute λmax at w1, w2."""
         w1 = self.Q.T @ w1 if self.turned else w1
         x, y = self.x, self.y
         size, products = w1.size + w2.size, 0

@@ -118,11 +118,11 @@ def parse_axes(text: str) -> tuple[Axis, ...]:
 
 
 def computed(config: Config) -> Config:
-    """`config` as a scan computes it: the same iterates in NumPy, on one thread, by the cheapest method."""
+    """`config` as a sweep computes it: the same iterates in NumPy, on one thread, by the cheapest method."""
     return replace(config, backend="numpy", device="cpu", method="auto", threads=1)
 
 
-def scan_grid(config: Config, rates: Sequence[float], seeds: int) -> Grid:
+def sweep_grid(config: Config, rates: Sequence[float], seeds: int) -> Grid:
     """The grid of these learning rates and of `seeds` seeds, from that of `config` on."""
     first = min(config.seed, SEED.high - seeds + 1)
     return Grid(

@@ -1,4 +1,4 @@
-"""How a training came out: it converges, is slow, loses hidden units for good, or diverges."""
+"""The outcome of a run: it converges, is slow, settles with dead units, or diverges."""
 
 from math import sqrt
 
@@ -9,12 +9,13 @@ from twolayer.training.config import Config
 from twolayer.training.messages import N_
 
 CONVERGED = 1e-3
-"""A final loss under this share of the first is one that has converged."""
+"""A run has converged if its final loss is under this share of the first."""
 AT_REST = 0.01
-"""A loss rests if the last tenth of the steps took less than this share off it, and off all it fell."""
+"""A loss is at rest if the last tenth of the steps lowered it by less than this share of itself, and of its
+whole decrease."""
 DEAD_SHARE = 0.1
 NEAR_ZERO_OUTPUT = 0.01
-"""Dead units matter while the loss is over this share of N·D_out."""
+"""Dead units count while the loss is over this share of N·D_out."""
 
 CONVERGES, SLOW, DEAD, DIVERGES = OUTCOMES = ("converges", "slow", "dead", "diverges")
 
@@ -27,14 +28,13 @@ OUTCOME_NAMES = {
 
 
 def outcome(config: Config, losses: NDArray[np.float64], diverged_at: int | None, dead: int) -> str:
-    """One of `OUTCOMES` for a training with these losses and `dead` hidden units at its end.
+    """Return the outcome of a run with these losses and `dead` dead units at its end.
 
     - diverges: a loss is not finite (`diverged_at`), or the last one is not below the first;
-    - dead: over a tenth of the units are active for no row of the batch (beyond those that may be so by
-      chance at the start, each with probability 2⁻ᴺ) and the loss is stuck near N·D_out, which a network
-      that answers 0 has;
-    - converges: the final loss is under a thousandth of the first, or the loss has come to rest;
-    - slow: it is still falling when the steps are over.
+    - dead: over a tenth of the units are dead (not counting those that may be dead by chance at the start,
+      each with probability 2⁻ᴺ), and the loss is stuck near N·D_out, its value for y_pred = 0;
+    - converges: the final loss is under a thousandth of the first, or is at rest;
+    - slow: it is still falling after the last step.
     """
     if diverged_at is not None or len(losses) == 0 or (losses[-1] >= losses[0] and len(losses) > 1):
         return DIVERGES

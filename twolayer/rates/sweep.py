@@ -1,4 +1,4 @@
-"""Scans: the trainings of a grid, computed as tasks that anyone may run, in any order."""
+"""Sweeps: the runs of a grid, computed as independent tasks."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,57 +13,51 @@ from twolayer.rates.grid import Grid
 from twolayer.rates.outcomes import OUTCOMES, outcome
 from twolayer.training import methods
 from twolayer.training.config import Config
-from twolayer.training.training import ASSUMED_FLOPS_PER_SECOND, ASSUMED_STEP_OVERHEAD
+from twolayer.training.pace import batched_run_seconds
 
 TASK_SECONDS = 0.3
-"""Computing time of a task, as it is estimated: short enough that a lost one is nothing."""
+"""Estimated computing time of a task: short, so that little is lost with one."""
 TASK_BYTES = 1 << 25
-"""Losses that a task may hold."""
+"""Bytes of losses that a task may hold."""
 
 ROW = np.dtype(
     [
-        ("index", "i4"),  # of the training in its grid
+        ("index", "i4"),  # of the run in its grid
         ("first", "f8"),
         ("final", "f8"),  # the last finite loss
         ("highest", "f8"),
         ("diverged_at", "i4"),  # -1: it did not
         ("dead", "i4"),  # hidden units
-        ("outcome", "i1"),  # its place in OUTCOMES
+        ("outcome", "i1"),  # index in OUTCOMES
     ]
 )
-"""What a scan keeps of a training."""
-
-
-def estimated_seconds(config: Config) -> float:
-    """Computing time of a training within a batch, roughly."""
-    return config.steps * (
-        methods.flops_per_step(config) / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_OVERHEAD / 4
-    )
+"""What a sweep keeps of a run."""
 
 
 def _shapes(grid: Grid) -> tuple[list[Config], int]:
-    """A Config for each combination of the axes but seed and learning rate, and how many share it."""
+    """Return a Config for each combination of the axes except seed and learning rate, and the number of runs
+    of each."""
     together = int(np.prod([len(a.values) for a in grid.axes if a.field in ("seed", "learning_rate")]))
     return [grid.config(index) for index in range(0, grid.size, together)], together
 
 
 def seconds(grid: Grid) -> float:
-    """Computing time of the whole grid on one core, roughly."""
+    """Estimate the seconds of the whole grid on one core."""
     shapes, together = _shapes(grid)
-    return together * sum(map(estimated_seconds, shapes))
+    return together * sum(map(batched_run_seconds, shapes))
 
 
 def blocks(grid: Grid) -> list[tuple[Grid, int, int]]:
-    """The tasks of a grid: arguments of `train`, each of some `TASK_SECONDS`."""
+    """Divide a grid into tasks of about `TASK_SECONDS`: arguments of `train`."""
     shapes, together = _shapes(grid)
-    costs = [max(estimated_seconds(c) / TASK_SECONDS, 8 * c.steps / TASK_BYTES) for c in shapes]
+    costs = [max(batched_run_seconds(c) / TASK_SECONDS, 8 * c.steps / TASK_BYTES) for c in shapes]
     reached = np.cumsum(np.repeat(costs, together))
     starts = [0, *(np.flatnonzero(np.diff(np.floor(reached))) + 1)]
     return [(grid, int(a), int(b)) for a, b in zip(starts, [*starts[1:], grid.size], strict=True)]
 
 
 def memory_bytes(grid: Grid, workers: int) -> int:
-    """Estimated peak of what the tasks of so many workers take."""
+    """Estimate the peak memory of the tasks of `workers` workers."""
     shapes, together = _shapes(grid)
 
     def of_task(config: Config) -> int:
@@ -76,7 +70,7 @@ def memory_bytes(grid: Grid, workers: int) -> int:
 
 
 def train(grid: Grid, start: int, stop: int) -> NDArray[np.void]:
-    """Train the configs `start` to `stop` (not included) of a grid: rows of `ROW`."""
+    """Train the runs `start` to `stop` (excluded) of a grid. Return rows of `ROW`."""
     configs = [(index, grid.config(index)) for index in range(start, stop)]
     rows = []
     for _, alike in groupby(configs, key=lambda pair: replace(pair[1], seed=0, learning_rate=1.0)):
@@ -93,29 +87,25 @@ def _row(index: int, one: Outcome) -> tuple[Any, ...]:
     return index, first, final, highest, diverged_at, one.dead, kind
 
 
-class Scan:
-    """A grid and the rows of the trainings that are done; the others have the index -1."""
+class Sweep:
+    """A grid and the rows of its runs; those not done yet have the index -1."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
         self.rows = np.zeros(grid.size, dtype=ROW)
         self.rows["index"] = -1
         self.done = 0
-        self._taken = 0
+        self.taken = 0
+        """The number of results added."""
 
     def take(self, results: Iterable[tuple[int, NDArray[np.void]]]) -> None:
-        """Take in results of `train`, each row in its place."""
+        """Add results of `train`."""
         for _, rows in results:
-            self._taken += 1
+            self.taken += 1
             self.done += int((self.rows["index"][rows["index"]] < 0).sum())
             self.rows[rows["index"]] = rows
 
     @property
-    def taken(self) -> int:
-        """How many results were taken in."""
-        return self._taken
-
-    @property
     def there(self) -> NDArray[np.void]:
-        """The rows of the trainings that are done, in the grid's order."""
+        """The rows of the finished runs, in the grid's order."""
         return self.rows[self.rows["index"] >= 0]

@@ -1,4 +1,4 @@
-"""The allocator of a process that times loops which make new arrays."""
+"""The memory allocator of a process whose loops are timed."""
 
 import contextlib
 import ctypes
@@ -9,10 +9,10 @@ LARGEST_BYTES = 1 << 25
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep some freed memory for the next step instead of giving it back to the system.
+    """Make glibc keep freed memory for the next step. Does nothing with another C library.
 
-    By default it may or may not give two arrays of 800 kB back in every step, depending on what the
-    process did before: the tutorial's loop then takes 1.1 ms or 0.43 ms. Other C libraries are left alone.
+    By default, whether glibc returns two arrays of 800 kB to the system in each step depends on the
+    process's history: the tutorial's loop takes 1.1 ms or 0.43 ms a step.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         libc = ctypes.CDLL(None)

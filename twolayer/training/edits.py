@@ -1,4 +1,4 @@
-"""Edits: what somebody changed in a run on its way, and the Config that holds for a step because of it."""
+"""Edits: changes of a run while it trains, and the Config that results for a step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,14 +22,14 @@ class Edit:
 
 
 def current(config: Config, edits: Sequence[Edit], field: str) -> Any:
-    """The value of a field after all edits."""
+    """Return the value of a field after all edits."""
     return next((e.value for e in reversed(edits) if e.field == field), getattr(config, field))
 
 
 def changes(config: Config, edits: Sequence[Edit], step: int, **values: Any) -> tuple[Edit, ...]:
-    """The edits that give fields new `values` from `step` on; none for a value that holds already, or None.
+    """Return the edits that set fields to `values` from `step` on. Values that are None or not new make none.
 
-    Raises `ConfigError` for a field that cannot be edited and for a value that it cannot have.
+    Raises `ConfigError` for a field that cannot be edited or a value out of its range.
     """
     made = []
     for field, value in values.items():
@@ -47,9 +47,9 @@ def changes(config: Config, edits: Sequence[Edit], step: int, **values: Any) -> 
 
 
 def segment(config: Config, edits: Sequence[Edit], step: int) -> tuple[Config, int]:
-    """The Config by which `step` is computed, and the step before which it ends to hold.
+    """Return the Config that computes `step`, and the first step that needs another one.
 
-    Its method is the one that the run began with: what `auto` picks depends on the steps.
+    The method stays that of the run's start, although `auto` depends on the number of steps.
     """
     rate, end = config.learning_rate, current(config, edits, "steps")
     for edit in edits:

@@ -15,8 +15,8 @@ Array = NDArray[np.floating]
 class Problem:
     """The fixed batch x (N, D_in), y (N, D_out) and the initial weights w1 (D_in, H), w2 (H, D_out).
 
-    Read-only arrays of the config's dtype. `constants` is what a method computes from them once for
-    the whole run.
+    Read-only arrays of the config's dtype. `constants` are arrays that a method derives from them once
+    for the whole run.
     """
 
     x: Array
@@ -27,8 +27,10 @@ class Problem:
 
 
 def make_problem(config: Config) -> Problem:
-    """Draw the problem of `config`: float64 standard normals of x, y, w1, w2 in this order from one
-    generator, each cast once to the config's dtype. The same bytes for every backend and method."""
+    """Draw x, y, w1 and w2, in this order, as float64 standard normals from the config's seed.
+
+    Each is cast once to the config's dtype: every backend and method gets the same bytes.
+    """
     g = np.random.default_rng(config.seed)
 
     def draw(*shape: int) -> Array:

@@ -8,7 +8,6 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from functools import cache
-from itertools import groupby
 from time import perf_counter
 from typing import Any
 
@@ -31,10 +30,10 @@ def clocked(kernel_type: type[Kernel], *, waits: bool) -> Callable[..., None]:
     each phase and at the end. With `waits`, it first waits for the device each time.
     """
     read = "self.synchronize(); note(clock())" if waits else "note(clock())"
-    lines = []
-    for phase, statements in groupby(parse(inspect.getsource(kernel_type.step)), lambda s: s.phase):
-        lines += [read] if phase else []  # before the first phase there is nothing to time
-        lines += [statement.text for statement in statements]
+    statements = parse(inspect.getsource(kernel_type.step))
+    lines = [s.text for s in statements if not s.phase]  # before the first phase there is nothing to time
+    for phase in IN_A_STEP:
+        lines += [read, *(s.text for s in statements if s.phase == phase)]
     body = textwrap.indent("\n".join([*lines, read]), "    ")
     source = f"def step(self, note, clock):\n{body}"
     namespace: dict[str, Any] = {}

@@ -1,8 +1,8 @@
 """Training as pure functions: start a run, advance it by some steps, or `fit` it whole.
 
-A *chunk* is some consecutive steps of a run and all that is needed to go on from there. `advance`
-never changes what it is given, so a lost chunk can be computed again and is the same, bit for bit,
-however the run was cut.
+A *chunk* is the result of some consecutive steps, with the state to continue from. `advance` does not
+modify its arguments: a lost chunk can be computed again. The results are the same bits for any
+division of a run into chunks.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,66 +16,63 @@ from twolayer.training import capabilities, kernels, methods
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current, segment
 from twolayer.training.kernels import State
+from twolayer.training.pace import Pace
 from twolayer.training.problem import Array, Problem, make_problem
 
-CHUNK_SECONDS = 0.1
-FIRST_CHUNK_SECONDS = 0.02
-ASSUMED_FLOPS_PER_SECOND = 40e9
-ASSUMED_STEP_OVERHEAD = 20e-6
 LAPS_PER_CHUNK = 16
 LAPS_PER_COUNT = 4
-"""Dead hidden units are counted after every so many laps: a forward pass each, outside the clock."""
+"""Dead units are counted once in so many laps, by a forward pass that is not timed."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A stretch of a run: what it computed, and the state it ended in."""
+    """The result of some consecutive steps of a run."""
 
     step: int
-    """Steps of the run that are done at the end of this chunk."""
+    """Steps of the run up to the end of this chunk."""
     state: State
     losses: NDArray[np.float64]
-    """The loss of each step of this chunk, from before that step's update."""
+    """The loss of each step, before its update."""
     laps: NDArray[np.float64]
-    """Rows of (steps done, seconds that they took): the clock, read some times in a chunk."""
+    """Rows of (steps, their seconds)."""
     diverged_at: int | None = None
-    """The step whose loss is not finite; the state is then the one before that step."""
+    """The step whose loss is not finite. The state is then the one before it."""
     dead: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
-    """Rows of (steps of the run done, hidden units that are active for no row of the batch)."""
+    """Rows of (steps of the run so far, dead units): hidden units active for no row of the batch."""
     zero_loss: float = np.nan
-    """Σy²: the loss of a network that answers 0, where a run without living units comes to rest."""
+    """Σy²: the loss when every unit is dead and y_pred is 0."""
 
     def without_losses(self) -> "Chunk":
-        """What is needed to go on from its end."""
+        """Return the chunk with only what the next one needs."""
         return replace(self, losses=np.empty(0), laps=np.empty((0, 2)), dead=np.empty((0, 2)))
 
     @property
     def seconds(self) -> float:
-        """Time in the steps alone."""
+        """Return the time in the steps alone."""
         return float(self.laps[:, 1].sum())
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished training."""
+    """A finished run."""
 
     losses: NDArray[np.float64]
-    """One per step; it ends before the first loss that is not finite."""
+    """One per step, up to the first that is not finite (excluded)."""
     w1: Array
     w2: Array
     seconds: float
-    """Time in the steps alone: no data, no conversion of losses, no set-up."""
+    """Time in the steps alone, without the data, the set-up and the conversion of losses."""
     method: str
     diverged_at: int | None
     laps: NDArray[np.float64]
     dead: NDArray[np.float64]
-    """Rows of (steps done, hidden units that are active for no row of the batch)."""
+    """Rows of (steps so far, dead units)."""
 
 
 def prepare(
     config: Config, *, problem: Problem | None = None, kernel_type: type[kernels.Kernel] | None = None
 ) -> Problem:
-    """The problem of `config` (or the one given) with all that stays the same for its kernel."""
+    """Return the problem of `config` (or the one given) with the constants of its kernel."""
     problem = problem or make_problem(config)
     kernel_type = kernel_type or kernels.load(config.backend, methods.used(config))
     with kernel_type.threads(config.threads):
@@ -83,20 +80,20 @@ def prepare(
 
 
 def weights(config: Config, problem: Problem, chunk: Chunk) -> tuple[Array, Array]:
-    """w1 (D_in, H) and w2 (H, D_out) after `chunk`."""
+    """Return w1 (D_in, H) and w2 (H, D_out) after `chunk`."""
     return kernels.load(config.backend, methods.used(config)).weights(problem, chunk.state)
 
 
 def start(config: Config, problem: Problem) -> Chunk:
-    """The empty chunk that a run begins with."""
+    """Return the empty chunk at the start of a run."""
     state = kernels.load(config.backend, methods.used(config)).start(problem)
     return Chunk(0, state, np.empty(0), np.empty((0, 2)), zero_loss=float(np.square(problem.y).sum()))
 
 
 def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Chunk:
-    """The next `steps` steps after `previous`; fewer if a loss is not finite.
+    """Compute the next `steps` steps after `previous`, or fewer if a loss is not finite.
 
-    A chunk after one that diverged is empty.
+    A chunk after a diverged one is empty.
     """
     if previous.diverged_at is not None:
         return previous.without_losses()
@@ -107,7 +104,7 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
         losses = kernel.losses()
     finite = int(np.argmin(np.isfinite(losses))) if not np.isfinite(losses).all() else steps
     if finite < steps:
-        # Computed again up to the last finite loss, so that the state does not depend on the cut.
+        # Again, up to the last finite loss: the state must not depend on where the chunk ends.
         chunk = advance(config, problem, previous, finite)
         return replace(chunk, diverged_at=previous.step + finite)
     dead[:, 0] += previous.step
@@ -117,8 +114,8 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
 
 
 def _timed_steps(kernel: kernels.Kernel, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Take the steps and read the clock a few times on the way: rows of (steps, seconds). Between
-    the readings, now and then, count the dead units: rows of (steps done, dead units)."""
+    """Take `steps` steps. Return their laps, rows of (steps, seconds), and rows of (steps so far, dead
+    units), counted between laps."""
     lap = max(1, steps // LAPS_PER_CHUNK)
     laps, dead = [], []
     kernel.synchronize()
@@ -135,34 +132,13 @@ def _timed_steps(kernel: kernels.Kernel, steps: int) -> tuple[NDArray[np.float64
     return np.array(laps, dtype=float).reshape(-1, 2), np.array(dead, dtype=float).reshape(-1, 2)
 
 
-class Pace:
-    """How many steps the next chunk should have, from the speed of those before."""
-
-    def __init__(self, config: Config) -> None:
-        self.seconds_per_step = (
-            methods.flops_per_step(config) / ASSUMED_FLOPS_PER_SECOND + ASSUMED_STEP_OVERHEAD
-        )
-        self.target = FIRST_CHUNK_SECONDS
-
-    def next(self, remaining: int) -> int:
-        """Steps of the next chunk. It starts small, for the sake of the first losses."""
-        steps = max(1, round(self.target / self.seconds_per_step))
-        return min(steps, remaining)
-
-    def saw(self, chunk_steps: int, seconds: float) -> None:
-        """Learn from a chunk that is done."""
-        if chunk_steps and seconds > 0:
-            self.seconds_per_step = seconds / chunk_steps
-        self.target = CHUNK_SECONDS
-
-
 def fit(
     config: Config, edits: Sequence[Edit] = (), on_chunk: Callable[[Chunk], None] | None = None
 ) -> Result:
-    """Train `config` in the calling process, with what `edits` change on the way.
+    """Train `config` in the calling process, applying `edits` at their steps.
 
-    `on_chunk` is called after every tenth of a second or so of steps. Raises `ConfigError` or
-    `UnavailableError` if this machine lacks what the config asks for.
+    `on_chunk` is called about ten times a second. Raises `ConfigError` or `UnavailableError` if this
+    machine cannot run the config.
     """
     capabilities.require(config)
     problem = prepare(config)

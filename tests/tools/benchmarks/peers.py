@@ -213,7 +213,7 @@ def judge(config: Config, medians: Mapping[str, float]) -> list[dict[str, Any]]:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    here = capabilities.probe()
+    here = capabilities.probe().machine
     versions = {"python": platform.python_version()}
     for library in LIBRARIES:
         try:

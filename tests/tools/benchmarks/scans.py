@@ -1,8 +1,8 @@
-"""Scans on this machine: how soon the default one is there, and what a second worker brings.
+"""Sweeps on this machine: how soon the default one is there, and what a second worker brings.
 
     python -m tests.tools.benchmarks.scans [--rounds 8]
 
-The default scan (100 learning rates × 3 seeds × 500 steps) is timed on two workers, from the call to the
+The default sweep (100 learning rates × 3 seeds × 500 steps) is timed on two workers, from the call to the
 first and to the last result. Then a larger one, whose trainings fill a core, in interleaved rounds on one
 worker and on two. The ratio of the best rounds (what else the machine does only makes a round longer)
 should be at least 1.6 on two cores.
@@ -19,9 +19,9 @@ from dataclasses import replace
 from twolayer import Config
 from twolayer.engine.engine import Engine
 from twolayer.engine.settings import from_environment
-from twolayer.rates.advice import scanned_rates
-from twolayer.rates.grid import RATES, SEEDS, Grid, scan_grid
-from twolayer.rates.sweep import Scan, blocks, memory_bytes, train
+from twolayer.rates.advice import swept_rates
+from twolayer.rates.grid import RATES, SEEDS, Grid, sweep_grid
+from twolayer.rates.sweep import Sweep, blocks, memory_bytes, train
 
 BOUND = 1.6
 POLL_SECONDS = 0.005
@@ -34,7 +34,7 @@ def started(workers: int) -> Engine:
         if engine.trouble is not None:
             raise SystemExit(str(engine.trouble))
         time.sleep(POLL_SECONDS)
-    timed(engine, default_scan())
+    timed(engine, default_sweep())
     return engine
 
 
@@ -46,16 +46,16 @@ def timed(engine: Engine, grid: Grid) -> tuple[float, float]:
         if first is None and job.done:
             first = time.perf_counter() - begin
     whole = time.perf_counter() - begin
-    scan = Scan(grid)
-    scan.take(job.results())
-    if job.state != "finished" or scan.done != grid.size:
+    sweep = Sweep(grid)
+    sweep.take(job.results())
+    if job.state != "finished" or sweep.done != grid.size:
         raise SystemExit(f"the scan {job.state}: {job.message}")
     return first or whole, whole
 
 
-def default_scan() -> Grid:
-    """What the page scans when nothing was changed."""
-    return scan_grid(Config(), scanned_rates(Config(), RATES.default), SEEDS.default)
+def default_sweep() -> Grid:
+    """What the page sweeps when nothing was changed."""
+    return sweep_grid(Config(), swept_rates(Config(), RATES.default), SEEDS.default)
 
 
 def main() -> int:
@@ -68,9 +68,9 @@ def main() -> int:
     try:
         print(f"cores: {os.cpu_count()}, load: {os.getloadavg()[0]:.1f}")
         for _ in range(arguments.rounds):
-            first, whole = timed(two, default_scan())
+            first, whole = timed(two, default_sweep())
             print(f"default scan: first results after {first:.2f} s, all after {whole:.2f} s")
-        full = scan_grid(Config(dtype="float64"), scanned_rates(Config(), 200, 1e-8, 1e-6), 1)
+        full = sweep_grid(Config(dtype="float64"), swept_rates(Config(), 200, 1e-8, 1e-6), 1)
         rounds = []
         for _ in range(arguments.rounds):
             rounds.append((timed(one, full)[1], timed(two, full)[1]))

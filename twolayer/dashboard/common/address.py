@@ -67,7 +67,7 @@ def _read_config(raw: dict[str, str]) -> tuple[Config, list[ConfigError]]:
 def available_devices(backend: str) -> tuple[str, ...]:
     """Return the devices that the workers have for `backend`, as far as they have said so."""
     known = server.engine().capabilities
-    return dict(known.devices).get(backend, ("cpu",)) if known else ("cpu",)
+    return dict(known.machine.devices).get(backend, ("cpu",)) if known else ("cpu",)
 
 
 def language_query() -> dict[str, str]:

@@ -13,7 +13,7 @@ from twolayer.engine import logs
 from twolayer.engine.engine import Engine
 from twolayer.engine.run import Run
 from twolayer.engine.settings import from_environment
-from twolayer.training.training import Pace
+from twolayer.training.pace import step_seconds
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 1.0
 def wait_a_moment(run: Run) -> None:
     """Wait for what is worth drawing: the end of a run that takes no time, which is then drawn once
     instead of being watched, or the first losses of a longer one."""
-    if not run.speed and Pace(run.config).seconds_per_step * (run.limit - run.step) < SHORT_SECONDS:
+    if not run.speed and step_seconds(run.config) * (run.limit - run.step) < SHORT_SECONDS:
         run.wait(PATIENCE_SECONDS)
     else:
         run.wait_for_losses(SHORT_SECONDS)

@@ -11,7 +11,7 @@ from twolayer.dashboard.learning_rate.job import Focus, Search
 from twolayer.dashboard.plot import plot
 from twolayer.rates.advice import Advice
 from twolayer.rates.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOME_NAMES, OUTCOMES, SLOW
-from twolayer.rates.sweep import Scan
+from twolayer.rates.sweep import Sweep
 from twolayer.training.config import Config
 
 LOOKS = {
@@ -27,20 +27,20 @@ TALL = 430
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}
 
 
-def scan_chart(
-    scan: Scan | None,
+def sweep_chart(
+    sweep: Sweep | None,
     found: Advice | None,
     rate: float,
     threshold: float | None,
     focus: Focus | None,
     on_click: Callable[[int], None],
 ) -> None:
-    """A point for each training of a scan: its learning rate and its final loss. With the safe band, the
+    """A point for each training of a sweep: its learning rate and its final loss. With the safe band, the
     learning rate that is set, 2/λmax at the start, and a ring around the training that is looked at, as far
     as they are there. `on_click` is given the number of the training that was clicked."""
-    traces = [] if scan is None else [_points(scan, kind) for kind in OUTCOMES]
-    if scan is not None and focus is not None:
-        traces.append(_ring(scan, focus.config))
+    traces = [] if sweep is None else [_points(sweep, kind) for kind in OUTCOMES]
+    if sweep is not None and focus is not None:
+        traces.append(_ring(sweep, focus.config))
     marks: list[dict[str, Any]] = [_line_at(rate, "theme:0", "dot")]
     notes = [_note(rate, "η", "theme:0", left=threshold is not None and rate < threshold)]
     if threshold is not None and np.isfinite(threshold):
@@ -55,27 +55,27 @@ def scan_chart(
             "type": "log",
             "exponentformat": "power",
             "dtick": 1,
-            **_rate_range(scan),
+            **_rate_range(sweep),
         },
         "yaxis": {
             "title": {"text": _("final loss")},
             "type": "log",
             "exponentformat": "power",
-            **({"range": [-7, 10]} if scan is None or not scan.done else {}),
+            **({"range": [-7, 10]} if sweep is None or not sweep.done else {}),
         },
         "hovermode": "closest",
-        "showlegend": scan is not None,
+        "showlegend": sweep is not None,
         "legend": LEGEND,
         "shapes": marks,
         "annotations": notes,
-        "uirevision": str(id(scan)),
+        "uirevision": str(id(sweep)),
         "margin": {"l": 70, "r": 16, "t": 44, "b": 48},
     }
 
     def clicked(point: dict[str, Any]) -> None:
         data = point.get("customdata")
         index = data[0] if isinstance(data, list) and data else None
-        if scan is not None and type(index) is int and 0 <= index < scan.grid.size:
+        if sweep is not None and type(index) is int and 0 <= index < sweep.grid.size:
             on_click(index)
 
     plot.draw(
@@ -88,9 +88,9 @@ def scan_chart(
     )
 
 
-def _points(scan: Scan, kind: str) -> dict[str, Any]:
+def _points(sweep: Sweep, kind: str) -> dict[str, Any]:
     """The trainings with one outcome."""
-    grid, rows = scan.grid, scan.there
+    grid, rows = sweep.grid, sweep.there
     first = rows["first"][np.isfinite(rows["first"])]
     top = ABOVE_FIRST * float(first.max()) if len(first) else 1.0
     rows = rows[rows["outcome"] == OUTCOMES.index(kind)]
@@ -112,7 +112,7 @@ def _points(scan: Scan, kind: str) -> dict[str, Any]:
         "type": "scatter",
         "mode": "markers",
         "uid": kind,
-        "revision": f"{id(scan)} {scan.done}",
+        "revision": f"{id(sweep)} {sweep.done}",
         "name": _(OUTCOME_NAMES[kind]),
         "x": plot.packed(rates.astype(float)),
         "y": plot.packed(np.full(len(rows), top) if kind == DIVERGES else rows["final"].astype(float)),
@@ -122,14 +122,14 @@ def _points(scan: Scan, kind: str) -> dict[str, Any]:
     }
 
 
-def _ring(scan: Scan, config: Config) -> dict[str, Any]:
-    """A ring around the training that is looked at, if it is one of the scan's and did not diverge."""
-    wanted = [vars(config)[axis.field] for axis in scan.grid.axes]
+def _ring(sweep: Sweep, config: Config) -> dict[str, Any]:
+    """A ring around the training that is looked at, if it is one of the sweep's and did not diverge."""
+    wanted = [vars(config)[axis.field] for axis in sweep.grid.axes]
     at = np.empty(0, int)
-    if all(value in axis.values for value, axis in zip(wanted, scan.grid.axes, strict=True)):
-        places = [axis.values.index(value) for value, axis in zip(wanted, scan.grid.axes, strict=True)]
-        at = np.array([np.ravel_multi_index(places, scan.grid.shape)])
-    rows = scan.rows[at]
+    if all(value in axis.values for value, axis in zip(wanted, sweep.grid.axes, strict=True)):
+        places = [axis.values.index(value) for value, axis in zip(wanted, sweep.grid.axes, strict=True)]
+        at = np.array([np.ravel_multi_index(places, sweep.grid.shape)])
+    rows = sweep.rows[at]
     rows = rows[(rows["index"] >= 0) & (rows["diverged_at"] < 0)]
     return {
         "type": "scatter",
@@ -143,11 +143,11 @@ def _ring(scan: Scan, config: Config) -> dict[str, Any]:
     }
 
 
-def _rate_range(scan: Scan | None) -> dict[str, Any]:
-    if scan is None:
+def _rate_range(sweep: Sweep | None) -> dict[str, Any]:
+    if sweep is None:
         return {}
-    axis = scan.grid.position("learning_rate")
-    rates = scan.grid.axes[axis or 0].values
+    axis = sweep.grid.position("learning_rate")
+    rates = sweep.grid.axes[axis or 0].values
     return {"range": [log10(min(rates)) - 0.1, log10(max(rates)) + 0.1]}
 
 
@@ -237,8 +237,8 @@ def _step_axis(focus: Focus | None) -> dict[str, Any]:
 
 def band_chart(search: Search) -> None:
     """The recommended learning rate over the one or two sizes of a grid, as far as it is known."""
-    scan = search.scan
-    outer = [axis for axis in scan.grid.axes if axis.field not in ("learning_rate", "seed")]
+    sweep = search.sweep
+    outer = [axis for axis in sweep.grid.axes if axis.field not in ("learning_rate", "seed")]
     across, down = outer[0], outer[1] if len(outer) > 1 else None
     shape = (len(down.values) if down else 1, len(across.values))
     rates, texts = np.full(shape, np.nan), np.full(shape, "", dtype=object)
@@ -262,15 +262,15 @@ def band_chart(search: Search) -> None:
     )
 
 
-def loss_map(scan: Scan, layer: int) -> None:
+def loss_map(sweep: Sweep, layer: int) -> None:
     """The final losses, relative to the first, over the last two axes of a grid; `layer` is the place on
     the first axis where there are three."""
-    grid = scan.grid
+    grid = sweep.grid
     ratios = np.full(grid.size, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios[scan.there["index"]] = np.log10(scan.there["final"] / scan.there["first"])
+        ratios[sweep.there["index"]] = np.log10(sweep.there["final"] / sweep.there["first"])
     diverged = np.zeros(grid.size, bool)
-    diverged[scan.there["index"]] = scan.there["outcome"] == OUTCOMES.index(DIVERGES)
+    diverged[sweep.there["index"]] = sweep.there["outcome"] == OUTCOMES.index(DIVERGES)
     ratios[diverged] = np.nan
     shaped, lost = ratios.reshape(grid.shape), diverged.reshape(grid.shape)
     if len(grid.shape) == 3:

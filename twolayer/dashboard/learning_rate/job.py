@@ -1,4 +1,4 @@
-"""What the Learning-rate page lets the workers do: scans, and one training with its curvature."""
+"""What the Learning-rate page lets the workers do: sweeps, and one training with its curvature."""
 
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,9 +14,10 @@ from twolayer.engine.job import Job
 from twolayer.engine.run import Run
 from twolayer.rates import advice, curvature
 from twolayer.rates.advice import Advice
-from twolayer.rates.grid import Grid, computed, parse_axes, scan_grid
-from twolayer.rates.sweep import Scan, blocks, estimated_seconds, memory_bytes, seconds, train
+from twolayer.rates.grid import Grid, computed, parse_axes, sweep_grid
+from twolayer.rates.sweep import Sweep, blocks, memory_bytes, seconds, train
 from twolayer.training.config import Config
+from twolayer.training.pace import batched_run_seconds
 
 MOMENT = 0.15
 STRIDE = 4
@@ -26,15 +27,15 @@ STRIDE = 4
 class Search(PageJob):
     """A sweep and the job that computes it."""
 
-    scan: Scan
+    sweep: Sweep
     bands: dict[tuple[int, ...], Advice] = field(default_factory=dict)
     """Of a grid with a learning rate: the advice for each combination of the others that is complete."""
 
     def update(self) -> None:
         """Take in what has arrived."""
-        self.scan.take(self.job.results(since=self.scan.taken))
-        if self.scan.grid.position("learning_rate") is not None:
-            self.bands = advice.bands(self.scan.grid, self.scan.there, self.bands)
+        self.sweep.take(self.job.results(since=self.sweep.taken))
+        if self.sweep.grid.position("learning_rate") is not None:
+            self.bands = advice.bands(self.sweep.grid, self.sweep.there, self.bands)
 
 
 @dataclass
@@ -56,19 +57,19 @@ class Focus(PageJob):
         return not (self.run.over and self.job.over)
 
 
-def start_scan() -> None:
+def start_sweep() -> None:
     """Sweep the learning rates for the settings of the page, and look at the rate that is set."""
     address.forget_errors()
-    grid = jobs.guarded("scan", _start_scan)
+    grid = jobs.guarded("scan", _start_sweep)
     if grid is not None:
         look_at(grid.base)
 
 
-def _start_scan() -> Grid:
+def _start_sweep() -> Grid:
     config = address.current_config()
     low, high = (st.session_state.get(end) for end in ("rate_from", "rate_to"))
-    rates = advice.scanned_rates(config, parameters.mended("rates"), low, high)
-    grid = scan_grid(config, rates, parameters.mended("seeds"))
+    rates = advice.swept_rates(config, parameters.mended("rates"), low, high)
+    grid = sweep_grid(config, rates, parameters.mended("seeds"))
     _start("scan", grid)
     return grid
 
@@ -90,13 +91,13 @@ def chosen_grid(config: Config) -> Grid:
 def _start(name: str, grid: Grid) -> None:
     jobs.stop(name)
     settings = server.engine().settings
-    longest = max(estimated_seconds(grid.config(index)) for index in range(0, grid.size, grid.shape[-1]))
+    longest = max(batched_run_seconds(grid.config(index)) for index in range(0, grid.size, grid.shape[-1]))
     limits.check_sweep(settings, seconds(grid), longest)
     # Strided, so that the whole range shows from the first points on
     tasks = blocks(grid)
     tasks = [task for first in range(STRIDE) for task in tasks[first::STRIDE]]
     memory = memory_bytes(grid, settings.workers)
-    jobs.start(name, partial(Search, scan=Scan(grid)), train, tasks, memory_bytes=memory).wait(MOMENT)
+    jobs.start(name, partial(Search, sweep=Sweep(grid)), train, tasks, memory_bytes=memory).wait(MOMENT)
 
 
 def look_at(config: Config) -> None:

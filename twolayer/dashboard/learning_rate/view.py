@@ -1,4 +1,4 @@
-"""What the Learning-rate page says: of a scan, of one training and its curvature, of a grid."""
+"""What the Learning-rate page says: of a sweep, of one training and its curvature, of a grid."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +15,7 @@ from twolayer.dashboard.plot import plot
 from twolayer.export import sweep_files, tables
 from twolayer.rates import advice, curvature
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
-from twolayer.rates.sweep import Scan
+from twolayer.rates.sweep import Sweep
 from twolayer.rates.zones import story, zones
 from twolayer.training.config import Config
 
@@ -25,31 +25,31 @@ def progress(search: Search | None, name: str) -> None:
     if search is None:
         st.progress(0.0, text=_("Nothing trained yet"))
         return
-    scan, job = search.scan, search.job
-    text = _("{done} of {total} trainings").format(done=f"{scan.done:,}", total=f"{scan.grid.size:,}")
-    left = jobs.time_left(job.began, scan.done, scan.grid.size) if search.live else ""
+    sweep, job = search.sweep, search.job
+    text = _("{done} of {total} trainings").format(done=f"{sweep.done:,}", total=f"{sweep.grid.size:,}")
+    left = jobs.time_left(job.began, sweep.done, sweep.grid.size) if search.live else ""
     state = _(jobs.STATES[job.state])
     if job.elapsed is not None:
         state = _("{state}, {seconds} s").format(state=state, seconds=f"{job.elapsed:.1f}")
     with st.container(key=f"progress_{name}"):
-        st.progress(scan.done / scan.grid.size, text=text + (left or f" · {state}"))
+        st.progress(sweep.done / sweep.grid.size, text=text + (left or f" · {state}"))
     if job.message is not None:
         st.error(say(job.message))
 
 
 @server.in_turn
-def scan(config: Config) -> None:
-    """The scan as it is now: progress, advice, the points, their zones."""
+def sweep(config: Config) -> None:
+    """The sweep as it is now: progress, advice, the points, their zones."""
     search, focus = jobs.current("scan"), jobs.current("focus")
     if search is not None:
         search.update()
     progress(search, "scan")
     found = None
-    if search is not None and not search.live and search.scan.done:
-        found = advice.advise(search.scan.grid, search.scan.there)
+    if search is not None and not search.live and search.sweep.done:
+        found = advice.advise(search.sweep.grid, search.sweep.there)
     _advice(search, found, config)
-    charts.scan_chart(
-        search.scan if search else None,
+    charts.sweep_chart(
+        search.sweep if search else None,
         found,
         config.learning_rate,
         charts.threshold(config, focus),
@@ -62,7 +62,7 @@ def scan(config: Config) -> None:
         st.caption(
             _(
                 "A point is a training of {N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps. Click one."
-            ).format(**vars(search.scan.grid.base)),
+            ).format(**vars(search.sweep.grid.base)),
             width="stretch",
         )
         _numbers(search)
@@ -74,11 +74,11 @@ def scan(config: Config) -> None:
 def _look_at(index: int) -> None:
     search = jobs.current("scan")
     if search is not None:
-        look_at(search.scan.grid.config(index))
+        look_at(search.sweep.grid.config(index))
 
 
 def _advice(search: Search | None, found: advice.Advice | None, config: Config) -> None:
-    """One box that is always there, so that nothing moves when a scan ends."""
+    """One box that is always there, so that nothing moves when a sweep ends."""
     if search is None:
         st.info(_("Press Scan: each learning rate is trained with each seed, to the end."))
     elif search.live:
@@ -86,7 +86,7 @@ def _advice(search: Search | None, found: advice.Advice | None, config: Config) 
     elif found is None or found.rate is None or found.low is None or found.high is None:
         st.warning(say(found.reason) if found else _("Stopped. What was computed is kept."))
     else:
-        base = search.scan.grid.base
+        base = search.sweep.grid.base
         box = st.success if found.reached else st.warning
         box(
             _("Recommended: **{rate}**. Safe from {low} to {high}.").format(
@@ -120,7 +120,7 @@ def take(config: Config, key: str) -> None:
 
 def _numbers(search: Search) -> None:
     """The points as a table, for those who cannot see the chart."""
-    rows, grid = search.scan.there, search.scan.grid
+    rows, grid = search.sweep.there, search.sweep.grid
     places = np.unravel_index(rows["index"], grid.shape)
     columns = {axis.field: np.array(axis.values)[at] for axis, at in zip(grid.axes, places, strict=True)}
     columns["outcome"] = np.array([_(OUTCOME_NAMES[name]) for name in OUTCOMES])[rows["outcome"]]
@@ -130,27 +130,27 @@ def _numbers(search: Search) -> None:
 
 def downloads(search: Search, name: str) -> None:
     """The trainings that are done as files; made when they are asked for."""
-    scan = search.scan
+    sweep = search.sweep
     for label, ending, write in (("CSV", "csv", tables.csv), ("Parquet", "parquet", tables.parquet)):
         st.download_button(
             label,
-            partial(_file, write, scan),
+            partial(_file, write, sweep),
             file_name=f"twolayer-{name}.{ending}",
             key=f"{name}_{ending}",
             icon=":material/download:",
             type="tertiary",
             on_click="ignore",
-            disabled=not scan.done,
+            disabled=not sweep.done,
         )
 
 
-def _file(write: Callable[..., bytes], scan: Scan) -> bytes:
-    return write(sweep_files.table(scan))
+def _file(write: Callable[..., bytes], sweep: Sweep) -> bytes:
+    return write(sweep_files.table(sweep))
 
 
 def _zones(search: Search) -> None:
     """The zones of the learning rate in a few lines."""
-    found = zones(search.scan)
+    found = zones(search.sweep)
     if not found:
         return
     with st.expander(_("The zones, from small rates to large ones"), expanded=False):
@@ -248,7 +248,7 @@ def grid() -> None:
     progress(search, "grid")
     if search is None:
         return
-    grid = search.scan.grid
+    grid = search.sweep.grid
     fields = [axis.field for axis in grid.axes]
     sizes = [name for name in fields if name not in ("learning_rate", "seed")]
     shows_bands = "learning_rate" in fields and len(sizes) in (1, 2)
@@ -277,14 +277,14 @@ def grid() -> None:
     if view == "band":
         charts.band_chart(search)
     else:
-        charts.loss_map(search.scan, min(layer, grid.shape[0] - 1))
+        charts.loss_map(search.sweep, min(layer, grid.shape[0] - 1))
     st.caption(_of_grid(search))
 
 
 def _of_grid(search: Search) -> str:
-    scan = search.scan
-    finite = np.isfinite(scan.there["final"])
+    sweep = search.sweep
+    finite = np.isfinite(sweep.there["final"])
     return _(
         "The loss is a sum over N·D_out outputs, and each sums over H units of D_in inputs: λmax grows like "
         "N·H·D_in/π, and the band moves down by as much. {done} trainings, {diverged} of them diverged."
-    ).format(done=f"{scan.done:,}", diverged=f"{int((~finite | (scan.there['diverged_at'] >= 0)).sum()):,}")
+    ).format(done=f"{sweep.done:,}", diverged=f"{int((~finite | (sweep.there['diverged_at'] >= 0)).sum()):,}")

@@ -1,4 +1,4 @@
-"""The charts of a race: step times, speed-up, phases, roofline, and a sweep.
+"""The charts of a race: step times, speedups, phases, roofline, and a sweep.
 
 A method has the same colour in all charts, and a backend or device the same symbol.
 """
@@ -28,162 +28,85 @@ PHASE_NAMES = {
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "star")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 ROW_HEIGHT = 36
+WHISKER = {"type": "data", "symmetric": False, "arrayminus": [0], "thickness": 2, "width": 6}
+LEGEND = {
+    "showlegend": True,
+    "legend": {"orientation": "h", "traceorder": "normal", "y": 1.02, "yanchor": "bottom", "x": 0},
+    "margin": {"l": 70, "r": 16, "t": 60, "b": 48},
+}
 
 
 def times(race: Race) -> None:
-    """The median time of a step of each contender, with whiskers to the 95th percentile."""
+    """Draw the median time of a step of each contender, with whiskers to the 95th percentile."""
     traces = []
     for s in race.standings:
-        median, p95 = s.median * 1e6, s.p95 * 1e6
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": s.contender.name,
-                "x": [median],
-                "y": [s.contender.name],
-                "marker": _marker(race, s),
-                "error_x": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [p95 - median],
-                    "arrayminus": [0],
-                    "color": _colour(s),
-                    "thickness": 2,
-                    "width": 6,
-                },
-                "hovertemplate": "%{y}: %{x:.4g} µs<extra></extra>",
-            }
-        )
-    _draw_rows(
-        race,
-        traces,
-        _logarithmic(
-            _("time per step (µs)"),
-            [1e6 * value for s in race.standings for value in (s.median, s.p95)],
-        ),
-        key="step_times_chart",
-        alt=_("The median time of a step: {times}").format(
-            times=", ".join(f"{s.contender.name} {microseconds(s.median)}" for s in race.ranked)
-        ),
+        whisker = WHISKER | {"array": [1e6 * s.p95 - 1e6 * s.median], "color": _colour(s)}
+        hover = "%{y}: %{x:.4g} µs<extra></extra>"
+        traces.append(_point(race, s, 1e6 * s.median, s.contender.name, hover) | {"error_x": whisker})
+    alt = _("The median time of a step: {times}").format(
+        times=", ".join(f"{s.contender.name} {microseconds(s.median)}" for s in race.ranked)
     )
+    ends = [1e6 * value for s in race.standings for value in (s.median, s.p95)]
+    _draw_rows(race, traces, _logarithmic(_("time per step (µs)"), ends), key="step_times_chart", alt=alt)
 
 
-def speed_ups(race: Race) -> None:
-    """How many times as fast as the tutorial's NumPy loop."""
-    found = [(s, race.speed_up(s)) for s in race.standings]
-    shown = [(s, times_as_fast) for s, times_as_fast in found if times_as_fast is not None]
+def speedups(race: Race) -> None:
+    """Draw the speedup of each contender over the tutorial's NumPy loop."""
+    shown = [(s, value) for s in race.standings if (value := race.speedup(s)) is not None]
     highest = max((value for _s, value in shown), default=1.0)
-    traces = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "name": s.contender.name,
-            "x": [value],
-            "y": [s.contender.name],
-            "text": [f"{ratio(value)} ×"],
-            "textposition": "outside",
-            "cliponaxis": False,
-            "marker": {"color": _colour(s), "opacity": 0.35 if s.wrong else 1},
-            "hovertemplate": "%{y}: %{text}<extra></extra>",
-        }
-        for s, value in shown
-    ]
-    _draw_rows(
-        race,
-        traces,
-        {"title": {"text": _("times as fast")}, "range": [0, 1.2 * highest]},
-        key="speed_up_chart",
-        alt=_("Times as fast as the tutorial’s NumPy loop: {values}").format(
-            values=", ".join(f"{s.contender.name} {ratio(value)}" for s, value in shown)
-        ),
+    look = {"textposition": "outside", "cliponaxis": False, "hovertemplate": "%{y}: %{text}<extra></extra>"}
+    traces = []
+    for s, value in shown:
+        colour = {"color": _colour(s), "opacity": 0.35 if s.wrong else 1}
+        bar = _bars(s.contender.name, [value], [s.contender.name], colour)
+        traces.append(bar | look | {"text": [f"{ratio(value)} ×"]})
+    xaxis = {"title": {"text": _("times as fast")}, "range": [0, 1.2 * highest]}
+    alt = _("Times as fast as the tutorial’s NumPy loop: {values}").format(
+        values=", ".join(f"{s.contender.name} {ratio(value)}" for s, value in shown)
     )
+    _draw_rows(race, traces, xaxis, key="speed_up_chart", alt=alt)
 
 
 def phases(race: Race, *, as_shares: bool) -> None:
-    """Where the time of a step goes, stacked: in microseconds, or as shares of the step."""
+    """Draw where the time of a step goes, stacked: in microseconds, or as shares of the step."""
     names = [s.contender.name for s in race.standings]
+    unit, title = (" %", _("share of the median step (%)")) if as_shares else (" µs", _("time per step (µs)"))
     traces = []
     for i, phase in enumerate(ALL_PHASES):
         values = [
             100 * s.phases[phase] / s.median if as_shares else 1e6 * s.phases[phase] for s in race.standings
         ]
-        traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": _(PHASE_NAMES[phase]),
-                "x": values,
-                "y": names,
-                "marker": {"color": f"theme:{i}"},
-                "hovertemplate": "%{y}: %{x:.3g}" + (" %" if as_shares else " µs"),
-            }
-        )
-    traces.append(
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": _("the whole step"),
-            "x": [100.0 if as_shares else 1e6 * s.median for s in race.standings],
-            "y": names,
-            "marker": {
-                "symbol": "line-ns-open",
-                "size": 18,
-                "color": "theme:text-color",
-                "line": {"width": 2},
-            },
-            "hovertemplate": "%{y}: %{x:.4g}" + (" %" if as_shares else " µs"),
-        }
-    )
-    title = _("share of the median step (%)") if as_shares else _("time per step (µs)")
-    _draw_rows(
-        race,
-        traces,
-        {"title": {"text": title}, "rangemode": "tozero"},
-        key="phases_chart",
-        alt=_("Stacked bars: how the time of a step divides into its phases"),
-        legend=True,
-    )
+        bars = _bars(_(PHASE_NAMES[phase]), values, names, {"color": f"theme:{i}"})
+        traces.append(bars | {"hovertemplate": "%{y}: %{x:.3g}" + unit})
+    line = {"symbol": "line-ns-open", "size": 18, "color": "theme:text-color", "line": {"width": 2}}
+    steps = [100.0 if as_shares else 1e6 * s.median for s in race.standings]
+    hover = "%{y}: %{x:.4g}" + unit
+    traces.append(_scatter(_("the whole step"), steps, names, hover, mode="markers", marker=line))
+    alt = _("Stacked bars: how the time of a step divides into its phases")
+    xaxis = {"title": {"text": title}, "rangemode": "tozero"}
+    _draw_rows(race, traces, xaxis, key="phases_chart", alt=alt, legend=True)
 
 
 def roofline(race: Race) -> None:
-    """Each contender on the processor under the two ceilings of the machine."""
-    roof = race.ceiling
+    """Draw each contender on the processor under the machine's roofline."""
+    roof = race.roofline
     if roof is None:
         return
     shown = [s for s in race.standings if s.contender.device == "cpu"]
-    reached = [s.intensity for s in shown]
-    at = np.geomspace(min([roof.ridge, *reached]) / 3, max([roof.ridge, *reached]) * 3, 60)
-    at = np.union1d(at, [roof.ridge])
-    traces: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": _("ceiling"),
-            "x": at.tolist(),
-            "y": [roof.at(intensity) for intensity in at],
-            "line": {"color": "theme:text-color", "width": 2},
-            "hovertemplate": "%{y:.0f} GFLOP/s<extra></extra>",
-        }
-    ]
+    reached = [roof.ridge, *(s.arithmetic_intensity for s in shown)]
+    at = np.union1d(np.geomspace(min(reached) / 3, max(reached) * 3, 60), [roof.ridge])
+    heights, hover = [roof.at(intensity) for intensity in at], "%{y:.0f} GFLOP/s<extra></extra>"
+    line = {"color": "theme:text-color", "width": 2}
+    traces = [_scatter(_("ceiling"), at.tolist(), heights, hover, mode="lines", line=line)]
     for s in shown:
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": s.contender.name,
-                "x": [s.intensity],
-                "y": [s.gflops],
-                "marker": _marker(race, s),
-                "hovertemplate": f"{s.contender.name}: %{{y:.3g}} GFLOP/s<extra></extra>",
-            }
-        )
+        hover = f"{s.contender.name}: %{{y:.3g}} GFLOP/s<extra></extra>"
+        traces.append(_point(race, s, s.arithmetic_intensity, s.gflops, hover))
     layout = {
         "xaxis": _logarithmic(_("operations per byte"), at.tolist()),
         "yaxis": _logarithmic("GFLOP/s", [roof.at(at[0]), roof.peak, *(s.gflops for s in shown)]),
         "hovermode": "closest",
         "uirevision": "roofline",
-        **_legend(),
+        **LEGEND,
     }
     alt = _("Roofline: {values}, under {peak} GFLOP/s and {bandwidth} GB/s").format(
         values=", ".join(f"{s.contender.name} {s.gflops:.3g} GFLOP/s" for s in shown),
@@ -194,69 +117,63 @@ def roofline(race: Race) -> None:
 
 
 def sweep(over: Sweep, races: Sequence[Race]) -> None:
-    """The time of a step against the size, for each contender. The axis has room for all sizes."""
+    """Draw the time of a step against the size, for each contender. The axis has room for all sizes."""
     field = over.field
     traces = []
     for contender in [s.contender for s in races[0].standings]:
         points = [(getattr(race.config, field), race.find(contender)) for race in races]
         there = [(size, s) for size, s in points if s is not None]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": contender.name,
-                "x": [size for size, _s in there],
-                "y": [1e6 * s.median for _size, s in there],
-                "marker": _marker(races[0], there[0][1]),
-                "line": {"color": _colour(there[0][1]), "dash": _of_place(races[0], contender, DASHES)},
-                "hovertemplate": "%{y:.4g} µs",
-            }
-        )
+        first = there[0][1]
+        sizes, medians = [size for size, _s in there], [1e6 * s.median for _size, s in there]
+        line = {"color": _colour(first), "dash": _of_place(races[0], contender, DASHES)}
+        look = {"mode": "lines+markers", "line": line, "marker": _marker(races[0], first)}
+        traces.append(_scatter(contender.name, sizes, medians, "%{y:.4g} µs", **look))
     layout = {
         "xaxis": _logarithmic(field, over.values),
-        "yaxis": _logarithmic(
-            _("time per step (µs)"), [1e6 * s.median for race in races for s in race.standings]
-        ),
+        "yaxis": _logarithmic(_("time per step (µs)"), _medians(*races)),
         "uirevision": "sweep",
-        **_legend(),
+        **LEGEND,
     }
-    plot.draw(
-        traces,
-        layout,
-        key="sweep_chart",
-        alt=_("Time per step against {field}, both on logarithmic axes").format(field=field),
-        height=420,
-    )
+    alt = _("Time per step against {field}, both on logarithmic axes").format(field=field)
+    plot.draw(traces, layout, key="sweep_chart", alt=alt, height=420)
 
 
 def compared(here: Race, there: Race) -> None:
-    """The medians of two machines, a row for each contender that ran on one of them."""
+    """Draw the medians of two machines, a row for each contender that ran on either."""
     traces = []
     for i, (race, name) in enumerate(((here, _("here")), (there, _("in the file")))):
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": name,
-                "x": [1e6 * s.median for s in race.standings],
-                "y": [s.contender.name for s in race.standings],
-                "marker": {"size": 12, "symbol": SYMBOLS[i], "color": f"theme:{i}"},
-                "hovertemplate": "%{y}: %{x:.4g} µs",
-            }
-        )
+        marker = {"size": 12, "symbol": SYMBOLS[i], "color": f"theme:{i}"}
+        names = [s.contender.name for s in race.standings]
+        hover = "%{y}: %{x:.4g} µs"
+        traces.append(_scatter(name, _medians(race), names, hover, mode="markers", marker=marker))
     contenders = {s.contender.name for race in (here, there) for s in race.standings}
     layout = {
-        "xaxis": _logarithmic(
-            _("time per step (µs)"), [1e6 * s.median for race in (here, there) for s in race.standings]
-        ),
+        "xaxis": _logarithmic(_("time per step (µs)"), _medians(here, there)),
         "yaxis": {"automargin": True, "autorange": "reversed"},
         "hovermode": "closest",
         "uirevision": "compared",
-        **_legend(),
+        **LEGEND,
     }
     height = 130 + ROW_HEIGHT * len(contenders)
     alt = _("The median time of a step here and in the file")
     plot.draw(traces, layout, key="compared_chart", alt=alt, height=height)
+
+
+def _medians(*races: Race) -> list[float]:
+    """Return the median step times in microseconds."""
+    return [1e6 * s.median for race in races for s in race.standings]
+
+
+def _scatter(name: str, x: list[Any], y: list[Any], hover: str, **look: Any) -> dict[str, Any]:
+    return {"type": "scatter", "name": name, "x": x, "y": y, "hovertemplate": hover, **look}
+
+
+def _point(race: Race, s: Standing, x: float, y: float | str, hover: str) -> dict[str, Any]:
+    return _scatter(s.contender.name, [x], [y], hover, mode="markers", marker=_marker(race, s))
+
+
+def _bars(name: str, x: list[float], y: list[str], marker: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "bar", "orientation": "h", "name": name, "x": x, "y": y, "marker": marker}
 
 
 def _draw_rows(
@@ -268,7 +185,7 @@ def _draw_rows(
     alt: str,
     legend: bool = False,
 ) -> None:
-    """A chart with a row for each contender, always in the same order."""
+    """Draw a chart with a row for each contender, always in the same order."""
     names = [s.contender.name for s in race.standings]
     layout = {
         "xaxis": xaxis,
@@ -283,14 +200,14 @@ def _draw_rows(
         "bargap": 0.35,
         "hovermode": "closest",
         "uirevision": key,
-        **(_legend() if legend else {}),
+        **(LEGEND if legend else {}),
     }
     height = (150 if legend else 90) + ROW_HEIGHT * len(names)
     plot.draw(traces, layout, key=key, alt=alt, height=height)
 
 
 def _logarithmic(title: str, values: Sequence[float]) -> dict[str, Any]:
-    """A log axis around `values` whose labels can be read without knowing that 2 stands for 200."""
+    """Return a log axis around `values` with full numbers at its ticks (Plotly would write 2 for 200)."""
     low, high = min(values) / 1.3, max(values) * 1.3
     decades = range(floor(log10(low)), ceil(log10(high)) + 1)
     leading = (1, 2, 5) if high / low < 3000 else (1,)
@@ -301,14 +218,6 @@ def _logarithmic(title: str, values: Sequence[float]) -> dict[str, Any]:
         "range": [log10(low), log10(high)],
         "tickvals": ticks,
         "ticktext": [f"{tick:,.10g}" for tick in ticks],
-    }
-
-
-def _legend() -> dict[str, Any]:
-    return {
-        "showlegend": True,
-        "legend": {"orientation": "h", "traceorder": "normal", "y": 1.02, "yanchor": "bottom", "x": 0},
-        "margin": {"l": 70, "r": 16, "t": 60, "b": 48},
     }
 
 
@@ -325,6 +234,6 @@ def _marker(race: Race, standing: Standing) -> dict[str, Any]:
 
 
 def _of_place(race: Race, contender: Contender, options: Sequence[str]) -> str:
-    """The same option for all methods on one backend and device."""
+    """Return the option for a contender's backend and device, the same for all methods."""
     places = list(dict.fromkeys((s.contender.backend, s.contender.device) for s in race.standings))
     return options[places.index((contender.backend, contender.device)) % len(options)]

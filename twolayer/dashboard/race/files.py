@@ -5,8 +5,9 @@ import streamlit as st
 from twolayer.dashboard.i18n import _, plain, say
 from twolayer.dashboard.race import charts, view
 from twolayer.dashboard.race.job import Heat
-from twolayer.race.file import LARGEST_BYTES, RaceFileError, from_json, to_csv, to_json
+from twolayer.race.file import LARGEST_BYTES, from_json, to_csv, to_json
 from twolayer.race.result import Race, Standing
+from twolayer.race.untrusted import RaceFileError
 from twolayer.race.verdict import disturbances, microseconds, ratio, sentences
 from twolayer.training.config import DEFAULTS, Config
 

@@ -45,7 +45,7 @@ def _here(config: Config) -> list[Contender]:
     likely = [("numpy", ("cpu",))]
     if why_missing("torch") is None:
         likely.append(("torch", ("cpu",)))
-    return contenders(known.devices if known else likely, config.dtype)
+    return contenders(known.machine.devices if known else likely, config.dtype)
 
 
 def _contenders(here: list[Contender]) -> list[Contender]:

@@ -15,7 +15,7 @@ from twolayer.training.messages import N_, Message
 
 TASKS = {
     "machine": N_("looking at the machine"),
-    "ceiling": N_("measuring the ceilings of the machine"),
+    "roofline": N_("measuring the ceilings of the machine"),
     "round": N_("round {number} of {rounds}"),
     "agreement": N_("comparing {name} with the reference"),
 }
@@ -126,7 +126,7 @@ def _charts(race: Race) -> None:
         charts.times(race)
     with right:
         st.markdown(_("**Speed-up**: times as fast as the tutorial’s NumPy loop"))
-        charts.speed_ups(race)
+        charts.speedups(race)
     st.caption(_(CLOCK))
     left, right = st.columns(2, gap="medium")
     with left:
@@ -148,7 +148,7 @@ def _charts(race: Race) -> None:
 
 
 def _roofline_words(race: Race) -> None:
-    if race.ceiling is None:
+    if race.roofline is None:
         st.caption(_("The ceilings have not been measured."))
         return
     text = _(
@@ -156,9 +156,9 @@ def _roofline_words(race: Race) -> None:
         "GB/s when copying memory. The product x·w1 alone reaches {here} GFLOP/s at this size. Bytes are "
         "those that a step cannot do without; a point above the slope works from the caches."
     ).format(
-        peak=f"{race.ceiling.gflops_large:.0f}",
-        bandwidth=f"{race.ceiling.gbytes:.0f}",
-        here=f"{race.ceiling.gflops_here:.0f}",
+        peak=f"{race.roofline.gflops_large:.0f}",
+        bandwidth=f"{race.roofline.gbytes:.0f}",
+        here=f"{race.roofline.gflops_here:.0f}",
     )
     if any(s.contender.device != "cpu" for s in race.standings):
         text += " " + _("Contenders on a GPU are left out: these are the ceilings of the processor.")

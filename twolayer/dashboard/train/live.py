@@ -15,7 +15,7 @@ from twolayer.dashboard.train import charts
 from twolayer.engine.run import Run
 from twolayer.rates.outcomes import DEAD, outcome
 from twolayer.training.edits import Edit
-from twolayer.training.training import Pace
+from twolayer.training.pace import step_seconds
 
 SILENT_SECONDS = 2.5
 SILENT_STEPS = 5
@@ -162,7 +162,7 @@ def _verdict(run: Run | None) -> None:
 def _patience(run: Run) -> float:
     """Seconds without news after which a visitor wonders. Large steps take long, and with many runs each
     waits for its turn."""
-    return SILENT_SECONDS + server.redraw_seconds() + SILENT_STEPS * Pace(run.config).seconds_per_step
+    return SILENT_SECONDS + server.redraw_seconds() + SILENT_STEPS * step_seconds(run.config)
 
 
 def _finished(run: Run) -> None:

@@ -1,7 +1,7 @@
-"""How one iteration is computed: what a kernel is, and which ones there are.
+"""Kernels: the protocol of what computes an iteration, and the table of all kernels.
 
-A kernel advances one run on one device by whole steps. The table below is lazy: a library is
-imported when one of its kernels is asked for, so that NumPy runs never pay for PyTorch.
+A kernel advances one run on one device by whole steps. A library is imported only when one of its
+kernels is loaded: runs in NumPy do not pay for PyTorch.
 """
 
 from collections.abc import Mapping
@@ -20,57 +20,56 @@ from twolayer.training.messages import Message, MessageError
 from twolayer.training.problem import Problem
 
 State = Mapping[str, NDArray[Any]]
-"""What a run carries from one chunk to the next: named arrays on the host."""
+"""The state of a run between two chunks: named arrays on the host."""
 
 
 class Kernel(Protocol):
     """One run, from a state, for a known number of steps.
 
-    Made for each chunk. It owns what it changes: the problem and the state that it is given
-    stay as they are.
+    There is one instance per chunk. It does not modify the problem and the state that it gets.
     """
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None: ...
 
     @staticmethod
     def constants(problem: Problem) -> State:
-        """What stays the same for the whole run and is worth computing once."""
+        """Return arrays that are computed once for the whole run."""
         ...
 
     @staticmethod
     def start(problem: Problem) -> State:
-        """The state of a run before its first step."""
+        """Return the state before the first step."""
         ...
 
     @staticmethod
     def weights(problem: Problem, state: State) -> tuple[NDArray[Any], NDArray[Any]]:
-        """w1 (D_in, H) and w2 (H, D_out) of a state."""
+        """Return w1 (D_in, H) and w2 (H, D_out) of a state."""
         ...
 
     @staticmethod
     def threads(count: int) -> AbstractContextManager[object]:
-        """Use `count` threads for the products inside the context, and restore what was."""
+        """Return a context in which products use `count` threads."""
         ...
 
     def step(self) -> None:
-        """One iteration; its loss is kept on the device."""
+        """Compute one iteration. Its loss stays on the device."""
         ...
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that it was given, so that a clock may be read."""
+        """Wait for the device to finish, so that a clock can be read."""
         ...
 
     def losses(self) -> NDArray[np.float64]:
-        """The loss of each step so far, on the host."""
+        """Return the loss of each step so far, on the host."""
         ...
 
     def state(self) -> State:
-        """The state after the steps so far, on the host."""
+        """Return the state after the steps so far, on the host."""
         ...
 
     def dead(self) -> int:
-        """How many hidden units are now active (h > 0) for no row of the batch. Changes nothing that
-        a step reads."""
+        """Return the number of dead units: active (h > 0) for no row of the batch. Changes nothing that a
+        step reads."""
         ...
 
 
@@ -88,22 +87,26 @@ KERNELS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("torch", "gram"): "twolayer.training.kernels.torch:Gram",
     }
 )
-"""Where each backend × method is found."""
+"""The class of each backend and method, as module:name."""
 
 
 def why_missing(backend: str) -> Message | None:
-    """Why the library of `backend` cannot be used here, or None where it seems to be there.
-
-    Looks for it without importing it.
-    """
+    """Return why the library of `backend` cannot be used, or None if it is installed. Does not import it."""
     if find_spec(backend) is None:
         return Message.of("{library} is not installed; pip install {library}", library=backend)
     return None
 
 
+def does_not_load(backend: str, error: Exception) -> Message:
+    """Say that the library of `backend` is installed and cannot be imported."""
+    return Message.of(
+        "{library} is installed but does not load: {error}", library=backend, error=type(error).__name__
+    )
+
+
 @cache
 def load(backend: str, method: str) -> type[Kernel]:
-    """The kernel of `backend` and `method`. Imports its library; raises `UnavailableError`."""
+    """Import the kernel of `backend` and `method`. Raises `UnavailableError`."""
     missing = why_missing(backend)
     if missing is not None:
         raise UnavailableError(missing)
@@ -111,17 +114,11 @@ def load(backend: str, method: str) -> type[Kernel]:
     try:
         return cast(type[Kernel], getattr(import_module(module), name))
     except (ImportError, OSError) as error:
-        raise UnavailableError(
-            Message.of(
-                "{library} is installed but does not load: {error}",
-                library=backend,
-                error=type(error).__name__,
-            )
-        ) from error
+        raise UnavailableError(does_not_load(backend, error)) from error
 
 
 def load_all() -> dict[str, Message]:
-    """Load every kernel whose library is here, NumPy's first; for each backend that does not load, why."""
+    """Load all kernels, NumPy's first. Return why, for each backend that fails."""
     failures = {}
     for backend, method in KERNELS:
         try:

@@ -1,4 +1,4 @@
-"""A peer, not a method of ours: the same iteration with PyTorch's autograd and `torch.optim.SGD`."""
+"""The iteration by PyTorch's autograd and `torch.optim.SGD`: a peer to compare with, not a method."""
 
 import torch
 
@@ -9,7 +9,7 @@ from twolayer.training.problem import Problem
 
 
 class Autograd(Tutorial):
-    """What a PyTorch user would write: forward, `loss.backward()`, `optimizer.step()`."""
+    """A PyTorch user's loop: forward pass, `loss.backward()`, `optimizer.step()`."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         super().__init__(config, problem, state, steps)
@@ -35,10 +35,10 @@ class Autograd(Tutorial):
 
 
 def backward(inputs: State) -> tuple[State, State]:
-    """A forward pass, and PyTorch's own backward pass from it, on the CPU.
+    """Compute a forward pass, and PyTorch's own backward pass, on the CPU in the dtype of the inputs.
 
-    `inputs` are x, y, w1, w2. Returns h, h_relu, y_pred, and the gradients of the loss with respect to
-    w1, w2 and the values between, by the names of `program.GRADIENTS`; all in the dtype of the inputs.
+    `inputs` are x, y, w1, w2. Returns h, h_relu and y_pred, and the gradients of the loss by the names of
+    `program.GRADIENTS`.
     """
     x, y, w1, w2 = (torch.tensor(inputs[name]) for name in ("x", "y", "w1", "w2"))
     h = x.mm(w1.requires_grad_())

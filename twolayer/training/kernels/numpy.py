@@ -18,12 +18,12 @@ Array = NDArray[Any]
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """The BLAS libraries of this process: found once, since looking for them takes milliseconds."""
+    """Return the BLAS libraries of this process. Finding them takes milliseconds."""
     return ThreadpoolController()
 
 
 class Tutorial:
-    """A new array each line, as the tutorial's NumPy version writes it."""
+    """A new array on each line, as in the tutorial's NumPy version."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         self.x, self.y = problem.x, problem.y
@@ -86,12 +86,12 @@ class Tutorial:
 
 
 class Fused(Tutorial):
-    """The same arithmetic with no array made inside a step and the fewest passes over memory.
+    """The same arithmetic without allocations in a step and with few passes over memory.
 
-    BLAS's own `gemm`, α·a·b + β·c into c, takes sums and updates into the products. It wants Fortran's
-    order. The factor 2 of grad_y_pred goes into the learning rate, which is exact. Where h < 0 is read
-    from the sign bit of h, as a mask of integers, and the maximum is taken with an array of zeros: NumPy
-    has vector instructions for these, and none for a masked copy or for a maximum with a scalar.
+    BLAS's `gemm`, α·a·b + β·c into c, folds sums and updates into the products; it needs Fortran order.
+    The factor 2 of grad_y_pred is folded into the learning rate, which is exact. The mask h < 0 is read
+    from the sign bits as integers, and the maximum is with an array of zeros: NumPy vectorises these, but
+    not a masked copy or a maximum with a scalar.
     """
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
@@ -100,7 +100,7 @@ class Fused(Tutorial):
         self.w1, self.w2 = state["w1"].copy("F"), state["w2"].copy("F")
 
     def _own(self, config: Config, problem: Problem, steps: int) -> None:
-        """Make the arrays of a step, once."""
+        """Allocate the arrays of a step."""
         shape, dtype = (config.N, config.H), config.dtype
         single = dtype == "float32"
         # gemm(α, a, b, β, c, transpose a, transpose b, overwrite c): by position, which is faster
@@ -121,7 +121,7 @@ class Fused(Tutorial):
         self._done = 0
 
     def _hidden(self) -> None:
-        """h = x·w1."""
+        """Compute h = x·w1."""
         self.gemm(1.0, self.x, self.w1, 0.0, self.h, 0, 0, 1)
 
     def dead(self) -> int:
@@ -129,7 +129,7 @@ class Fused(Tutorial):
         return int(np.count_nonzero(~(self.h > 0).any(axis=0)))
 
     def _update(self) -> None:
-        """w1 −= learning_rate · xᵀ·grad_h, where grad_h lacks its factor 2."""
+        """Compute w1 −= learning_rate · xᵀ·grad_h, where grad_h lacks its factor 2."""
         self.gemm(-self.rate, self.x, self.grad_h, 1.0, self.w1, 1, 0, 1)
 
     def step(self) -> None:
@@ -153,7 +153,7 @@ class Fused(Tutorial):
 
 
 class Gram(Fused):
-    """The dual form (see `dual`): the hidden layer from the sums S, and no w1."""
+    """The dual form (see `dual`): S in place of w1."""
 
     constants = staticmethod(dual.constants)
     start = staticmethod(dual.start)
@@ -169,10 +169,10 @@ class Gram(Fused):
         return {"S": self.S, "w2": self.w2}
 
     def _hidden(self) -> None:
-        """h = h_start − K·S."""
+        """Compute h = h_start − K·S."""
         np.copyto(self.h, self.h_start)
         self.gemm(-1.0, self.K, self.S, 1.0, self.h, 0, 0, 1)
 
     def _update(self) -> None:
-        """S += learning_rate · grad_h, where grad_h lacks its factor 2."""
+        """Compute S += learning_rate · grad_h, where grad_h lacks its factor 2."""
         self.axpy(self.flat_grad_h, self.flat_S, a=self.rate)

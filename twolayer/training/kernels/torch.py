@@ -1,6 +1,6 @@
-"""The iteration in PyTorch tensors, with the backward pass by hand. On any device that PyTorch has.
+"""The iteration in PyTorch, with the backward pass by hand, on any device that PyTorch has.
 
-Tested on the CPU; the paths for cuda and mps are the same code and have not been run by its authors.
+Tested on the CPU only. The code for cuda and mps is the same.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 class Tutorial:
-    """A new tensor each line, as the tutorial's tensor version writes it."""
+    """A new tensor on each line, as in the tutorial's tensor version."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         self._own(config, problem, steps)
@@ -27,7 +27,7 @@ class Tutorial:
         self.w1, self.w2 = self._copy(state["w1"]), self._copy(state["w2"])
 
     def _own(self, config: Config, problem: Problem, steps: int) -> None:
-        """What every kernel here keeps."""
+        """Allocate what every kernel needs."""
         self.device = torch.device(config.device)
         self.y = self._copy(problem.y)
         self.learning_rate = config.learning_rate
@@ -35,7 +35,7 @@ class Tutorial:
         self._done = 0
 
     def _copy(self, array: Array) -> torch.Tensor:
-        """A copy on the device: copies from the host."""
+        """Copy an array from the host to the device."""
         return torch.tensor(array, device=self.device)
 
     @staticmethod
@@ -100,9 +100,9 @@ class Tutorial:
 
 
 class Fused(Tutorial):
-    """The same arithmetic in tensors that are made once, sums and updates folded into the products.
+    """The same arithmetic without allocations in a step, sums and updates folded into the products.
 
-    The factor 2 of grad_y_pred goes into the learning rate, which is exact.
+    The factor 2 of grad_y_pred is folded into the learning rate, which is exact.
     """
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
@@ -121,7 +121,7 @@ class Fused(Tutorial):
         self._places = self._losses.unbind()
 
     def _hidden(self) -> None:
-        """h = x·w1."""
+        """Compute h = x·w1."""
         torch.mm(self.x, self.w1, out=self.h)
 
     def dead(self) -> int:
@@ -129,7 +129,7 @@ class Fused(Tutorial):
         return self._count_dead(self.h)
 
     def _update(self) -> None:
-        """w1 −= learning_rate · xᵀ·grad_h, where grad_h lacks its factor 2."""
+        """Compute w1 −= learning_rate · xᵀ·grad_h, where grad_h lacks its factor 2."""
         self.w1.addmm_(self.x_T, self.grad_h, alpha=-self.rate)
 
     def step(self) -> None:
@@ -151,7 +151,7 @@ class Fused(Tutorial):
 
 
 class Gram(Fused):
-    """The dual form (see `dual`): the hidden layer from the sums S, and no w1."""
+    """The dual form (see `dual`): S in place of w1."""
 
     constants = staticmethod(dual.constants)
     start = staticmethod(dual.start)
@@ -167,9 +167,9 @@ class Gram(Fused):
         return {"S": self.S.cpu().numpy(), "w2": self.w2.cpu().numpy()}  # copies to the host
 
     def _hidden(self) -> None:
-        """h = h_start − K·S."""
+        """Compute h = h_start − K·S."""
         torch.addmm(self.h_start, self.K, self.S, alpha=-1, out=self.h)
 
     def _update(self) -> None:
-        """S += learning_rate · grad_h, where grad_h lacks its factor 2."""
+        """Compute S += learning_rate · grad_h, where grad_h lacks its factor 2."""
         self.S.add_(self.grad_h, alpha=self.rate)

@@ -1,0 +1,44 @@
+"""The length of the next chunk, and estimates before anything was measured."""
+
+from dataclasses import replace
+
+import pytest
+
+from twolayer import Config
+from twolayer.training import pace as speeds
+from twolayer.training.pace import Pace
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-12, 1e-4, 0.1, 1e6])
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_pace_is_at_least_one_step_and_at_most_what_remains(seconds, size):
+    pace = Pace(Config(N=size, D_in=size, H=size))
+    for steps in (0, 1, 1000):
+        for remaining in (1, 2, 5_000_000):
+            assert 1 <= pace.next(remaining) <= remaining
+        pace.saw(steps, seconds)
+
+
+def test_a_pace_aims_at_a_tenth_of_a_second_once_it_knows_the_speed():
+    pace = Pace(Config())
+    pace.saw(10, 10 * 1e-3)
+    assert pace.next(10**6) == 100
+    pace.saw(100, 100 * 1e-4)
+    assert pace.next(10**6) == 1000
+
+
+@pytest.mark.parametrize(
+    "estimate",
+    [
+        speeds.step_seconds,
+        speeds.slow_step_seconds,
+        speeds.reference_step_seconds,
+        speeds.batched_run_seconds,
+        speeds.hessian_product_seconds,
+        speeds.drawing_seconds,
+    ],
+)
+@pytest.mark.parametrize("field", ["N", "H", "D_out"])
+def test_an_estimate_grows_with_the_sizes(estimate, field):
+    config = Config()
+    assert 0 < estimate(config) < estimate(replace(config, **{field: 10 * getattr(config, field)}))

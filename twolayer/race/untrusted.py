@@ -1,0 +1,118 @@
+"""JSON from outside: each value is checked, and an error names its place, what it is and what it takes."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from twolayer.training.fields import Choice, ConfigError, Field, Real, Whole
+from twolayer.training.messages import Message, MessageError, shown
+
+LONGEST_TEXT = 200
+
+
+class RaceFileError(MessageError, ValueError):
+    """A file that is not a race of this program."""
+
+
+class Value:
+    """A value of a file, and its place in it. A method raises `RaceFileError` for a value of another kind."""
+
+    def __init__(self, value: Any, place: str = "") -> None:
+        self.value, self.place = value, place
+
+    def wrong(self, takes: Message) -> NoReturn:
+        """Raise the error of this value."""
+        raise RaceFileError(
+            Message.of(
+                "The file is not a race of this program. At {place}: got {got}; takes {takes}",
+                place=self.place[:LONGEST_TEXT] or "the top",
+                got=shown(self.value),
+                takes=takes,
+            )
+        )
+
+    def __getitem__(self, name: str) -> "Value":
+        if not isinstance(self.value, dict) or name not in self.value:
+            self.wrong(Message.of("an object with the name {name}", name=name))
+        return Value(self.value[name], f"{self.place}.{name}".lstrip("."))
+
+    def items(self, least: int, most: int) -> Iterator["Value"]:
+        """Yield the values of a list."""
+        if not isinstance(self.value, list) or not least <= len(self.value) <= most:
+            self.wrong(Message.of("a list of {least} to {most} values", least=least, most=most))
+        for i, inner in enumerate(self.value):
+            yield Value(inner, f"{self.place}[{i}]")
+
+    def entries(self, most: int) -> Iterator[tuple[str, "Value"]]:
+        """Yield the names of an object and their values."""
+        if not isinstance(self.value, dict) or len(self.value) > most:
+            self.wrong(Message.of("an object with at most {most} names", most=most))
+        for name, inner in self.value.items():
+            yield Value(name, self.place).text(), Value(inner, f"{self.place}.{name}")
+
+    def text(self) -> str:
+        """Return a text without its control characters."""
+        if not isinstance(self.value, str) or len(self.value) > LONGEST_TEXT:
+            self.wrong(Message.of("a text of at most {most} characters", most=LONGEST_TEXT))
+        return "".join(c for c in self.value if c.isprintable())
+
+    def take(self, field: Field) -> Any:
+        """Return the value if the field can have it."""
+        try:
+            return field.checked("", self.value)
+        except ConfigError as error:
+            self.wrong(error.takes)
+
+    def number(self, low: float, high: float) -> float:
+        return float(self.take(Real(low, high)))
+
+    def whole(self, low: int, high: int) -> int:
+        return int(self.take(Whole(low, high)))
+
+    def truth(self) -> bool:
+        """Return true or false."""
+        if not isinstance(self.value, bool):
+            self.wrong(Message.of("true or false"))
+        return self.value
+
+    def one_of(self, options: Sequence[str]) -> str:
+        return str(self.take(Choice(tuple(options))))
+
+    def error(self) -> float:
+        """Return a relative difference; infinity is written as null."""
+        return float("inf") if self.value is None else self.number(0, 1e308)
+
+
+def parse(data: bytes) -> Value:
+    """Parse a file. Raises `RaceFileError`, which says where it breaks off or is no JSON."""
+    try:
+        return Value(json.loads(data.decode("utf-8-sig"), parse_constant=_refuse))
+    except UnicodeDecodeError as error:
+        raise RaceFileError(
+            Message.of("The file is not JSON: it is not a text in UTF-8 from byte {at} on.", at=error.start)
+        ) from None
+    except json.JSONDecodeError as error:
+        # The end, an open string, or the beginning of a number or a word
+        rest = error.doc[error.pos :].strip()
+        if error.msg.startswith("Unterminated") or (
+            (error.pos or not rest) and re.fullmatch(r"[-+.\w]*", rest)
+        ):
+            raise RaceFileError(
+                Message.of(
+                    "The file breaks off after {count} characters: it is not complete.", count=len(error.doc)
+                )
+            ) from None
+        raise RaceFileError(
+            Message.of(
+                "The file is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno
+            )
+        ) from None
+    except RaceFileError:
+        raise
+    except (RecursionError, ValueError):  # nested too deep; a number of thousands of digits
+        raise RaceFileError(Message.of("The file is not a race of this program.")) from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise RaceFileError(Message.of("The file holds {name}, which is not a number.", name=name))
