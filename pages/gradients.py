@@ -14,9 +14,8 @@ with st.sidebar:
 frame.links(config)
 st.markdown(
     _(
-        "Is the backward pass that was written by hand **right**? Its gradients are compared with PyTorch's "
-        "autograd and with what the loss does when a weight moves a little. Plant a mistake, and see what "
-        "gives it away."
+        "Is the hand-written backward pass **correct**? This page checks its gradients against PyTorch's "
+        "autograd and against finite differences of the loss. Plant a bug and see which check catches it."
     )
 )
 address.show_errors()
@@ -35,12 +34,12 @@ with st.container(border=True):
     with right:
         at = iteration.at_slider(config)
         st.select_slider(
-            _("Step of the differences"),
+            _("Difference step size"),
             [parameters.shown_step(step) for step in check.STEPS],
             key="difference_step",
         )
         st.segmented_control(
-            _("Number type of the check"),
+            _("Check precision"),
             ["float64", "float32"],
             default="float64",
             required=True,
@@ -59,7 +58,7 @@ def result(was_live: bool) -> None:
         rerun.whole_page()
     with st.container(key="state"):
         summary = controls.summary(config)
-        st.caption(_("Checking …") if question.live else _("Checked: {summary}").format(summary=summary))
+        st.caption(_("Checking…") if question.live else _("Checked: {summary}").format(summary=summary))
     if question.failure is not None:
         st.error(say(question.failure))
     elif question.answer is not None:

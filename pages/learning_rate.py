@@ -20,9 +20,9 @@ with st.sidebar:
 frame.links(config)
 st.markdown(
     _(
-        "**Which learning rate?** Try them all: a whole training at each of a hundred rates, with three "
-        "seeds, takes a second or two in the dual form. See which rates work, which do not, and what the "
-        "curvature of the loss has to do with it."
+        "**Which learning rate works?** Sweep them: 100 learning rates × 3 seeds, each trained to the end, "
+        "take a second or two thanks to the dual form. See which rates converge, which diverge, and how "
+        "the curvature (sharpness) of the loss explains it."
     )
 )
 address.show_errors()
@@ -41,12 +41,12 @@ def keep_watching() -> None:
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    controls.number("rates", _("Rates"), width=110)
+    controls.number("rates", _("Learning rates"), width=110)
     controls.number("seeds", _("Seeds"), width=110)
     for name, label in (("rate_from", _("From")), ("rate_to", _("To"))):
         controls.number(name, label, step=RATE.default, format="%e", placeholder=_("auto"), width=150)
     st.button(
-        _("Scan"),
+        _("Sweep"),
         key="scan",
         type="primary",
         icon=":material/play_arrow:",
@@ -72,7 +72,7 @@ def watch_sweep() -> None:
 
 
 watch_sweep()
-st.header(_("Why: one training and its curvature"), anchor=False, divider="gray")
+st.header(_("Why: the curvature along one run"), anchor=False, divider="gray")
 
 
 @st.fragment(run_every=intervals["focus"])
@@ -84,12 +84,12 @@ def watch_focus() -> None:
 
 
 watch_focus()
-st.header(_("How the band moves: any grid"), anchor=False, divider="gray")
+st.header(_("How the safe range shifts with network size"), anchor=False, divider="gray")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.selectbox(_("Across"), SIZES, key="grid_x", width=110)
-    st.selectbox(_("Down"), SIZES, key="grid_y", width=110)
+    st.selectbox(_("Columns (x axis)"), SIZES, key="grid_x", width=110)
+    st.selectbox(_("Rows (y axis)"), SIZES, key="grid_y", width=110)
     st.button(
-        _("Train the grid"),
+        _("Run grid sweep"),
         key="start_grid",
         icon=":material/grid_on:",
         on_click=job.start_grid,
@@ -104,14 +104,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         disabled=not live["grid"],
     )
 st.text_input(
-    _("Or any one to three fields"),
+    _("Custom grid (one to three fields)"),
     key="grid",
     placeholder="learning_rate=1e-8:1e-5:50; H=50,100,200; seed=0,1,2",
     max_chars=LONGEST_GRID,
     help=_(
-        "A field, =, and its values; fields with semicolons between them. A range with its count is "
-        "geometric: 1e-8:1e-5:50. Empty: the two sizes on the left, from a quarter to four times what "
-        "they are, with two dozen learning rates each."
+        "Write field=values and separate fields with semicolons, e.g. H=50,100; "
+        "learning_rate=1e-8:1e-5:50. start:stop:count gives log-spaced values. Leave empty to use the two "
+        "sizes chosen above, each from ¼ to 4 times its current value, with 24 learning rates."
     ),
 )
 jobs.show_refusal("grid")

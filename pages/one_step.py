@@ -14,8 +14,8 @@ with st.sidebar:
 frame.links(config)
 st.markdown(
     _(
-        "One iteration of the training, **line by line**: the formula, the program, the numbers that this "
-        "run really has there, and what they are made from. Go through it with the arrow keys."
+        "One training iteration, **line by line**: the formula, the code, the actual values in this run, "
+        "and where each value comes from. Use the arrow keys to move from line to line."
     )
 )
 address.show_errors()
@@ -29,7 +29,7 @@ with st.container(border=True):
         playback.steps()
     with right:
         at = iteration.at_slider(config)
-        with st.popover(_("Break it"), icon=":material/bug_report:", width="stretch"):
+        with st.popover(_("Plant a bug"), icon=":material/bug_report:", width="stretch"):
             planted = iteration.bug_switches(config)
     view.indices(config)
 
@@ -48,7 +48,7 @@ def result(was_live: bool) -> None:
     elif question.answer is not None:
         view.show(question.answer, st.session_state["show"])
     else:
-        st.caption(_("Computing …"))
+        st.caption(_("Computing…"))
 
 
 result(question.live)

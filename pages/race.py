@@ -18,9 +18,10 @@ with st.sidebar:
 frame.links(config)
 st.markdown(
     _(
-        "How much faster is it, **here**? Every way to compute the same training step races on the machine "
-        "of this server: the tutorial’s loops, our own, and PyTorch’s autograd, with the same data, warmed "
-        "up, in random order, and each compared with float64."
+        "How fast is each implementation **on this machine**? Every implementation of the same training "
+        "step is timed on the server: the tutorial’s loops, this app's own kernels, and PyTorch autograd. "
+        "All use the same data, are warmed up, run in random order, and are checked against a float64 "
+        "reference."
     )
 )
 address.show_errors()

@@ -38,57 +38,62 @@ class Bug:
 def _no_transpose(config: Config) -> Message | None:
     if config.D_out != config.H:
         return Message.of(
-            "grad_y_pred ({N}, {D_out}) times w2 ({H}, {D_out}) has no meaning unless H = D_out: "
-            "NumPy itself refuses this mistake.",
+            "grad_y_pred ({N}, {D_out}) @ w2 ({H}, {D_out}) is only defined if H = D_out: here NumPy "
+            "itself raises an error.",
             N=config.N,
             H=config.H,
             D_out=config.D_out,
         )
-    return Message.of("w2 is a single number, which is its own transpose.") if config.H == 1 else None
+    return Message.of("w2 has a single entry, so it equals its transpose.") if config.H == 1 else None
 
 
 def _no_neighbour(config: Config) -> Message | None:
-    return Message.of("There is only one row, and it is its own neighbour.") if config.N == 1 else None
+    return (
+        Message.of("There is only one sample, so shifting the rows changes nothing.")
+        if config.N == 1
+        else None
+    )
 
 
 BUGS: Mapping[str, Bug] = MappingProxyType(
     {
         "no_mask": Bug(
-            label=N_("The mask is forgotten"),
+            label=N_("Missing ReLU mask"),
             value="grad_h",
             line="grad_h = grad_h_relu",
             formula=Formula("{grad_h_relu}", "grad_h_relu[n,j]"),
             tensors=("w1",),
             why=N_(
-                "Where h < 0 the ReLU was flat: nothing that happens to h there changes the loss, so the "
-                "gradient has to be 0 there."
+                "Where h < 0, ReLU is flat: a small change in h does not change the loss, so the gradient "
+                "must be 0."
             ),
         ),
         "no_factor": Bug(
-            label=N_("The factor 2 is forgotten"),
+            label=N_("Missing factor 2"),
             value="grad_y_pred",
             line="grad_y_pred = y_pred - y",
             formula=Formula("{y_pred} - {y}", "(y_pred[n,o] - y[n,o])"),
             tensors=("w1", "w2"),
             why=N_(
-                "The derivative of a square d² is 2·d. Without the 2 every gradient is half as long: it "
-                "still points downhill, so training works and nobody notices."
+                "The derivative of d² is 2d. Without the 2, every gradient is half as large. It still "
+                "points in the same direction, so training behaves as if the learning rate were halved, "
+                "and nobody notices."
             ),
         ),
         "not_transposed": Bug(
-            label=N_("w2 instead of its transpose"),
+            label=N_("w2 not transposed"),
             value="grad_h_relu",
             line="grad_h_relu = grad_y_pred @ w2",
             formula=Formula(r"{grad_y_pred}\cdot {w2}", "Σ_o grad_y_pred[n,o]·w2[o,j]"),
             tensors=("w1",),
             why=N_(
-                "Going back, output o reaches hidden unit j by the same weight w2[j, o] as going forward, so "
-                "rows and columns change roles."
+                "In the backward pass, output o reaches hidden unit j through the same weight w2[j, o] as "
+                "in the forward pass, so rows and columns of w2 swap roles: w2ᵀ."
             ),
             impossible=_no_transpose,
         ),
         "wrong_side": Bug(
-            label=N_("The mask is on the wrong sign"),
+            label=N_("Mask inverted"),
             value="grad_h",
             line="grad_h = np.where(h > 0, 0, grad_h_relu)",
             formula=Formula(
@@ -96,10 +101,13 @@ BUGS: Mapping[str, Bug] = MappingProxyType(
                 "(h[n,j] > 0 ? 0 : grad_h_relu[n,j])",
             ),
             tensors=("w1",),
-            why=N_("The units that were passed on are those above 0: they must keep their gradient."),
+            why=N_(
+                "ReLU passed on the values above 0, so those units must keep their gradient; the others "
+                "get 0."
+            ),
         ),
         "updated_early": Bug(
-            label=N_("w2 is updated before grad_h_relu needs it"),
+            label=N_("w2 updated too early"),
             value="grad_h_relu",
             line="grad_h_relu = grad_y_pred @ (w2 - learning_rate * grad_w2).T",
             formula=Formula(
@@ -108,12 +116,12 @@ BUGS: Mapping[str, Bug] = MappingProxyType(
             ),
             tensors=("w1",),
             why=N_(
-                "The gradient belongs to the weights that made this loss. A w2 that has moved already "
-                "belongs to the next step. With a small learning rate the error is small, and hard to see."
+                "All gradients must be taken at the weights that produced this loss. An already updated w2 "
+                "belongs to the next step. With a small learning rate the error is small and easy to miss."
             ),
         ),
         "off_by_one": Bug(
-            label=N_("Off by one row"),
+            label=N_("Rows shifted by one"),
             value="grad_w2",
             line="grad_w2 = np.roll(h_relu, 1, axis=0).T @ grad_y_pred",
             formula=Formula(
@@ -122,8 +130,8 @@ BUGS: Mapping[str, Bug] = MappingProxyType(
             ),
             tensors=("w2",),
             why=N_(
-                "Row n of h_relu and row n of grad_y_pred belong to the same sample: shifted by one, each "
-                "sample is blamed for the error of its neighbour."
+                "Row n of h_relu and row n of grad_y_pred belong to the same sample. Shifted by one row, "
+                "each sample's activations are paired with another sample's error."
             ),
             impossible=_no_neighbour,
         ),

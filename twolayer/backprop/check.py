@@ -120,9 +120,7 @@ def examine(
     inputs = {name: array.astype(settings.dtype, copy=False) for name, array in taken.inputs.items()}
     right = run(bugs.program(None), inputs, config.learning_rate)
     if not all(np.isfinite(right[name]).all() for name in GRADIENTS):
-        raise MessageError(
-            Message.of("The run has grown beyond all numbers here: go back to an earlier iteration.")
-        )
+        raise MessageError(Message.of("Values overflow at this iteration: choose an earlier one."))
     ours = run(bugs.program(planted), inputs, config.learning_rate)
     iteration = Iteration(inputs, right, ours)
     comparisons: list[Comparison] = []
@@ -162,10 +160,9 @@ def why_no_differences(values: Values, step: float) -> Message:
     spacing = float(np.spacing(loss))
     change = 2 * step * float(np.median(np.abs(values["grad_w1"])))
     return Message.of(
-        "Differences need float64. The loss is {loss:.3g} here, and the next number that float32 has is "
-        "{spacing:.2g} away; each sum on the way to it is rounded like that. Half of the entries of w1 "
-        "change the loss by less than {change:.2g} when they move by {step:g} to either side: the difference "
-        "would be made of rounding.",
+        "Finite differences need float64. The loss here is {loss:.3g}, and adjacent float32 numbers at "
+        "that size are {spacing:.2g} apart. For half of the entries of w1, moving the entry by ±{step:g} "
+        "changes the loss by less than {change:.2g}, so the difference would be mostly rounding error.",
         loss=float(loss),
         spacing=spacing,
         change=change,

@@ -21,10 +21,10 @@ POINTS = 500
 PICTURE = (64, 64)
 
 BANDS: Sequence[tuple[float, str]] = (
-    (1e-2, N_("a gradient that far off is usually wrong")),
-    (1e-4, N_("too far off for comfort; only kinks could excuse it")),
-    (1e-7, N_("fine where the loss has kinks, too much where it has none")),
-    (0.0, N_("agreement")),
+    (1e-2, N_("the gradient is probably wrong")),
+    (1e-4, N_("suspicious, even with kinks")),
+    (1e-7, N_("usually fine if the loss has kinks; too high if it is smooth")),
+    (0.0, N_("the gradients agree")),
 )
 """The thresholds of CS231n: what a relative error above each number means."""
 

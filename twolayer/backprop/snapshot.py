@@ -56,7 +56,7 @@ def take(config: Config, at: int) -> Snapshot:
     # One step further, so that the loss of the iteration itself is known to be finite.
     diverged_at = training.advance(config, problem, chunk, 1).diverged_at
     if diverged_at == 0:
-        raise MessageError(Message.of("The loss of the initial weights is not a finite number."))
+        raise MessageError(Message.of("The initial loss is not finite."))
     if diverged_at is not None:
         at = diverged_at - 1
         chunk = training.advance(config, problem, first, at)

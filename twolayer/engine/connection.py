@@ -85,7 +85,7 @@ class Connection:
                 self.trouble = error.message
                 raise
             except (OSError, TimeoutError) as error:
-                self.trouble = Message.of("The computing cluster cannot be reached.")
+                self.trouble = Message.of("Cannot reach the compute cluster.")
                 raise UnreachableError(self.trouble) from error
             return self._client
 
@@ -135,8 +135,8 @@ class Connection:
 
     async def _check_version(self, client: Client) -> None:
         other = Message.of(
-            "The workers of the cluster at {address} have another version of this program. "
-            "Run them from the same checkout.",
+            "The workers at {address} run a different version of this program. Start them from the same "
+            "checkout.",
             address=client.scheduler.address if client.scheduler else "",
         )
         try:

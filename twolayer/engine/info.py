@@ -12,7 +12,7 @@ def machine(found: Capabilities) -> list[Row]:
     here = found.machine
     rows: list[Row] = [
         (Message.of("Processor"), here.processor),
-        (Message.of("Cores"), Message.of("{cores}: the most threads of a run", cores=here.cores)),
+        (Message.of("CPU cores"), Message.of("{cores} (maximum threads per run)", cores=here.cores)),
         (Message.of("Memory"), Message.of("{memory} MB", memory=here.memory_bytes // MB)),
         (Message.of("BLAS"), here.blas),
         (Message.of("Software"), ", ".join(f"{library} {version}" for library, version in here.versions)),
@@ -26,23 +26,23 @@ def machine(found: Capabilities) -> list[Row]:
 
 def limits(settings: Settings) -> list[Row]:
     """Return what the settings allow as (name, value)."""
-    place = Message.of("another cluster")
+    place = Message.of("an external cluster")
     if settings.scheduler is None:
-        place = Message.of("{workers} processes of this server", workers=settings.workers)
+        place = Message.of("{workers} local worker processes", workers=settings.workers)
     return [
-        (Message.of("Computed by"), place),
+        (Message.of("Compute backend"), place),
         (
-            Message.of("Memory of all runs together"),
+            Message.of("Memory limit (all runs)"),
             Message.of("{memory} MB", memory=settings.memory_mb),
         ),
         (
-            Message.of("Computing time of a run"),
+            Message.of("Time limit per run"),
             Message.of("at most {seconds} s", seconds=settings.max_seconds),
         ),
         (
-            Message.of("Runs at work or waiting"),
+            Message.of("Active or queued runs"),
             Message.of(
-                "at most {each} of one visitor, {together} together",
+                "at most {each} per visitor, {together} in total",
                 each=settings.live_per_visitor,
                 together=settings.live,
             ),

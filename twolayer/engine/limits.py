@@ -29,15 +29,15 @@ def admit(settings: Settings, others: Iterable[Task], viewer: str | None) -> Non
     if theirs >= settings.live_per_visitor:
         raise LimitError(
             Message.of(
-                "You have {limit} runs at work, and this server allows no more for one visitor. "
-                "Stop one of them, or wait for its end.",
+                "You already have {limit} active runs, the most this server allows per visitor. Stop one, "
+                "or wait for one to finish.",
                 limit=settings.live_per_visitor,
             )
         )
     if len(live) >= settings.live:
         raise LimitError(
             Message.of(
-                "This server has {limit} runs at work, and allows no more. Try again in a moment.",
+                "The server is at its limit of {limit} active runs. Try again in a moment.",
                 limit=settings.live,
             )
         )
@@ -49,8 +49,8 @@ def check_memory(settings: Settings, needed_bytes: int) -> None:
     if needed > limit:
         raise LimitError(
             Message.of(
-                "This run would take {needed} MB of memory, and this server allows {limit} MB. "
-                "Choose smaller dimensions, or float32.",
+                "This run needs {needed} MB of memory; this server allows {limit} MB. Use smaller "
+                "dimensions, or float32.",
                 needed=needed,
                 limit=limit,
             )
@@ -64,8 +64,8 @@ def check_run(settings: Settings, config: Config) -> None:
     if seconds > settings.max_seconds:
         raise LimitError(
             Message.of(
-                "One step of this run would take about {seconds:.0f} s, and this server allows "
-                "{limit} s for a whole run. Choose smaller dimensions.",
+                "One step would take about {seconds:.0f} s; this server allows {limit} s for the whole "
+                "run. Use smaller dimensions.",
                 seconds=seconds,
                 limit=settings.max_seconds,
             )
@@ -77,8 +77,8 @@ def check_race(settings: Settings, seconds: float) -> None:
     if seconds > settings.max_seconds:
         raise LimitError(
             Message.of(
-                "This race would take about {seconds:.0f} s, and this server allows {limit} s. Choose fewer "
-                "rounds or contenders, or smaller dimensions.",
+                "This race would take about {seconds:.0f} s; this server allows {limit} s. Use fewer "
+                "rounds or implementations, or smaller dimensions.",
                 seconds=seconds,
                 limit=settings.max_seconds,
             )
@@ -91,8 +91,8 @@ def check_sweep(settings: Settings, seconds: float, longest: float) -> None:
     if seconds > most or longest > settings.max_seconds / TRAINING_SHARE:
         raise LimitError(
             Message.of(
-                "This would compute for about {seconds} s, up to {longest} s a training, and this server "
-                "allows {most} s, {each} s a training. Choose fewer or smaller trainings.",
+                "This would take about {seconds} s (up to {longest} s per run); this server allows {most} "
+                "s in total and {each} s per run. Use fewer or smaller runs.",
                 seconds=f"{seconds:,.0f}",
                 longest=f"{longest:,.0f}",
                 most=f"{most:,}",
@@ -104,6 +104,7 @@ def check_sweep(settings: Settings, seconds: float, longest: float) -> None:
 def out_of_time(max_seconds: int) -> Message:
     """Return why a run was stopped that has computed for too long."""
     return Message.of(
-        "Stopped: a run may compute for {limit} s on this server. Choose fewer steps or smaller dimensions.",
+        "Stopped: this server limits a run to {limit} s of computing time. Use fewer steps or smaller "
+        "dimensions.",
         limit=max_seconds,
     )

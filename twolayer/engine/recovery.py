@@ -45,7 +45,7 @@ async def complete(
             if losses > RECOVERIES_WITHOUT_PROGRESS:
                 raise MessageError(
                     Message.of(
-                        "The process that computed this run was lost again and again. "
-                        "Choose smaller dimensions, or try again later."
+                        "The worker process for this run crashed repeatedly. Use smaller dimensions, or "
+                        "try again later."
                     )
                 ) from None

@@ -76,7 +76,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     for error in errors:
         raise SettingError(
             Message.of(
-                "The environment variable {name} cannot be {got}: it is the {effect}.",
+                "Invalid value {got} for the environment variable {name}: {effect}.",
                 name=error.field,
                 got=error.got,
                 effect=SETTINGS[error.field].words,

@@ -38,7 +38,8 @@ class Visitors:
     def _gone(self, viewer: str) -> None:
         del self._timers[viewer]
         why = Message.of(
-            "Stopped: its page was closed, or asleep, for more than {seconds} s. What was computed is kept.",
+            "Stopped because its page was closed or inactive for more than {seconds} s. Results so far are "
+            "kept.",
             seconds=f"{GRACE_SECONDS:.0f}",
         )
         self._on_gone(viewer, why)

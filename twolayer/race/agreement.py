@@ -174,15 +174,16 @@ def sentences(config: Config, agreements: Sequence[Agreement]) -> list[Message]:
     one = agreements[0]
     said = [
         Message.of(
-            "Largest relative differences from the same formulas in float64, over {compared} of {steps} "
+            "Maximum relative differences from the same formulas in float64, over {compared} of {steps} "
             "steps.",
             compared=one.steps,
             steps=config.steps,
         ),
         Message.of(
-            "If each weight is off by one rounding of {dtype} after each step, the losses move by {loss:.1e} "
-            "and the weights by {weight:.1e}. A contender rounds every product and sum too: it counts as "
-            "right up to {roundings} times that, plus {floor:.1e} for the sums within one step.",
+            "If each weight is perturbed by one {dtype} rounding error after each step, the losses change "
+            "by {loss:.1e} and the weights by {weight:.1e}. Since an implementation rounds every product "
+            "and sum, up to {roundings} times that is accepted, plus {floor:.1e} for rounding within one "
+            "step.",
             dtype=config.dtype,
             loss=one.one_rounding.loss,
             weight=one.one_rounding.weight,
@@ -194,9 +195,9 @@ def sentences(config: Config, agreements: Sequence[Agreement]) -> list[Message]:
     if ratios and max(ratios) > NOTABLE_RATIO:
         said.append(
             Message.of(
-                "The last loss of {dtype} stands up to {ratio:.3g} times above that of float64, and that is "
-                "no error: the loss has fallen to {fallen:.1e} of its start, and below {seen:.0e} of it "
-                "there is little left in {dtype} but rounding.",
+                "The final {dtype} loss is up to {ratio:.3g} times the float64 loss. This is expected: the "
+                "loss has fallen to {fallen:.1e} of its initial value, and below {seen:.0e} of it, {dtype} "
+                "losses consist mostly of rounding error.",
                 dtype=config.dtype,
                 ratio=max(ratios),
                 fallen=one.fallen,

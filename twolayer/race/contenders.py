@@ -74,7 +74,7 @@ def chosen(keys: str, here: Iterable[Contender]) -> list[Contender]:
         if key not in by_key:
             raise ContenderError(
                 Message.of(
-                    "contenders: got {got}; takes names joined by commas: {names}",
+                    "contenders: invalid value {got}; expected comma-separated names from: {names}",
                     got=shown(key),
                     names=", ".join(by_key),
                 )

@@ -69,7 +69,7 @@ def sentences(field: str, races: Sequence[Race]) -> list[Message]:
 
 def _overtakes(field: str, crossover: Crossover) -> Message:
     return Message.of(
-        "{overtaker} overtakes {overtaken} at {field} ≈ {at}.",
+        "{overtaker} becomes faster than {overtaken} at {field} ≈ {at}.",
         overtaker=crossover.overtaker.name,
         overtaken=crossover.overtaken.name,
         field=field,
@@ -84,11 +84,11 @@ def _not_here(field: str, races: Sequence[Race], one: Contender, other: Contende
     low, high = min(sizes), max(sizes)
     if not any(ahead):
         return Message.of(
-            "{one} and {other} are too close to call from {field} = {low} to {high}.",
+            "{one} and {other} are too close to call for {field} from {low} to {high}.",
             **{"one": one.name, "other": other.name, "field": field, "low": low, "high": high},
         )
     fast, slow = (one, other) if sum(ahead) > 0 else (other, one)
     return Message.of(
-        "{slow} overtakes {fast} nowhere from {field} = {low} to {high}: not in this range.",
+        "{slow} does not become faster than {fast} for {field} from {low} to {high}.",
         **{"slow": slow.name, "fast": fast.name, "field": field, "low": low, "high": high},
     )

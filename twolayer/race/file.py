@@ -91,7 +91,7 @@ def from_json(data: bytes) -> list[Race]:
     if len(data) > LARGEST_BYTES:
         raise RaceFileError(
             Message.of(
-                "The file has {size:.0f} MB, and a race has at most {most:.0f} MB.",
+                "The file is {size:.0f} MB; the limit is {most:.0f} MB.",
                 size=len(data) / 1e6,
                 most=LARGEST_BYTES / 1e6,
             )
@@ -107,8 +107,8 @@ def _race(one: Value) -> Race:
     if version.value != VERSION or isinstance(version.value, bool):
         raise RaceFileError(
             Message.of(
-                "The file is of version {got}, and this program reads version {version}: race again with "
-                "the same version of the program on both machines.",
+                "The file has format version {got}; this program reads version {version}. Rerun the race "
+                "with the same program version on both machines.",
                 got=shown(version.value),
                 version=VERSION,
             )
@@ -120,7 +120,7 @@ def _race(one: Value) -> Race:
     )
     standings = tuple(_standing(s, len(loads)) for s in one["contenders"].items(1, MOST_CONTENDERS))
     if len({s.contender for s in standings}) < len(standings):
-        one["contenders"].wrong(Message.of("each contender once"))
+        one["contenders"].wrong(Message.of("each implementation once"))
     return Race(
         config=config,
         machine=_machine(one["machine"]),

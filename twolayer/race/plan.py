@@ -51,7 +51,7 @@ def logarithmic(field: str, low: int, high: int, points: int) -> Sweep:
     if not low < high:
         raise PlanError(
             Message.of(
-                "The sweep has to end above its start; it goes from {low} to {high}.", low=low, high=high
+                "The sweep's end must be larger than its start (now {low} to {high}).", low=low, high=high
             )
         )
     return Sweep(field, tuple(sorted({round(value) for value in np.geomspace(low, high, points)})))
@@ -63,7 +63,7 @@ def parse_sweep(text: str) -> Sweep:
     if field not in SIZES or not values:
         raise PlanError(
             Message.of(
-                "sweep: got {got}; takes one of {options} and its values, as in H=64,128,256",
+                "sweep: invalid value {got}; expected one of {options} with values, such as H=64,128,256",
                 got=shown(text),
                 options=", ".join(SIZES),
             )
@@ -117,7 +117,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not self.contenders:
-            raise PlanError(Message.of("Nobody takes part. Choose at least one contender."))
+            raise PlanError(Message.of("No implementation selected. Choose at least one."))
         object.__setattr__(self, "config", BASELINE.config(self.config))
         _ = self.configs
 

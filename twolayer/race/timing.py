@@ -28,8 +28,8 @@ BLOCK_SECONDS = 0.02
 KEPT_BYTES = 32 << 20
 """Memory that a worker keeps between the rounds of a race; larger races are prepared again in each round."""
 CLOCK = N_(
-    "The clock covers the steps alone, synchronised with the device: not the data, the set-up, the losses' "
-    "way to the host, or the forming of weights."
+    "Timings cover only the training steps, synchronized with the device. They exclude creating the data, "
+    "setup, copying losses to the host, and computing the final weights."
 )
 
 STEAL_SHARE = 0.05

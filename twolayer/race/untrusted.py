@@ -25,7 +25,7 @@ class Value:
         """Raise the error of this value."""
         raise RaceFileError(
             Message.of(
-                "The file is not a race of this program. At {place}: got {got}; takes {takes}",
+                "The file is not a race from this program. {place}: invalid value {got}; expected {takes}",
                 place=self.place[:LONGEST_TEXT] or "the top",
                 got=shown(self.value),
                 takes=takes,
@@ -34,7 +34,7 @@ class Value:
 
     def __getitem__(self, name: str) -> "Value":
         if not isinstance(self.value, dict) or name not in self.value:
-            self.wrong(Message.of("an object with the name {name}", name=name))
+            self.wrong(Message.of("an object with the key {name}", name=name))
         return Value(self.value[name], f"{self.place}.{name}".lstrip("."))
 
     def items(self, least: int, most: int) -> Iterator["Value"]:
@@ -47,14 +47,14 @@ class Value:
     def entries(self, most: int) -> Iterator[tuple[str, "Value"]]:
         """Yield the names of an object and their values."""
         if not isinstance(self.value, dict) or len(self.value) > most:
-            self.wrong(Message.of("an object with at most {most} names", most=most))
+            self.wrong(Message.of("an object with at most {most} keys", most=most))
         for name, inner in self.value.items():
             yield Value(name, self.place).text(), Value(inner, f"{self.place}.{name}")
 
     def text(self) -> str:
         """Return a text without its control characters."""
         if not isinstance(self.value, str) or len(self.value) > LONGEST_TEXT:
-            self.wrong(Message.of("a text of at most {most} characters", most=LONGEST_TEXT))
+            self.wrong(Message.of("a string of at most {most} characters", most=LONGEST_TEXT))
         return "".join(c for c in self.value if c.isprintable())
 
     def take(self, field: Field) -> Any:
@@ -90,7 +90,7 @@ def parse(data: bytes) -> Value:
         return Value(json.loads(data.decode("utf-8-sig"), parse_constant=_refuse))
     except UnicodeDecodeError as error:
         raise RaceFileError(
-            Message.of("The file is not JSON: it is not a text in UTF-8 from byte {at} on.", at=error.start)
+            Message.of("The file is not valid JSON: not UTF-8 text from byte {at} on.", at=error.start)
         ) from None
     except json.JSONDecodeError as error:
         # The end, an open string, or the beginning of a number or a word
@@ -99,9 +99,7 @@ def parse(data: bytes) -> Value:
             (error.pos or not rest) and re.fullmatch(r"[-+.\w]*", rest)
         ):
             raise RaceFileError(
-                Message.of(
-                    "The file breaks off after {count} characters: it is not complete.", count=len(error.doc)
-                )
+                Message.of("The file is truncated after {count} characters.", count=len(error.doc))
             ) from None
         raise RaceFileError(
             Message.of(
@@ -111,8 +109,8 @@ def parse(data: bytes) -> Value:
     except RaceFileError:
         raise
     except (RecursionError, ValueError):  # nested too deep; a number of thousands of digits
-        raise RaceFileError(Message.of("The file is not a race of this program.")) from None
+        raise RaceFileError(Message.of("The file is not a race from this program.")) from None
 
 
 def _refuse(name: str) -> NoReturn:
-    raise RaceFileError(Message.of("The file holds {name}, which is not a number.", name=name))
+    raise RaceFileError(Message.of("The file contains {name}, which is not a valid number.", name=name))

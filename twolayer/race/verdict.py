@@ -81,14 +81,14 @@ def sentences(race: Race) -> list[Message]:
     if verdict.wrong:
         said.append(
             Message.of(
-                "Out of the verdict, for it computes something else than the formulas: {names}.",
+                "Excluded from the verdict because the results are incorrect: {names}.",
                 names=_names(verdict.wrong),
             )
         )
     if verdict.unchecked:
         said.append(
             Message.of(
-                "Not in the verdict, for it has not been compared with the reference: {names}.",
+                "Not in the verdict because not yet checked: {names}.",
                 names=_names(verdict.unchecked),
             )
         )
@@ -106,10 +106,10 @@ def of_sweep(field: str, races: Sequence[Race]) -> list[Message]:
     for name, of_name in sizes.items():
         listed = ", ".join(of_name)
         if name is None:
-            said.append(Message.of("No winner at {field} = {sizes}.", field=field, sizes=listed))
+            said.append(Message.of("No clear winner at {field} = {sizes}.", field=field, sizes=listed))
         else:
             said.append(
-                Message.of("The fastest at {field} = {sizes}: {name}.", field=field, sizes=listed, name=name)
+                Message.of("Fastest at {field} = {sizes}: {name}.", field=field, sizes=listed, name=name)
             )
     return said
 
@@ -122,8 +122,8 @@ def disturbances(races: Sequence[Race]) -> list[Message]:
     if busy:
         return [
             Message.of(
-                "The machine was busy with something else in {repeated} of {rounds} rounds, which were "
-                "repeated, and was still busy then in {busy}: take these times with care.",
+                "Other processes disturbed {repeated} of {rounds} rounds. These were repeated, but {busy} "
+                "were disturbed again: interpret these timings with care.",
                 repeated=repeated,
                 rounds=rounds,
                 busy=busy,
@@ -132,8 +132,7 @@ def disturbances(races: Sequence[Race]) -> list[Message]:
     if repeated:
         return [
             Message.of(
-                "The machine was busy with something else in {repeated} of {rounds} rounds; "
-                "they were repeated.",
+                "Other processes disturbed {repeated} of {rounds} rounds; these were repeated.",
                 repeated=repeated,
                 rounds=rounds,
             )
@@ -152,26 +151,26 @@ def _opening(race: Race, verdict: Verdict) -> Message:
         threads=race.config.threads,
     )
     if not verdict.first:
-        return Message.of("{where}, there is no winner yet.", where=where)
+        return Message.of("{where}, there is no clear winner yet.", where=where)
     fastest = verdict.first[0]
     time = microseconds(fastest.median)
     if len(verdict.first) == 1 and verdict.winner is None:
         return Message.of(
-            "{where}, {name} takes {time} a step; nobody else ran with it to whom it could be compared.",
+            "{where}, {name} takes {time} per step. There was no other implementation to compare it with.",
             where=where,
             name=fastest.contender.name,
             time=time,
         )
     if not verdict.enough:
         return Message.of(
-            "{where}, {rounds} rounds are too few to name a winner: it takes {least}.",
+            "{where}, {rounds} rounds are too few for a verdict; at least {least} are needed.",
             where=where,
             rounds=race.rounds,
             least=next(n for n in range(1, 100) if rounds_needed(n) <= n),
         )
     if verdict.winner is None:
         return Message.of(
-            "{where}, it is too close to call between {names}: about {time} a step.",
+            "{where}, {names} are too close to call, at about {time} per step.",
             where=where,
             names=_names(verdict.first),
             time=time,
@@ -187,11 +186,11 @@ def _opening(race: Race, verdict: Verdict) -> Message:
     speedup = race.speedup(fastest)
     if speedup is None or BASELINE in (fastest.contender, verdict.runner_up.contender):
         return Message.of(
-            "{where}, {name} is the fastest: {time} a step, {ahead} times as fast as {next}.", **figures
+            "{where}, {name} is fastest: {time} per step, {ahead}× as fast as {next}.", **figures
         )
     return Message.of(
-        "{where}, {name} is the fastest: {time} a step, {ahead} times as fast as {next} and {speed_up} times "
-        "as fast as the tutorial’s NumPy loop.",
+        "{where}, {name} is fastest: {time} per step, {ahead}× as fast as {next} and {speed_up}× as fast "
+        "as the tutorial’s NumPy loop.",
         **figures,
         speed_up=ratio(speedup),
     )

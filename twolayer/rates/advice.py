@@ -103,9 +103,11 @@ def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:
             need, band = (wide or bands)[0]
             usual = np.sort(ratios[:, band], axis=0)[need - 1]  # the worst of the needed seeds
             return _of_band(grid, rates[band], usual, need, len(ratios))
-    nothing = Message.of("Each of these rates diverges, or loses hidden units for good: scan smaller ones.")
+    nothing = Message.of(
+        "Every learning rate in this sweep diverges or leaves dead units. Sweep lower rates."
+    )
     if len(rows) < grid.size:
-        nothing = Message.of("Too little of the scan is done to recommend a rate.")
+        nothing = Message.of("Too few runs have finished to recommend a learning rate.")
     return Advice(None, None, None, False, nothing)
 
 
@@ -123,24 +125,25 @@ def _of_band(
     if ratios.min() >= CONVERGED:
         best = int(np.argmin(ratios))
         reason = Message.of(
-            "No rate brings the loss under a thousandth of the first within {steps} steps. Near this one "
-            "{need} of {seeds} seeds bring it to {ratio} of the first, the lowest there is below the rates "
-            "that diverge or lose units; more steps may help.",
+            "No learning rate reduces the loss to below 1/1000 of its initial value within {steps} steps. "
+            "The best stable rate in this sweep reaches {ratio} of the initial loss with {need} of {seeds} "
+            "seeds. More steps may help.",
             **values,
             ratio=f"{ratios[best]:.2g}",
         )
         return Advice(max(low, min(float(rates[best]), high / MARGIN)), low, high, False, reason)
     if high < MARGIN**2 * low:
         reason = Message.of(
-            "It is the middle of a narrow band, in which {need} of {seeds} seeds bring the loss under a "
-            "thousandth of the first within {steps} steps: smaller rates are too slow, and those above "
-            "{high} diverge or lose units.",
+            "This is the middle of a narrow range in which {need} of {seeds} seeds reduce the loss to "
+            "below 1/1000 of its initial value within {steps} steps. Lower rates are too slow; rates above "
+            "{high} diverge or leave dead units.",
             **values,
         )
         return Advice(sqrt(low * high), low, high, True, reason)
     reason = Message.of(
-        "Up to {high}, {need} of {seeds} seeds bring the loss under a thousandth of the first within {steps} "
-        "steps. This rate stays a factor {margin} below that, for another seed may bear less.",
+        "Up to {high}, {need} of {seeds} seeds reduce the loss to below 1/1000 of its initial value within "
+        "{steps} steps. The recommended rate is {margin} times lower, because other seeds may tolerate "
+        "less.",
         **values,
         margin=MARGIN,
     )

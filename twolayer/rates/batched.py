@@ -47,7 +47,7 @@ def fit_many(configs: Sequence[Config]) -> list[Outcome]:
         same = replace(config, learning_rate=first.learning_rate, seed=first.seed)
         if same != first:
             field = next(f for f in vars(first) if getattr(same, f) != getattr(first, f))
-            takes = Message.of("{value} in all runs of a batch", value=str(getattr(first, field)))
+            takes = Message.of("the same in all runs of a batch: {value}", value=str(getattr(first, field)))
             raise ConfigError(field, getattr(same, field), takes)
     if first.backend != "numpy" or methods.used(first) != "gram":
         return [_fit_one(config) for config in configs]

@@ -23,7 +23,7 @@ MOST_TRAININGS = 20_000
 INNERMOST = ("seed", "learning_rate")
 """Trainings that differ in these alone are computed together, so they are neighbours in a grid."""
 
-FORM = Message.of("values as in H=32,64,128, or a range with its count as in learning_rate=1e-8:1e-5:25")
+FORM = Message.of("values such as H=32,64,128, or start:stop:count such as learning_rate=1e-8:1e-5:25")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Grid:
             takes = Message.of("one to {most} different fields", most=MOST_AXES)
             raise ConfigError("grid", ", ".join(names), takes)
         if self.size > MOST_TRAININGS:
-            takes = Message.of("at most {most} trainings", most=MOST_TRAININGS)
+            takes = Message.of("at most {most} training runs", most=MOST_TRAININGS)
             raise ConfigError("grid", self.size, takes)
         ranks = {name: rank for rank, name in enumerate(INNERMOST)}
         ordered = sorted(self.axes, key=lambda axis: ranks.get(axis.field, -1))

@@ -21,8 +21,8 @@ CONVERGES, SLOW, DEAD, DIVERGES = OUTCOMES = ("converges", "slow", "dead", "dive
 
 OUTCOME_NAMES = {
     CONVERGES: N_("converges"),
-    SLOW: N_("slow, still falling"),
-    DEAD: N_("settles with dead units"),
+    SLOW: N_("still decreasing"),
+    DEAD: N_("stuck with dead units"),
     DIVERGES: N_("diverges"),
 }
 

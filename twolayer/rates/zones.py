@@ -56,12 +56,13 @@ def story(
     """
     sharpness = curve["value"]
     if not sharpness[0] > 0 or not len(losses):
-        return [Message.of("The loss is flat at the start: λmax is 0, as if every unit were dead.")]
+        return [Message.of("The loss is flat at the initial weights (λmax = 0), as if every unit were dead.")]
     rate, threshold = config.learning_rate, 2 / sharpness[0]
     said = [
         Message.of(
-            "At the start λmax is {value}, so gradient descent on a quadratic like the loss there diverges "
-            "above 2/λmax = {threshold}. The rate η = {rate} is {ratio} times that.",
+            "At initialization λmax = {value}. On a quadratic with that curvature, gradient descent would "
+            "diverge for any learning rate above 2/λmax = {threshold}. Here η = {rate}, which is {ratio} "
+            "times that.",
             value=f"{sharpness[0]:.4g}",
             threshold=f"{threshold:.3g}",
             rate=f"{rate:.3g}",
@@ -80,14 +81,14 @@ def story(
     else:
         said.append(_stays_stable(rate, curve))
     if kind == SLOW:
-        said.append(Message.of("When the steps are over the loss is still falling: take more steps."))
+        said.append(Message.of("The loss is still decreasing at the end: train for more steps."))
     return said
 
 
 def _diverges(rate: float, curve: NDArray[np.void]) -> Message:
     return Message.of(
-        "The loss rises and takes λmax up with it, to {value} at step {step}: nothing brings it down "
-        "to 2/η = {limit} in time, and the training diverges.",
+        "The loss grows and λmax grows with it, to {value} at step {step}. It does not fall below 2/η = "
+        "{limit}, so training diverges.",
         value=f"{curve[-1]['value']:.3g}",
         step=int(curve[-1]["step"]),
         limit=f"{2 / rate:.3g}",
@@ -96,10 +97,10 @@ def _diverges(rate: float, curve: NDArray[np.void]) -> Message:
 
 def _loses_units(config: Config, losses: NDArray[np.float64], dead: int, curve: NDArray[np.void]) -> Message:
     return Message.of(
-        "The loss jumps to {peak} times the first at step {step}, and the jump leaves {dead} of {H} "
-        "hidden units dead. λmax falls to {value}, for dead units have no curvature: what is left is "
-        "stable and settles at a loss of {loss}, not far from N·D_out = {zero}, which a network that "
-        "answers 0 has.",
+        "The loss peaks at {peak} times its initial value at step {step}. By the end, {dead} of {H} hidden "
+        "units are dead. Dead units contribute no curvature, so λmax falls to {value}: training is stable, "
+        "but the loss stays at {loss}. (A network that always outputs 0 has a loss of about N·D_out = "
+        "{zero}.)",
         peak=f"{losses.max() / losses[0]:.3g}",
         step=int(np.argmax(losses)),
         dead=dead,
@@ -120,14 +121,15 @@ def _moves_to_a_flatter_place(rate: float, losses: NDArray[np.float64], curve: N
     }
     if peak <= LITTLE:
         return Message.of(
-            "The loss is no quadratic, though: λmax falls at once, under 2/η = {limit} by step {under}, "
-            "and to {value} at the end, where 2/λmax = {later} is above η.",
+            "But the loss is not quadratic: λmax falls at once, below 2/η = {limit} by step {under}, and "
+            "is {value} at the end, where 2/λmax = {later}.",
             **figures,
         )
     return Message.of(
-        "The loss is no quadratic, though. It rises to {peak} times the first at step {step}, and on "
-        "that way λmax falls, under 2/η = {limit} by step {under} and to {value} at the end, where "
-        "2/λmax = {later} is above η: the training has moved to a flatter place that bears it.",
+        "But the loss is not quadratic. It rises to {peak} times its initial value at step {step}, and "
+        "meanwhile λmax falls: below 2/η = {limit} by step {under}, and to {value} at the end. There "
+        "2/λmax = {later} exceeds η: training has moved to a flatter region where this learning rate is "
+        "stable.",
         peak=f"{peak:.3g}",
         step=int(np.argmax(losses)),
         **figures,
@@ -136,9 +138,9 @@ def _moves_to_a_flatter_place(rate: float, losses: NDArray[np.float64], curve: N
 
 def _reaches_the_edge_of_stability(rate: float, curve: NDArray[np.void]) -> Message:
     return Message.of(
-        "λmax grows along the training (progressive sharpening) and reaches 2/η = {limit} by step "
-        "{step}: from there the training goes on at the edge of stability, where the loss need not "
-        "fall in every step.",
+        "The sharpness λmax grows during training (progressive sharpening) and reaches 2/η = {limit} by "
+        "step {step}. From there training runs at the edge of stability, where the loss need not decrease "
+        "at every step.",
         limit=f"{2 / rate:.3g}",
         step=int(curve["step"][curve["value"] >= 2 / rate][0]),
     )
@@ -146,8 +148,9 @@ def _reaches_the_edge_of_stability(rate: float, curve: NDArray[np.void]) -> Mess
 
 def _stays_stable(rate: float, curve: NDArray[np.void]) -> Message:
     return Message.of(
-        "λmax goes to {value} at the end and stays under 2/η = {limit}: no step overshoots, and "
-        "how fast the loss falls is a matter of the small eigenvalues.",
+        "λmax is {value} at the end and was below 2/η = {limit} at every measured step: steps may "
+        "overshoot (where λmax > 1/η), but the oscillation dies out. How fast the loss falls is set by the "
+        "small eigenvalues.",
         value=f"{curve[-1]['value']:.3g}",
         limit=f"{2 / rate:.3g}",
     )

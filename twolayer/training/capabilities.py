@@ -38,15 +38,15 @@ class Capabilities:
                 raise UnavailableError(why)
         devices = dict(self.machine.devices)[config.backend]
         if config.device not in devices:
-            here = Message.of("a device that is here: {devices}", devices=", ".join(devices))
+            here = Message.of("one of the available devices: {devices}", devices=", ".join(devices))
             raise ConfigError("device", config.device, here)
         if config.threads > self.machine.cores:
-            cores = Message.of("at most {cores}, the cores of this machine", cores=self.machine.cores)
+            cores = Message.of("at most {cores}, the number of CPU cores available", cores=self.machine.cores)
             raise ConfigError("threads", config.threads, cores)
         if methods.run_bytes(config) > self.machine.memory_bytes:
             largest = max(("N", "D_in", "H", "D_out", "steps"), key=lambda name: getattr(config, name))
             fits = Message.of(
-                "less: the run needs {needed} MB of memory and this machine has {memory}",
+                "a smaller value: the run needs {needed} MB of memory, and this machine has {memory} MB",
                 needed=methods.run_bytes(config) >> 20,
                 memory=self.machine.memory_bytes >> 20,
             )

@@ -31,7 +31,11 @@ class Config:
     data: str = declared(Choice(("random",), default="random"))
     backend: str = declared(Choice(("numpy", "torch"), default="numpy"))
     device: str = declared(
-        Name(r"cpu|mps|cuda:\d{1,2}", N_("cpu, mps, or cuda: with a number, as in cuda:0"), default="cpu")
+        Name(
+            r"cpu|mps|cuda:\d{1,2}",
+            N_("cpu, mps, or cuda with a device number, such as cuda:0"),
+            default="cpu",
+        )
     )
     method: str = declared(Choice(("tutorial", "fused", "gram", "auto"), default="tutorial"))
     dtype: str = declared(Choice(("float32", "float64"), default="float32"))
@@ -48,9 +52,11 @@ class Config:
         for name, field in FIELDS.items():
             object.__setattr__(self, name, field.checked(name, getattr(self, name)))
         if self.backend == "numpy" and self.device != "cpu":
-            raise ConfigError("device", self.device, Message.of("cpu with the numpy backend"))
+            raise ConfigError("device", self.device, Message.of("cpu, the only device of the numpy backend"))
         if self.device == "mps" and self.dtype == "float64":
-            raise ConfigError("dtype", self.dtype, Message.of("float32 on the device mps"))
+            raise ConfigError(
+                "dtype", self.dtype, Message.of("float32, the only precision that mps supports")
+            )
 
     def to_query(self) -> dict[str, str]:
         """Return the fields that differ from their defaults, as query parameters."""

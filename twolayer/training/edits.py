@@ -40,7 +40,7 @@ def changes(config: Config, edits: Sequence[Edit], step: int, **values: Any) -> 
             raise ConfigError(field, value, names)
         value = FIELDS[field].checked(field, value)
         if field == "steps" and value < step:
-            raise ConfigError(field, value, Message.of("at least the {step} steps that are done", step=step))
+            raise ConfigError(field, value, Message.of("at least {step}, the steps already done", step=step))
         if value != current(config, edits, field):
             made.append(Edit(step, field, value))
     return tuple(made)

@@ -24,7 +24,9 @@ class ConfigError(MessageError, ValueError):
     def __init__(self, field: str, got: object, takes: Message) -> None:
         self.field, self.got, self.takes = field, got, takes
         super().__init__(
-            Message.of("{field}: got {got}; takes {takes}", field=field, got=shown(got), takes=takes)
+            Message.of(
+                "{field}: invalid value {got}; expected {takes}", field=field, got=shown(got), takes=takes
+            )
         )
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:

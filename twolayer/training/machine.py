@@ -35,8 +35,8 @@ class Machine:
         if self.cores < self.all_cores:
             notes.append(
                 Message.of(
-                    "This process may use {cores} of the {all_cores} cores: whoever limits it may also "
-                    "throttle it, and others compute beside it.",
+                    "Only {cores} of {all_cores} CPU cores are available to this process. It may be "
+                    "throttled, and other processes may share the machine.",
                     cores=self.cores,
                     all_cores=self.all_cores,
                 )
@@ -44,8 +44,9 @@ class Machine:
         if self.virtual:
             notes.append(
                 Message.of(
-                    "This is a virtual machine: its host may have other guests, who share caches, memory "
-                    "and clock rate with it. Compare ratios rather than times, and repeat the race."
+                    "This is a virtual machine. Other VMs on the same host may share its caches, memory "
+                    "bandwidth and clock rate. Compare ratios rather than absolute times, and repeat the "
+                    "race."
                 )
             )
         return notes

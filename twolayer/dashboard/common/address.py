@@ -37,7 +37,7 @@ def read(page: Page) -> None:
     errors += parameters.take_over(page.parameters, raw)
     devices = available_devices(config.backend)
     if config.device not in devices:
-        here = Message.of("a device that is here: {devices}", devices=", ".join(devices))
+        here = Message.of("one of the available devices: {devices}", devices=", ".join(devices))
         errors.append(ConfigError("device", config.device, here))
         config = Config(**(asdict(config) | {"device": "cpu"}))
     if raw.get("lang", "en") not in LANGUAGES:
@@ -133,6 +133,6 @@ def show_errors() -> None:
     """Show what of the address could not be used."""
     errors: list[ConfigError] = st.session_state["address_errors"]
     if errors:
-        title = _("Not everything in the address could be used; the rest was.")
+        title = _("Some values in the URL were ignored:")
         lines = "\n".join(f"- {say(error.message)}" for error in errors[:MOST_ERRORS_SHOWN])
         st.warning("\n\n".join((title, lines)))

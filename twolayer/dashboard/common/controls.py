@@ -27,10 +27,10 @@ COMPUTE = {"backend", "device", "method", "dtype", "threads"}
 
 BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
 METHOD_NAMES = {
-    "tutorial": N_("As in the tutorial"),
-    "fused": N_("Fused: arrays are reused"),
-    "gram": N_("Gram: the dual form"),
-    "auto": N_("Auto: the cheapest"),
+    "tutorial": N_("Tutorial"),
+    "fused": N_("Fused (reuses arrays)"),
+    "gram": N_("Gram (dual form)"),
+    "auto": N_("Auto (fewest operations)"),
 }
 
 
@@ -42,10 +42,10 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
     """
     st.subheader(_("Network"), anchor=False)
     sizes = {
-        "N": (_("Samples N"), _("Rows of the one fixed random batch x, y.")),
-        "D_in": (_("Inputs D_in"), _("Columns of x.")),
-        "H": (_("Hidden units H"), _("Columns of w1: units of the ReLU layer.")),
-        "D_out": (_("Outputs D_out"), _("Columns of y.")),
+        "N": (_("Samples N"), _("Number of samples: rows of the fixed random batch x, y.")),
+        "D_in": (_("Inputs D_in"), _("Number of input features: columns of x.")),
+        "H": (_("Hidden units H"), _("Number of units in the ReLU layer: columns of w1.")),
+        "D_out": (_("Outputs D_out"), _("Number of outputs: columns of y.")),
     }
     _wholes({field: texts for field, texts in sizes.items() if field not in leave_out})
 
@@ -55,7 +55,10 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
     if "learning_rate" in training:
         _learning_rate()
     counts = {
-        "steps": (_("Steps"), _("Updates of the weights, each from the whole batch.")),
+        "steps": (
+            _("Steps"),
+            _("Number of weight updates. Each uses the full batch (gradient descent, not minibatch SGD)."),
+        ),
         "seed": (_("Seed"), _("The same seed gives the same data and the same initial weights.")),
     }
     _wholes({field: texts for field, texts in counts.items() if field in training})
@@ -65,7 +68,7 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
         )
 
     if COMPUTE - set(leave_out):
-        st.subheader(_("Compute"), anchor=False)
+        st.subheader(_("Computation"), anchor=False)
         _compute(leave_out)
 
     try:
@@ -74,7 +77,7 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
         st.error(say(error.message))
         return None
     st.caption(
-        _("{memory} of memory, {flops} floating-point operations per step").format(
+        _("{memory} of memory, {flops} FLOPs per step").format(
             memory=format_bytes(methods.run_bytes(config)),
             flops=format_compact_decimal(
                 methods.flops_per_step(config), locale=st.session_state["lang"], fraction_digits=1
@@ -102,7 +105,7 @@ def _learning_rate() -> None:
     rate = st.session_state.get("learning_rate") or DEFAULTS["learning_rate"]
     st.session_state["learning_rate_scale"] = RATES[max(0, bisect(RATES, rate * 1.0001) - 1)]
     st.select_slider(
-        _("Learning rate, logarithmic"),
+        _("Learning rate (log scale)"),
         RATES,
         format_func=lambda value: f"{value:.0e}".replace("e-0", "e-").replace("e+00", ""),
         key="learning_rate_scale",
@@ -110,10 +113,10 @@ def _learning_rate() -> None:
     )
     number(
         "learning_rate",
-        _("Learning rate, exact"),
+        _("Learning rate (exact value)"),
         step=DEFAULTS["learning_rate"] / 10,
         format="%e",
-        help=_("How far a step goes against the gradient. Typed as 1e-6 or 0.000001."),
+        help=_("The step size: weights change by −learning rate × gradient. Enter 1e-6 or 0.000001."),
     )
 
 
@@ -141,7 +144,7 @@ def _compute(leave_out: Collection[str]) -> None:
             _("Device"),
             devices,
             key="device",
-            help=_("The devices that the computing processes of this server have."),
+            help=_("Devices available to the worker processes."),
         )
     if "method" not in leave_out:
         st.selectbox(
@@ -149,12 +152,12 @@ def _compute(leave_out: Collection[str]) -> None:
             _options("method"),
             format_func={name: _(METHOD_NAMES[name]) for name in METHOD_NAMES}.__getitem__,
             key="method",
-            help=_("How the same iteration is computed. The losses agree to rounding."),
+            help=_("How each iteration is computed. All methods give the same losses up to rounding."),
         )
     if "dtype" not in leave_out:
-        _choice("dtype", _("Number type"), {}, _options("dtype"))
+        _choice("dtype", _("Precision (dtype)"), {}, _options("dtype"))
     if "threads" not in leave_out:
-        number("threads", _("Threads"), help=_("Threads of the matrix products of this run."))
+        number("threads", _("Threads"), help=_("Threads used for matrix products."))
 
 
 def _options(field: str) -> list[str]:

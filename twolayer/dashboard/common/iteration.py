@@ -17,13 +17,14 @@ def at_slider(config: Config) -> int:
         0,
         last,
         key="at",
-        help=_("How many steps of this run are taken first. 0 looks at the initial weights."),
+        help=_("Number of training steps before this iteration. 0 = initial weights."),
     )
     if last < config.steps:
         st.caption(
-            _("The first {last} of {steps} iterations can be looked at: more would take too long.").format(
-                last=f"{last:,}", steps=f"{config.steps:,}"
-            )
+            _(
+                "Only iterations 0 to {last} of {steps} are available; later ones would take too long to "
+                "compute."
+            ).format(last=f"{last:,}", steps=f"{config.steps:,}")
         )
     return at
 
@@ -32,7 +33,7 @@ def say_if_diverged(at: int, diverged_at: int | None) -> None:
     """Warn that an earlier iteration than requested is shown, if the run diverges before that."""
     if diverged_at is not None:
         st.warning(
-            _("This run diverges: the last iteration with a finite loss is {at}, and is shown.").format(
+            _("This run diverges. Showing iteration {at}, the last one with a finite loss.").format(
                 at=f"{at:,}"
             )
         )

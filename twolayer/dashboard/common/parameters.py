@@ -53,7 +53,7 @@ def shown_step(step: float) -> str:
 PARAMETERS: Mapping[str, Field] = {
     "contenders": Name(
         f"({CONTENDER}(,{CONTENDER}){{0,{MOST_CONTENDERS - 1}}})?",
-        N_("names such as numpy.gram, joined by commas"),
+        N_("comma-separated names such as numpy.gram"),
         default="",
     ),
     "rounds": ROUNDS,

@@ -22,32 +22,41 @@ PRESETS = {
     "tutorial": Preset(
         Config(),
         N_("Tutorial"),
-        N_("The tutorial's own run. The loss falls from some 30 million to almost nothing in 500 steps."),
+        N_("The tutorial's own settings. The loss falls from about 30 million to nearly 0 in 500 steps."),
     ),
     "tiny": Preset(
         Config(N=4, D_in=3, H=5, D_out=2, learning_rate=5e-3, steps=200, dtype="float64"),
         N_("Tiny"),
-        N_("Small enough to read every number: go to One step, and follow one value through the formulas."),
+        N_("Small enough to read every value. Open One step and follow one value through the formulas."),
     ),
     "wide": Preset(
         Config(H=2000, method="auto", learning_rate=3e-8),
         N_("Wide"),
-        N_("Twenty times the hidden units want a rate some twenty times smaller, and each unit moves less."),
+        N_(
+            "With 20 times as many hidden units, the learning rate must be about 20 times lower, and each "
+            "unit moves less."
+        ),
     ),
     "edge": Preset(
         Config(learning_rate=1.5e-6, dtype="float64"),
         N_("On the edge"),
-        N_("The loss jumps up before it falls: the rate is beyond what the curvature at the start allows."),
+        N_(
+            "The loss rises to 9 times its initial value before it falls: η is 1.8 times 2/λmax, the limit "
+            "that the initial curvature sets."
+        ),
     ),
     "dead": Preset(
         Config(learning_rate=2e-6),
         N_("Dead units"),
-        N_("One jump kills most hidden units: they are 0 for every sample, and get no gradient ever again."),
+        N_(
+            "After an early loss spike most hidden units die: they output 0 for every sample and never get "
+            "a gradient again."
+        ),
     ),
     "diverges": Preset(
         Config(learning_rate=1e-5),
         N_("Diverges"),
-        N_("Each step overshoots more than the last, until a number no longer fits into float32."),
+        N_("Each step overshoots further than the last, until the values overflow float32."),
     ),
 }
 

@@ -14,7 +14,7 @@ def draw() -> None:
         if engine.trouble is not None:
             st.warning(say(engine.trouble))
         elif engine.capabilities is None:
-            st.caption(_("The computing processes are starting."))
+            st.caption(_("Worker processes are starting."))
         rows = info.limits(engine.settings)
         if engine.capabilities is not None:
             rows = [*info.machine(engine.capabilities), *rows]

@@ -58,7 +58,7 @@ def agreement_scatter(comparison: Comparison) -> None:
     """Draw one gradient against the other: correct entries lie on the line."""
     row, column, ours, theirs = comparison.points.T
     ends = [float(np.min(theirs, initial=0.0)), float(np.max(theirs, initial=0.0))]
-    names = {"autograd": _("by autograd"), "differences": _("by differences")}
+    names = {"autograd": _("autograd"), "differences": _("central differences")}
     entries = zip(row.astype(int), column.astype(int), strict=True)
     traces = [
         figure.scatter(ends, ends, line={"color": "theme:border-color", "width": 2}, hoverinfo="skip"),
@@ -73,14 +73,14 @@ def agreement_scatter(comparison: Comparison) -> None:
     ]
     layout = {
         "xaxis": figure.axis(names[comparison.against], exponentformat="power", nticks=5),
-        "yaxis": figure.axis(_("by hand"), exponentformat="power", nticks=6),
+        "yaxis": figure.axis(_("hand-written"), exponentformat="power", nticks=6),
         "hovermode": "closest",
     }
     plot.draw(
         traces,
         layout,
         key="agreement_scatter",
-        alt=_("Scatter chart: the gradient by hand against the one that it is compared with"),
+        alt=_("Scatter chart: hand-written gradient against the reference gradient"),
     )
 
 
@@ -88,9 +88,9 @@ def valley(check: Check) -> None:
     """Draw the error of the differences over their step: rounding on the left, kinks on the right."""
     steps = [each.step for each in check.valley]
     curves = (
-        (_("largest, kinks and all"), "largest_with_kinks", "theme:1", "dot"),
-        (_("largest, kinks left out"), "largest", "theme:0", "solid"),
-        (_("median, kinks left out"), "median", "theme:2", "solid"),
+        (_("maximum, including kinks"), "largest_with_kinks", "theme:1", "dot"),
+        (_("maximum, excluding kinks"), "largest", "theme:0", "solid"),
+        (_("median, excluding kinks"), "median", "theme:2", "solid"),
     )
     traces = [
         figure.scatter(
@@ -104,7 +104,7 @@ def valley(check: Check) -> None:
         for name, part, colour, dash in curves
     ]
     layout = {
-        "xaxis": figure.axis(_("step of the difference"), log=True),
+        "xaxis": figure.axis(_("difference step size h"), log=True),
         "yaxis": figure.axis(_("relative error"), log=True),
         "showlegend": True,
         "legend": figure.LEGEND,
@@ -118,7 +118,10 @@ def valley(check: Check) -> None:
         traces,
         layout,
         key="valley",
-        alt=_("Line chart: the error of the differences for each step, lowest between rounding and kinks"),
+        alt=_(
+            "Line chart: relative error of the central differences against the step size, lowest between "
+            "the rounding and the kink regimes"
+        ),
     )
 
 

@@ -15,10 +15,10 @@ def switch() -> int:
     """Draw the switch and return the current round, or 0 if guessing is off."""
     left, right = st.columns([3, 2], vertical_alignment="center")
     with left:
-        st.subheader(_("Break it"), anchor=False)
+        st.subheader(_("Plant a bug"), anchor=False)
     with right:
         st.session_state["guessing"] = st.session_state["guess"] > 0
-        st.toggle(_("Guess first"), key="guessing", on_change=_turn)
+        st.toggle(_("Quiz mode"), key="guessing", on_change=_turn)
     guess: int = st.session_state["guess"]
     return guess
 
@@ -46,10 +46,10 @@ def _give(of: Any) -> None:
 def answers(config: Config, guess: int) -> None:
     """Draw the possible answers, and the buttons to answer and to go on."""
     st.markdown(
-        _("One of these is in the program, or none. Read the figures and the pictures below, then answer.")
+        _("The program contains one of these bugs, or none. Study the numbers and charts below, then answer.")
     )
     options = [NO_BUG, *bugs.possible(config)]
-    labels = {NO_BUG: _("Nothing: it is right")} | {name: _(bug.label) for name, bug in bugs.BUGS.items()}
+    labels = {NO_BUG: _("No bug")} | {name: _(bug.label) for name, bug in bugs.BUGS.items()}
     chosen = st.radio(
         _("Your answer"),
         options,
@@ -60,14 +60,14 @@ def answers(config: Config, guess: int) -> None:
     )
     with st.container(horizontal=True):
         st.button(
-            _("Answer"),
+            _("Submit"),
             key="give_answer",
             type="primary",
             disabled=chosen is None,
             on_click=_give,
             args=((config, guess),),
         )
-        st.button(_("Another one"), key="another", icon=":material/casino:", on_click=_next)
+        st.button(_("Next question"), key="another", icon=":material/casino:", on_click=_next)
 
 
 def given(config: Config, guess: int) -> str | None:
@@ -87,8 +87,8 @@ def response(check: Check, guess: int) -> None:
     if answer is None:
         return
     truth = check.planted or NO_BUG
-    name = _(bugs.BUGS[truth].label) if check.planted else _("Nothing: it is right")
+    name = _(bugs.BUGS[truth].label) if check.planted else _("No bug")
     if answer == truth:
         st.success(_("Right: {name}.").format(name=name), icon=":material/celebration:")
     else:
-        st.warning(_("Not quite. It was: {name}.").format(name=name), icon=":material/lightbulb:")
+        st.warning(_("Not quite. The answer is: {name}.").format(name=name), icon=":material/lightbulb:")

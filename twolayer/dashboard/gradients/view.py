@@ -41,18 +41,24 @@ def _verdict(check: Check, *, hidden: bool) -> None:
         tensors = check.wrong_tensors
         if tensors:
             names = ", ".join(f"**{name}**" for name in tensors)
-            said = _("Wrong: the gradient of the loss with respect to {names}.").format(names=names)
+            said = _("Wrong: gradient of the loss with respect to {names}.").format(names=names)
         else:
-            said = _("Wrong on the way, though both weights' gradients are 0 here and hide it.")
+            said = _(
+                "An intermediate gradient is wrong, but it does not show: the gradients of both weight "
+                "matrices are 0 here."
+            )
         if hidden:
             st.error(said, icon=":material/error:")
             return
         formula = check.formula
         assert formula is not None
-        look = _("Look at the formula of **{formula}**: all that goes into it agrees, and it does not.")
+        look = _(
+            "Check the line that computes **{formula}**: its inputs agree with the reference, but its "
+            "result does not."
+        )
         st.error(" ".join((said, look.format(formula=formula))), icon=":material/error:")
         _trail(check.wrong)
-        for words, bug in ((_("What it should be"), None), (_("What the program does"), check.planted)):
+        for words, bug in ((_("Expected"), None), (_("Actual"), check.planted)):
             st.caption(words)
             st.latex(formulas.formula(formula, check.config, bug))
             st.code(program(bug)[formula], language="python", wrap_lines=True)
@@ -64,21 +70,23 @@ def _right(check: Check, *, hidden: bool) -> None:
     if check.planted is not None and not check.changed and not hidden:
         st.info(
             _(
-                "The mistake is in the program, and changes nothing at these weights: no number that it "
-                "touches is another one. Try another seed or another iteration."
+                "The bug is active but has no effect at these weights: it changes no value. Try another "
+                "seed or iteration."
             )
         )
         return
     if check.planted is not None and not hidden:
-        st.warning(_("The mistake changes less than rounding does, so that nobody could tell."))
+        st.warning(
+            _("The bug changes the gradients by less than rounding error, so no check can detect it here.")
+        )
         return
     st.success(
         _(
-            "The backward pass is right: nothing differs by more than rounding. Plant a mistake and "
-            "see whether the check finds it."
+            "The backward pass is correct: all differences are within rounding error. Plant a bug and see "
+            "whether the check catches it."
         )
         if not hidden
-        else _("Nothing differs by more than rounding."),
+        else _("All differences are within rounding error."),
         icon=":material/check_circle:",
     )
 
@@ -100,13 +108,13 @@ def _figures(check: Check) -> None:
     compared = [c for c in (check.comparison(*pair) for pair in pairs) if c is not None]
     rows = {
         _("Gradient"): [c.gradient for c in compared],
-        _("Against"): [_(AGAINST[c.against]) for c in compared],
-        _("Wrong"): [c.wrong for c in compared],
-        _("Largest error"): [error(c.largest) for c in compared],
-        _("Median error"): [error(c.median) for c in compared],
-        _("Cosine"): [f"{c.cosine:.9f}" for c in compared],
-        _("Compared"): [f"{c.compared:,} / {c.shape[0] * c.shape[1]:,}" for c in compared],
-        _("Left out at kinks"): [c.kinks for c in compared],
+        _("Reference"): [_(AGAINST[c.against]) for c in compared],
+        _("Wrong entries"): [c.wrong for c in compared],
+        _("Max. relative error"): [error(c.largest) for c in compared],
+        _("Median relative error"): [error(c.median) for c in compared],
+        _("Cosine similarity"): [f"{c.cosine:.9f}" for c in compared],
+        _("Entries compared"): [f"{c.compared:,} / {c.shape[0] * c.shape[1]:,}" for c in compared],
+        _("Skipped (kinks)"): [c.kinks for c in compared],
     }
     with st.container(key="figures"):
         st.dataframe(rows, hide_index=True)
@@ -115,21 +123,23 @@ def _figures(check: Check) -> None:
         agree = sum(not direction.wrong for _name, direction in along)
         st.caption(
             _(
-                "Every parameter at once: along {count} random directions, each at the price of two forward "
-                "passes, {agree} agree to rounding. Their steps stop short of any kink; the shortest is "
-                "{step}."
+                "Directional check: along {count} random directions through all of w1 or all of w2, "
+                "{agree} agree to rounding. Each costs only two forward passes. Steps are shortened to "
+                "avoid kinks; the smallest is {step}."
             ).format(count=len(along), agree=agree, step=error(min(d.step for _name, d in along)))
         )
     left_out = 2 * DIRECTIONS - len(along) if not check.no_differences else 0
     if left_out:
         st.caption(
-            _("{count} directions are left out: a hidden unit is exactly at its kink.").format(count=left_out)
+            _("{count} directions skipped: a hidden unit is exactly at its kink (h = 0).").format(
+                count=left_out
+            )
         )
 
 
 def _where(check: Check) -> None:
     """Show where one gradient is off: two pictures, and the worst entries."""
-    st.subheader(_("Where they differ"), anchor=False)
+    st.subheader(_("Where the gradients differ"), anchor=False)
     with st.container(horizontal=True):
         tensor = st.segmented_control(
             _("Gradient"),
@@ -141,7 +151,7 @@ def _where(check: Check) -> None:
         )
         there = [name for name in AGAINST if check.comparison("grad_w1", name) is not None]
         against = st.segmented_control(
-            _("Against"),
+            _("Reference"),
             there,
             format_func={name: _(AGAINST[name]) for name in there}.__getitem__,
             default=there[0],
@@ -158,20 +168,20 @@ def _where(check: Check) -> None:
         charts.error_picture(comparison)
     with right:
         st.caption(
-            _("{count} entries, each a point: on the line the two agree.").format(
+            _("Each point is one of {count} entries; points on the line agree.").format(
                 count=len(comparison.points)
             )
         )
         charts.agreement_scatter(comparison)
-    st.caption(_("The worst entries"))
+    st.caption(_("Largest errors"))
     worst = comparison.worst
     st.dataframe(
         {
             _("Entry"): [f"{comparison.gradient}[{e.index[0]}, {e.index[1]}]" for e in worst],
-            _("By hand"): [f"{e.ours:.9g}" for e in worst],
+            _("Hand-written"): [f"{e.ours:.9g}" for e in worst],
             _(AGAINST[comparison.against]): [f"{e.theirs:.9g}" for e in worst],
             _("Relative error"): [error(e.error) for e in worst],
-            _("Verdict"): [_("wrong") if e.wrong else _("rounding") for e in worst],
+            _("Verdict"): [_("wrong") if e.wrong else _("rounding error") for e in worst],
         },
         hide_index=True,
         height="content",
@@ -181,8 +191,8 @@ def _where(check: Check) -> None:
 def _picture_says(comparison: Comparison) -> str:
     rows, columns = comparison.block
     if (rows, columns) == (1, 1):
-        return _("The relative error of every entry that was compared.")
-    return _("The relative error: each cell is the largest of {rows} × {columns} entries.").format(
+        return _("Relative error of each compared entry.")
+    return _("Relative error; each cell shows the maximum of {rows} × {columns} entries.").format(
         rows=rows, columns=columns
     )
 
@@ -190,14 +200,14 @@ def _picture_says(comparison: Comparison) -> str:
 def _steps(check: Check) -> None:
     if not check.valley:
         return
-    st.subheader(_("The step of the difference"), anchor=False)
+    st.subheader(_("Choosing the step size h"), anchor=False)
     st.markdown(
         _(
-            "A difference is wrong in two ways. With a small step the two losses are so alike that "
-            "**rounding** is most of what is left of them; with a large one a hidden unit changes sign on "
-            "the way, and the loss has a **kink** there. Between kinks the loss is a parabola in each single "
-            "weight, for which a central difference is exact: so there is no third error, and without the "
-            "kinks the curve only falls."
+            "A central difference has two sources of error. If h is small, the two losses are almost equal "
+            "and their difference is mostly **rounding error**. If h is large, a hidden unit may change "
+            "sign in between, and the loss has a **kink** there. Between kinks the loss is exactly "
+            "quadratic in each single weight, and for a quadratic the central difference is exact. There "
+            "is no truncation error, so without kinks the error only decreases as h grows."
         )
     )
     charts.valley(check)
@@ -205,8 +215,8 @@ def _steps(check: Check) -> None:
     if here is not None:
         st.caption(
             _(
-                "Measured with {sample} entries of w1. At a step of {step}, {kinks} of them cross a kink; "
-                "they are counted and left out of the check."
+                "Measured on {sample} entries of w1. At h = {step}, {kinks} of them cross a kink; these "
+                "are counted but excluded from the check."
             ).format(sample=here.sample, step=f"{here.step:g}", kinks=here.kinks)
         )
 
@@ -217,12 +227,12 @@ def error(value: float) -> str:
 
 
 def _reading() -> None:
-    with st.expander(_("How to read the errors")):
+    with st.expander(_("How to read relative errors")):
         st.markdown(
             _(
-                "The relative error of two numbers a and b is |a − b| / max(|a|, |b|): it asks how many "
-                "digits they share, whatever their size. Two zeros agree. The Stanford course CS231n gives "
-                "these thresholds:"
+                "The relative error of two numbers a and b is |a − b| / max(|a|, |b|). It measures how "
+                "many significant digits agree, regardless of scale; if both are 0, it is 0. Stanford's "
+                "CS231n course suggests these thresholds:"
             )
         )
         lines = [
@@ -234,11 +244,11 @@ def _reading() -> None:
         st.markdown("\n".join(lines))
         st.markdown(
             _(
-                "Kinks loosen them: where the ReLU's corner lies between the two sides of a difference, the "
-                "quotient is neither slope, and says nothing about the gradient. Here such entries are found "
-                "by the change of sign and left out, so that what remains can be judged strictly: **wrong** "
-                "means that an entry differs by more than rounding can do in sums of this length. So a right "
-                "program is never accused, even where a gradient that is nearly 0 has few digits left; and a "
-                "mistake far below 1e-7 is still found."
+                "Kinks make these thresholds less strict: if the difference straddles the kink of a ReLU, "
+                "the quotient mixes the slopes of both sides and says nothing about the gradient. Here "
+                "such entries are detected by the sign change of h and excluded, so the rest can be judged "
+                "strictly: **wrong** means that an entry differs by more than rounding can explain in sums "
+                "of this length. A correct backward pass is therefore never flagged, even where a gradient "
+                "near 0 has few correct digits left, and bugs far below 1e-7 are still found."
             )
         )

@@ -82,7 +82,7 @@ def sweep_chart(
         traces,
         layout,
         key="scan_chart",
-        alt=_("Scatter chart: the final loss of each training against its learning rate"),
+        alt=_("Scatter chart: final loss of each training run against its learning rate"),
         height=TALL,
         on_click=clicked,
     )
@@ -178,7 +178,7 @@ def loss_chart(focus: Focus | None) -> None:
         },
         "uirevision": focus.run.name if focus else "",
     }
-    plot.draw([trace], layout, key="focus_loss_chart", alt=_("Line chart: the loss of each step"))
+    plot.draw([trace], layout, key="focus_loss_chart", alt=_("Line chart: loss at each step"))
 
 
 def curvature_chart(focus: Focus | None) -> None:
@@ -209,7 +209,7 @@ def curvature_chart(focus: Focus | None) -> None:
         "uirevision": f"{focus.run.name if focus else ''} {wide}",
         "margin": {"l": 70, "r": 16, "t": 36, "b": 48},
     }
-    alt = _("Line chart: the largest eigenvalue of the Hessian along the training, and 2/η")
+    alt = _("Line chart: largest Hessian eigenvalue λmax during training, and 2/η")
     plot.draw(traces, layout, key="curvature_chart", alt=alt)
 
 
@@ -227,7 +227,7 @@ def _curve(x: Any, y: Any, name: str, colour: str) -> dict[str, Any]:
 def _step_axis(focus: Focus | None) -> dict[str, Any]:
     steps = focus.config.steps if focus else 500
     axis: dict[str, Any] = {
-        "title": {"text": _("step, from 1 on")},
+        "title": {"text": _("step + 1 (log scale)")},
         "type": "log",
         "exponentformat": "none",
         "dtick": 1,
@@ -258,7 +258,7 @@ def band_chart(search: Search) -> None:
         ([str(value) for value in across.values], [str(value) for value in down.values] if down else [""]),
         (across.field, down.field if down else ""),
         title="log₁₀ η",
-        alt=_("Heat map: the recommended learning rate over the sizes"),
+        alt=_("Heat map: recommended learning rate by network size"),
     )
 
 
@@ -287,8 +287,8 @@ def loss_map(sweep: Sweep, layer: int) -> None:
         hovers,
         (names[-1], rows),
         (axes[-1].field, axes[0].field if len(axes) > 1 else ""),
-        title=_("log₁₀ of the final loss, of the first"),
-        alt=_("Heat map: the final loss relative to the first over two fields; × diverged"),
+        title=_("log₁₀(final loss / initial loss)"),
+        alt=_("Heat map: final loss relative to the initial loss over two fields; × marks divergence"),
     )
 
 

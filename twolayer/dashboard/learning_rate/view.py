@@ -23,10 +23,10 @@ from twolayer.training.config import Config
 def progress(search: Search | None, name: str) -> None:
     """Draw how far a sweep is; the place is there before the first one."""
     if search is None:
-        st.progress(0.0, text=_("Nothing trained yet"))
+        st.progress(0.0, text=_("No training runs yet"))
         return
     sweep, job = search.sweep, search.job
-    text = _("{done} of {total} trainings").format(done=f"{sweep.done:,}", total=f"{sweep.grid.size:,}")
+    text = _("{done} of {total} runs").format(done=f"{sweep.done:,}", total=f"{sweep.grid.size:,}")
     left = jobs.time_left(job.began, sweep.done, sweep.grid.size) if search.live else ""
     state = _(jobs.STATES[job.state])
     if job.elapsed is not None:
@@ -61,7 +61,8 @@ def sweep(config: Config) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             _(
-                "A point is a training of {N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps. Click one."
+                "Each point is one training run of {N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps. "
+                "Click a point to inspect it below."
             ).format(**vars(search.sweep.grid.base)),
             width="stretch",
         )
@@ -80,18 +81,18 @@ def _look_at(index: int) -> None:
 def _advice(search: Search | None, found: advice.Advice | None, config: Config) -> None:
     """One box that is always there, so that nothing moves when a sweep ends."""
     if search is None:
-        st.info(_("Press Scan: each learning rate is trained with each seed, to the end."))
+        st.info(_("Press Sweep to train every learning rate with every seed, to the end."))
     elif search.live:
-        st.info(_("Training at all these learning rates. The advice comes when all are done."))
+        st.info(_("Sweeping learning rates. A recommendation appears when all runs are done."))
     elif found is None or found.rate is None or found.low is None or found.high is None:
-        st.warning(say(found.reason) if found else _("Stopped. What was computed is kept."))
+        st.warning(say(found.reason) if found else _("Stopped. Results so far are kept."))
     else:
         base = search.sweep.grid.base
         box = st.success if found.reached else st.warning
         box(
-            _("Recommended: **{rate}**. Safe from {low} to {high}.").format(
-                rate=f"{found.rate:.2g}", low=f"{found.low:.2g}", high=f"{found.high:.2g}"
-            )
+            _(
+                "Recommended: **{rate}** (loss below 1/1000 of its initial value from {low} to {high})."
+            ).format(rate=f"{found.rate:.2g}", low=f"{found.low:.2g}", high=f"{found.high:.2g}")
             + " "
             + say(found.reason)
         )
@@ -100,8 +101,9 @@ def _advice(search: Search | None, found: advice.Advice | None, config: Config) 
             take(to_train(taken, config), "take_recommended")
             st.caption(
                 _(
-                    "For the mean instead of the sum of the squared errors: {rate}. Its gradient is N·D_out "
-                    "= {outputs} times smaller, so the same steps take a rate so many times larger."
+                    "If the loss were the mean of the squared errors instead of the sum: {rate}. Its "
+                    "gradient is N·D_out = {outputs} times smaller, so the same steps need a learning rate "
+                    "that much larger."
                 ).format(
                     rate=f"{advice.mean_loss_rate(base, found.rate):.2g}",
                     outputs=f"{base.N * base.D_out:,}",
@@ -125,7 +127,7 @@ def _numbers(search: Search) -> None:
     columns = {axis.field: np.array(axis.values)[at] for axis, at in zip(grid.axes, places, strict=True)}
     columns["outcome"] = np.array([_(OUTCOME_NAMES[name]) for name in OUTCOMES])[rows["outcome"]]
     columns["final_loss"] = rows["final"]
-    plot.numbers(columns, key="scan_chart", title=_("The trainings of the scan"))
+    plot.numbers(columns, key="scan_chart", title=_("Training runs of the sweep"))
 
 
 def downloads(search: Search, name: str) -> None:
@@ -153,12 +155,12 @@ def _zones(search: Search) -> None:
     found = zones(search.sweep)
     if not found:
         return
-    with st.expander(_("The zones, from small rates to large ones"), expanded=False):
+    with st.expander(_("Outcome by learning rate"), expanded=False):
         st.dataframe(
             {
-                _("from"): [f"{zone.low:.2g}" for zone in found],
-                _("to"): [f"{zone.high:.2g}" for zone in found],
-                _("what becomes of it"): [
+                _("From"): [f"{zone.low:.2g}" for zone in found],
+                _("To"): [f"{zone.high:.2g}" for zone in found],
+                _("Outcome"): [
                     " / ".join(_(OUTCOME_NAMES[name]) for name in zone.outcomes) for zone in found
                 ],
             },
@@ -166,8 +168,8 @@ def _zones(search: Search) -> None:
         )
         st.caption(
             _(
-                "Between two zones the seeds differ. No one number parts what works from what does not: "
-                "2/λmax is where a quadratic would diverge, and the loss is none."
+                "In mixed zones the outcome depends on the seed. There is no sharp threshold: 2/λmax is "
+                "where gradient descent on a quadratic starts to diverge, but this loss is not quadratic."
             )
         )
 
@@ -180,10 +182,10 @@ def focus(config: Config) -> None:
     _story(current)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader(_("Its loss"), anchor=False)
+        st.subheader(_("Loss"), anchor=False)
         charts.loss_chart(current)
     with right:
-        st.subheader(_("λmax along it"), anchor=False)
+        st.subheader(_("Sharpness λmax"), anchor=False)
         charts.curvature_chart(current)
     if current is None:
         return
@@ -194,7 +196,7 @@ def focus(config: Config) -> None:
             plot.numbers(
                 {name: curve[name] for name in ("step", "loss", "residual", "value")},
                 key="curvature_chart",
-                title=_("λmax (value) and its residual along the training"),
+                title=_("λmax (value) and its residual during training"),
             )
         take(to_train(current.config, config), "take_focus")
 
@@ -202,7 +204,7 @@ def focus(config: Config) -> None:
 def _story(current: Focus | None) -> None:
     """Why it came out so, when all of it is there."""
     if current is None:
-        st.info(_("The training at the learning rate of the sidebar is shown here, or the point you click."))
+        st.info(_("Shows the run at the sidebar's learning rate, or the point you click."))
         return
     heading = _("η = {rate}, seed {seed}").format(
         rate=f"{current.config.learning_rate:.4g}", seed=current.config.seed
@@ -211,14 +213,14 @@ def _story(current: Focus | None) -> None:
     if message is not None:
         st.error(say(message))
         return
-    told = _("Training, and measuring λmax along the way.")
+    told = _("Training and measuring λmax.")
     if not current.live and len(current.curve):
         run = current.run
         dead = int(run.dead[-1, 1]) if len(run.dead) else 0
         sentences = story(current.config, run.losses, run.diverged_at, dead, current.curve)
         told = " ".join(say(sentence) for sentence in sentences)
     elif not current.live:
-        told = _("Stopped. What was computed is kept.")
+        told = _("Stopped. Results so far are kept.")
     st.info(" ".join((f"**{heading}.**", told)))
 
 
@@ -228,9 +230,10 @@ def _measured(current: Focus) -> str:
     if not len(curve):
         return ""
     return _(
-        "λmax at step {step}: {value}, residual ‖H·v − λmax·v‖ = {residual}, by Lanczos' method with exact "
-        "products H·v in float64. From the sizes alone one expects {expected} at the start, most of it "
-        "N·H·D_in/π: so the rates that work shrink as any of the three grows."
+        "λmax at step {step}: {value} (residual ‖H·v − λmax·v‖ = {residual}), by the Lanczos method with "
+        "exact Hessian-vector products in float64. Expected at initialization from the sizes alone: "
+        "{expected}, of which N·H·D_in/π is the largest part when N is large. So the usable learning rates "
+        "shrink as N, H or D_in grows."
     ).format(
         step=int(curve[0]["step"]),
         value=f"{curve[0]['value']:.6g}",
@@ -252,12 +255,12 @@ def grid() -> None:
     fields = [axis.field for axis in grid.axes]
     sizes = [name for name in fields if name not in ("learning_rate", "seed")]
     shows_bands = "learning_rate" in fields and len(sizes) in (1, 2)
-    views = {"band": _("Recommended rate"), "loss": _("Final loss")}
+    views = {"band": _("Recommended learning rate"), "loss": _("Final loss")}
     view = "loss"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if shows_bands:
             view = st.segmented_control(
-                _("Shown"),
+                _("View"),
                 list(views),
                 format_func=views.__getitem__,
                 default="band",
@@ -285,6 +288,6 @@ def _of_grid(search: Search) -> str:
     sweep = search.sweep
     finite = np.isfinite(sweep.there["final"])
     return _(
-        "The loss is a sum over N·D_out outputs, and each sums over H units of D_in inputs: λmax grows like "
-        "N·H·D_in/π, and the band moves down by as much. {done} trainings, {diverged} of them diverged."
+        "λmax at initialization grows roughly like N·H·D_in/π (it does not depend on D_out), so the usable "
+        "learning rates shrink in proportion. {done} runs, {diverged} diverged."
     ).format(done=f"{sweep.done:,}", diverged=f"{int((~finite | (sweep.there['diverged_at'] >= 0)).sum()):,}")

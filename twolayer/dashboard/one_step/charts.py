@@ -29,7 +29,7 @@ def picture(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) -
         hovertemplate=f"{name}[%{{y:.0f}}, %{{x:.0f}}]<br>%{{z:.4g}}<extra></extra>",
     )
     frame = figure.frame(left - 0.5, top - 0.5, left + wide - 0.5, top + high - 0.5)
-    alt = _("Heat map of all of {name}").format(name=name)
+    alt = _("Heat map of {name}").format(name=name)
     plot.draw([trace], _layout(name, frame), key="picture", alt=alt, on_click=on_click)
 
 
@@ -55,7 +55,7 @@ def window(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) ->
     layout = _layout(name, figure.frame(column - 0.5, row - 0.5, column + 0.5, row + 0.5))
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"type": "category", "tickmode": "linear"}
-    alt = _("Heat map of some cells of {name}, with their numbers").format(name=name)
+    alt = _("Heat map of part of {name}, with values").format(name=name)
     plot.draw([trace], layout, key="window", alt=alt, on_click=on_click)
 
 

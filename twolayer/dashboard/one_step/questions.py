@@ -15,33 +15,36 @@ class Question:
 
 
 MEANINGS: Mapping[str, str] = {
-    "h": N_("For every sample and every hidden unit: the inputs, each times its weight, summed up."),
-    "h_relu": N_("What is below 0 becomes 0: the unit is off for that sample."),
+    "h": N_("For each sample and hidden unit: the weighted sum of the inputs (the pre-activation)."),
+    "h_relu": N_("ReLU: negative values become 0. The unit is inactive for that sample."),
     "y_pred": N_(
-        "For every sample and every output: the hidden values, each times its weight. The prediction."
+        "For each sample and output: the weighted sum of the hidden values. This is the prediction."
     ),
     "loss": N_(
-        "The squares of all differences between prediction and target, summed up to one number. It is the "
-        "number that training makes smaller."
+        "The sum of the squared differences between prediction and target: a single number, which training "
+        "minimizes."
     ),
     "grad_y_pred": N_(
-        "The way back begins: by how much the loss changes when a prediction changes. Twice the difference."
+        "The backward pass starts here: the derivative of the loss with respect to each prediction, which "
+        "is twice the difference."
     ),
     "grad_w2": N_(
-        "w2[j, o] takes part in every sample, so its gradient is a sum over the samples: what hidden unit j "
-        "sent, times what output o got wrong."
+        "w2[j, o] is used for every sample, so its gradient is a sum over samples: the output of hidden "
+        "unit j times the gradient at output o."
     ),
     "grad_h_relu": N_(
-        "The error goes back through the weights by which it came: by how much the loss changes when a "
-        "hidden value changes."
+        "The gradient flows back through the same weights: the derivative of the loss with respect to each "
+        "hidden value."
     ),
-    "grad_h": N_("Where the ReLU had switched a unit off, nothing comes back."),
+    "grad_h": N_("Where ReLU output 0 because h < 0, its derivative is 0, so the gradient is 0."),
     "grad_w1": N_(
-        "As for w2, one layer further down: what input i sent, times what came back to hidden unit j, summed "
-        "over the samples."
+        "As for w2, one layer earlier: input i times the gradient at hidden unit j, summed over samples."
     ),
-    "w1": N_("Every weight takes a small step against its gradient. The next iteration begins with these."),
-    "w2": N_("The same for the second layer. Now the iteration is over, and the next one begins with h."),
+    "w1": N_(
+        "Gradient descent: subtract learning rate × gradient from each weight. The next iteration uses the "
+        "new weights."
+    ),
+    "w2": N_("The same for the second layer. The iteration is complete; the next one starts again at h."),
 }
 """What each line of the iteration does, in English."""
 
@@ -50,33 +53,34 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         Question(
             N_("Why does the tutorial use float64 in NumPy and float32 in PyTorch?"),
             N_(
-                "Only because each library draws such numbers when nobody says otherwise. PyTorch chose 32 "
-                "bits, since training rarely needs more than 7 digits and graphics processors are much "
-                "faster with them. Neither choice is part of the method: the number type on the Train page "
-                "sets it here for both. To *check* a gradient by differences 7 digits are too few, as the "
-                "Gradients page shows."
+                "NumPy's random numbers are float64 by default. The tutorial's PyTorch version sets `dtype "
+                "= torch.float`, that is float32, which is also PyTorch's default: training rarely needs "
+                "more than about 7 significant digits, and float32 takes half the memory and is much "
+                "faster on GPUs. The algorithm does not depend on the choice; here the precision on the "
+                "Train page applies to both. To *check* a gradient by finite differences, 7 digits are too "
+                "few, as the Gradients page shows."
             ),
         ),
     ),
     "loss": (
         Question(
-            N_("Why a sum and not a mean, and what does that do to the learning rate?"),
+            N_("Why a sum instead of a mean, and how does it affect the learning rate?"),
             N_(
-                "The mean over all {terms} numbers is the sum divided by {terms}, and so is each of its "
-                "gradients: the direction is the same. To take the same steps the learning rate would have "
-                "to be {terms} times as large: {mean_rate} in place of {rate}. The sum saves a division and "
-                "keeps the formulas short; its price is that the right learning rate depends on the sizes: "
-                "with twice the samples the gradient is about twice as long."
+                "The mean over all {terms} values is the sum divided by {terms}, so its gradient is also "
+                "{terms} times smaller, in the same direction. To take the same steps, the learning rate "
+                "must be {terms} times larger: {mean_rate} instead of {rate}. The sum keeps the formulas "
+                "short, but the right learning rate then depends on the sizes: with twice as many samples "
+                "the curvature λmax is about twice as large, so the learning rate must be about half."
             ),
         ),
         Question(
-            N_("Why does .item() cost time on a GPU?"),
+            N_("Why is .item() slow on a GPU?"),
             N_(
-                "A GPU works through a queue that Python fills and then runs ahead of. `loss.item()` asks "
-                "for the number itself: Python must wait until everything queued before is done and the "
-                "number is copied to the host, and meanwhile nothing new is queued. Done in each "
-                "step, one of the two always waits for the other. The kernel here leaves the losses on the "
-                "device, and fetches many at a time."
+                "A GPU executes a queue of operations asynchronously: Python fills the queue and runs "
+                "ahead. `loss.item()` needs the actual number, so Python must wait until all queued work "
+                "is done and the value is copied to the host; meanwhile nothing new is queued. If this "
+                "happens in every step, either Python or the GPU is always waiting. The kernels here keep "
+                "the losses on the device and copy many at a time."
             ),
         ),
     ),
@@ -84,31 +88,32 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         Question(
             N_("Why w2 here, and not grad_w2?"),
             N_(
-                "Because the question is what a *hidden value* does to the loss. h_relu[n, j] reaches output "
-                "o times w2[j, o], so by the chain rule the error of output o comes back times w2[j, o]. "
-                "grad_w2 answers another question, what the *weight* does to the loss. It has the shape of "
-                "w2, so taking it by mistake raises no error: only a check can tell."
+                "This line asks how the loss depends on a *hidden value*. h_relu[n, j] is multiplied by "
+                "w2[j, o] on its way to output o, so by the chain rule the gradient at output o comes back "
+                "multiplied by w2[j, o]. grad_w2 answers a different question: how the loss depends on the "
+                "*weight*. It has the same shape as w2, so using it by mistake raises no error; only a "
+                "gradient check reveals it."
             ),
         ),
     ),
     "grad_h": (
         Question(
-            N_("Why copy before masking?"),
+            N_("Why make a copy before masking?"),
             N_(
-                "`grad_h = grad_h_relu` would be a second name for the same array, and setting entries of "
-                "one sets them in the other. Here that would go unnoticed, for nothing reads grad_h_relu "
-                "again; in a larger network something does. `clone()` makes a copy first. `np.where` makes a "
-                "new array by itself."
+                "`grad_h = grad_h_relu` only creates a second name for the same array, so changing entries "
+                "of one changes the other. Here nothing reads grad_h_relu again, so nobody would notice, "
+                "but a larger network might need it. `clone()` makes a copy first; `np.where` creates a "
+                "new array anyway."
             ),
         ),
         Question(
             N_("What happens at h = 0?"),
             N_(
-                "There the ReLU has a kink and no slope: any number from 0 to 1 may stand for it. The mask "
-                "is h < 0, so at exactly 0 the gradient passes, as it does with PyTorch's `clamp(min=0)`; "
-                "`torch.relu` lets nothing through. With random numbers h is never exactly 0, so nobody sees "
-                "the difference, but near 0 a difference step crosses the kink, and that the check must "
-                "notice."
+                "At h = 0, ReLU has a kink and no derivative; any value from 0 to 1 is a valid "
+                "subgradient. The mask is h < 0, so at exactly 0 the gradient passes through, as with "
+                "PyTorch's `clamp(min=0)`; `torch.relu` blocks it. With random data, h is practically "
+                "never exactly 0, so the choice makes no difference. But near 0, a finite difference may "
+                "cross the kink, and the gradient check must detect that."
             ),
         ),
     ),

@@ -37,14 +37,14 @@ def _diagrams(seen: Observation, name: str) -> None:
     """Show the computation graph and the network."""
     colours = diagrams.colours()
     dot = diagrams.computation(name, seen.planted, seen.wrong, colours)
-    st.graphviz_chart(dot, width="stretch", alt=_("Graph of the computation; the present step is filled"))
-    st.caption(
-        _("Filled: this step. Bold: the values that it uses. Down: the way forward. Up: the way back.")
-    )
+    st.graphviz_chart(dot, width="stretch", alt=_("Computational graph; the current line is filled"))
+    st.caption(_("Filled: current line. Bold: its inputs. Downward: forward pass. Upward: backward pass."))
     sizes = {size: getattr(seen.config, size) for size in ("D_in", "H", "D_out")}
     dot = diagrams.network(name, sizes, colours)
-    st.graphviz_chart(dot, width="stretch", alt=_("Diagram of the network; what the step is about in colour"))
-    st.caption(_("The network for one sample. In colour: the layer or the weights that this step is about."))
+    st.graphviz_chart(
+        dot, width="stretch", alt=_("Network diagram; the part involved in the current line is colored")
+    )
+    st.caption(_("The network for one sample. Colored: the layer or weights involved in the current line."))
 
 
 def _line(seen: Observation, name: str) -> None:
@@ -53,19 +53,19 @@ def _line(seen: Observation, name: str) -> None:
     st.latex(formulas.formula(name, seen.config, seen.planted))
     st.markdown(_(MEANINGS[name]))
     if bug is not None and bug.value == name:
-        st.error(_("The planted mistake is in this line. It now reads:"), icon=":material/bug_report:")
+        st.error(_("This line contains the planted bug:"), icon=":material/bug_report:")
         st.code(bug.line, language="python", wrap_lines=True)
-        st.caption(_("It should be:"))
+        st.caption(_("Correct:"))
         st.latex(formulas.formula(name, seen.config))
     elif name in seen.wrong:
         st.warning(
-            _("This line is right, but what it is given is not: the mistake is further up."),
+            _("This line is correct, but its input is wrong: the bug is in an earlier line."),
             icon=":material/warning:",
         )
     _questions(seen.config, name)
-    st.caption(_("NumPy, in the reference"))
+    st.caption(_("NumPy (reference implementation)"))
     listing.draw(numpy_statements()[name])
-    st.caption(_("PyTorch, in the tutorial's kernel"))
+    st.caption(_("PyTorch (tutorial kernel)"))
     listing.draw(torch_statements()[name])
 
 
@@ -75,7 +75,7 @@ def _value(seen: Observation, name: str) -> None:
     figures = (
         ("metric_minimum", _("Minimum"), f"{view.minimum:.4g}"),
         ("metric_maximum", _("Maximum"), f"{view.maximum:.4g}"),
-        ("metric_zeros", _("Zeros"), f"{view.zeros:.1%}"),
+        ("metric_zeros", _("Fraction of zeros"), f"{view.zeros:.1%}"),
     )
     with st.container(horizontal=True, gap="small"):
         for key, title, value in figures:
@@ -90,21 +90,23 @@ def _value(seen: Observation, name: str) -> None:
 
     rows, columns = (f"{size:,}" for size in view.shape)
     if view.whole:
-        words = _("All {rows} × {columns} entries. Point at a cell to see the sum that makes it.")
+        words = _("All {rows} × {columns} entries. Hover over a cell to see how it is computed.")
         st.caption(words.format(rows=rows, columns=columns))
         charts.window(name, view, choose)
     else:
         left, right = st.columns(2, gap="large")
         with left:
             words = _(
-                "All {rows} × {columns} entries, each cell the mean of {high} × {wide}. A click moves the "
-                "frame."
+                "All {rows} × {columns} entries; each cell is the mean of {high} × {wide} entries. Click "
+                "to move the frame."
             )
             high, wide = view.block
             st.caption(words.format(rows=rows, columns=columns, high=high, wide=wide))
             charts.picture(name, view, choose)
         with right:
-            words = _("The {rows} × {columns} in the frame. Point at a cell to see the sum that makes it.")
+            words = _(
+                "The {rows} × {columns} entries in the frame. Hover over a cell to see how it is computed."
+            )
             high, wide = view.window.shape
             st.caption(words.format(rows=high, columns=wide))
             charts.window(name, view, choose)
@@ -158,7 +160,7 @@ def _chain(seen: Observation) -> None:
     """Show the chain rule for the chosen entry of w1, in numbers."""
     n, i, j = seen.chosen.n, seen.chosen.i, seen.chosen.j
     chain = seen.chain
-    st.subheader(_("The chain rule for w1[{i}, {j}]").format(i=i, j=j), anchor=False)
+    st.subheader(_("Chain rule for w1[{i}, {j}]").format(i=i, j=j), anchor=False)
     st.latex(
         r"\frac{\partial\,\mathtt{loss}}{\partial\,\mathtt{w1}[i,j]} = \sum_n "
         r"\underbrace{\mathtt{x}[n,i]}_{\partial \mathtt{h}/\partial \mathtt{w1}}\;\cdot\;"
@@ -167,24 +169,24 @@ def _chain(seen: Observation) -> None:
         r"\underbrace{2\,(\mathtt{y\_pred}-\mathtt{y})[n,o]}"
         r"_{\partial \mathtt{loss}/\partial \mathtt{y\_pred}}"
     )
-    st.caption(_("For sample {n}: from the outputs back to hidden unit {j}").format(n=n, j=j))
+    st.caption(_("Sample {n}: from the outputs back to hidden unit {j}").format(n=n, j=j))
     titles = ("o", "y_pred", "y", "grad_y_pred", f"w2[{j}, o]", "grad_y_pred·w2")
     st.dataframe(_table(chain.outputs, titles), hide_index=True, height=_height(len(chain.outputs)))
     if chain.other_outputs:
-        st.caption(_("The first ones; {count} more are not shown.").format(count=chain.other_outputs))
-    st.caption(_("Over the samples: from hidden unit {j} to the weight of input {i}").format(i=i, j=j))
+        st.caption(_("Only the first rows are shown ({count} more).").format(count=chain.other_outputs))
+    st.caption(_("Sum over samples: from hidden unit {j} to the weight from input {i}").format(i=i, j=j))
     titles = ("n", f"x[n, {i}]", f"h[n, {j}]", "grad_h_relu", "grad_h", "x·grad_h")
     st.dataframe(_table(chain.samples, titles), hide_index=True, height=_height(len(chain.samples)))
     if chain.other_samples:
         st.caption(
-            _("Those that weigh most; {count} more add up to {sum}.").format(
+            _("Largest contributions only; the other {count} add up to {sum}.").format(
                 count=chain.other_samples, sum=f"{chain.other_sum:.4g}"
             )
         )
     st.markdown(
         _(
-            "The last column adds up to **grad_w1[{i}, {j}] = {total}**. One step against it, {rate} of the "
-            "way, takes w1[{i}, {j}] from {before} to **{after}**."
+            "The last column sums to **grad_w1[{i}, {j}] = {total}**. Subtracting {rate} × this gradient "
+            "changes w1[{i}, {j}] from {before} to **{after}**."
         ).format(
             i=i,
             j=j,

@@ -178,7 +178,7 @@ def numbers(columns: dict[str, NDArray[Any]] | None, *, key: str, title: str) ->
     """
     columns = columns or {}
     with st.popover(
-        _("Numbers"),
+        _("Data table"),
         icon=":material/table_rows:",
         key=f"{key}_numbers",
         on_change="rerun",

@@ -43,7 +43,7 @@ def times(race: Race) -> None:
         whisker = WHISKER | {"array": [1e6 * s.p95 - 1e6 * s.median], "color": _colour(s)}
         hover = "%{y}: %{x:.4g} µs<extra></extra>"
         traces.append(_point(race, s, 1e6 * s.median, s.contender.name, hover) | {"error_x": whisker})
-    alt = _("The median time of a step: {times}").format(
+    alt = _("Median step time: {times}").format(
         times=", ".join(f"{s.contender.name} {microseconds(s.median)}" for s in race.ranked)
     )
     ends = [1e6 * value for s in race.standings for value in (s.median, s.p95)]
@@ -60,8 +60,8 @@ def speedups(race: Race) -> None:
         colour = {"color": _colour(s), "opacity": 0.35 if s.wrong else 1}
         bar = _bars(s.contender.name, [value], [s.contender.name], colour)
         traces.append(bar | look | {"text": [f"{ratio(value)} ×"]})
-    xaxis = {"title": {"text": _("times as fast")}, "range": [0, 1.2 * highest]}
-    alt = _("Times as fast as the tutorial’s NumPy loop: {values}").format(
+    xaxis = {"title": {"text": _("speedup (×)")}, "range": [0, 1.2 * highest]}
+    alt = _("Speedup over the tutorial’s NumPy loop: {values}").format(
         values=", ".join(f"{s.contender.name} {ratio(value)}" for s, value in shown)
     )
     _draw_rows(race, traces, xaxis, key="speed_up_chart", alt=alt)
@@ -70,7 +70,9 @@ def speedups(race: Race) -> None:
 def phases(race: Race, *, as_shares: bool) -> None:
     """Draw where the time of a step goes, stacked: in microseconds, or as shares of the step."""
     names = [s.contender.name for s in race.standings]
-    unit, title = (" %", _("share of the median step (%)")) if as_shares else (" µs", _("time per step (µs)"))
+    unit, title = (
+        (" %", _("share of median step time (%)")) if as_shares else (" µs", _("time per step (µs)"))
+    )
     traces = []
     for i, phase in enumerate(ALL_PHASES):
         values = [
@@ -81,8 +83,8 @@ def phases(race: Race, *, as_shares: bool) -> None:
     line = {"symbol": "line-ns-open", "size": 18, "color": "theme:text-color", "line": {"width": 2}}
     steps = [100.0 if as_shares else 1e6 * s.median for s in race.standings]
     hover = "%{y}: %{x:.4g}" + unit
-    traces.append(_scatter(_("the whole step"), steps, names, hover, mode="markers", marker=line))
-    alt = _("Stacked bars: how the time of a step divides into its phases")
+    traces.append(_scatter(_("total"), steps, names, hover, mode="markers", marker=line))
+    alt = _("Stacked bar chart: step time by phase")
     xaxis = {"title": {"text": title}, "rangemode": "tozero"}
     _draw_rows(race, traces, xaxis, key="phases_chart", alt=alt, legend=True)
 
@@ -97,18 +99,18 @@ def roofline(race: Race) -> None:
     at = np.union1d(np.geomspace(min(reached) / 3, max(reached) * 3, 60), [roof.ridge])
     heights, hover = [roof.at(intensity) for intensity in at], "%{y:.0f} GFLOP/s<extra></extra>"
     line = {"color": "theme:text-color", "width": 2}
-    traces = [_scatter(_("ceiling"), at.tolist(), heights, hover, mode="lines", line=line)]
+    traces = [_scatter(_("roofline"), at.tolist(), heights, hover, mode="lines", line=line)]
     for s in shown:
         hover = f"{s.contender.name}: %{{y:.3g}} GFLOP/s<extra></extra>"
         traces.append(_point(race, s, s.arithmetic_intensity, s.gflops, hover))
     layout = {
-        "xaxis": _logarithmic(_("operations per byte"), at.tolist()),
+        "xaxis": _logarithmic(_("arithmetic intensity (FLOP/byte)"), at.tolist()),
         "yaxis": _logarithmic("GFLOP/s", [roof.at(at[0]), roof.peak, *(s.gflops for s in shown)]),
         "hovermode": "closest",
         "uirevision": "roofline",
         **LEGEND,
     }
-    alt = _("Roofline: {values}, under {peak} GFLOP/s and {bandwidth} GB/s").format(
+    alt = _("Roofline chart: {values}; limits: {peak} GFLOP/s and {bandwidth} GB/s").format(
         values=", ".join(f"{s.contender.name} {s.gflops:.3g} GFLOP/s" for s in shown),
         peak=f"{roof.peak:.0f}",
         bandwidth=f"{roof.gbytes:.0f}",
@@ -134,14 +136,14 @@ def sweep(over: Sweep, races: Sequence[Race]) -> None:
         "uirevision": "sweep",
         **LEGEND,
     }
-    alt = _("Time per step against {field}, both on logarithmic axes").format(field=field)
+    alt = _("Time per step against {field} (log–log)").format(field=field)
     plot.draw(traces, layout, key="sweep_chart", alt=alt, height=420)
 
 
 def compared(here: Race, there: Race) -> None:
     """Draw the medians of two machines, a row for each contender that ran on either."""
     traces = []
-    for i, (race, name) in enumerate(((here, _("here")), (there, _("in the file")))):
+    for i, (race, name) in enumerate(((here, _("this server")), (there, _("file")))):
         marker = {"size": 12, "symbol": SYMBOLS[i], "color": f"theme:{i}"}
         names = [s.contender.name for s in race.standings]
         hover = "%{y}: %{x:.4g} µs"
@@ -155,7 +157,7 @@ def compared(here: Race, there: Race) -> None:
         **LEGEND,
     }
     height = 130 + ROW_HEIGHT * len(contenders)
-    alt = _("The median time of a step here and in the file")
+    alt = _("Median step time on this server and in the file")
     plot.draw(traces, layout, key="compared_chart", alt=alt, height=height)
 
 

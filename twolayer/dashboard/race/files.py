@@ -39,16 +39,16 @@ def export(heat: Heat) -> None:
 
 def other_machine(config: Config, races: list[Race]) -> None:
     """How to race on another machine, and what came of it beside what was found here."""
-    st.subheader(_("Bring your GPU"), anchor=False)
+    st.subheader(_("Compare with another machine"), anchor=False)
     st.markdown(
         _(
-            "Run the same race on another machine, from a checkout of this program, and load the file that "
-            "it writes: what is measured there is shown beside what was measured here."
+            "Run the same benchmark on another machine from a checkout of this program, then upload the "
+            "resulting file to compare both machines side by side."
         )
     )
     st.code(command(config), language="sh", wrap_lines=True)
     uploaded = st.file_uploader(
-        _("A race from another machine (JSON, at most {size} MB)").format(size=LARGEST_BYTES // 10**6),
+        _("Benchmark file from another machine (JSON, up to {size} MB)").format(size=LARGEST_BYTES // 10**6),
         key="race_file",
     )
     if uploaded is None:
@@ -76,7 +76,7 @@ def _show_other(theirs: list[Race], ours: list[Race]) -> None:
     if len(theirs) > 1:
         labels = [_size(race.config) for race in theirs]
         at = st.selectbox(
-            _("Size in the file"), range(len(theirs)), format_func=labels.__getitem__, key="their_size"
+            _("Network size in file"), range(len(theirs)), format_func=labels.__getitem__, key="their_size"
         )
         there = theirs[at]
     with st.container(border=True):
@@ -87,9 +87,9 @@ def _show_other(theirs: list[Race], ours: list[Race]) -> None:
     here = next((race for race in ours if _same(race.config, there.config)), None)
     if here is None:
         st.info(
-            _("The file is of {size}. Race here at the same sizes to see both side by side.").format(
-                size=plain(_size(there.config))
-            )
+            _(
+                "The file contains results for {size}. Run a race at the same sizes here to compare them."
+            ).format(size=plain(_size(there.config)))
         )
         return
     charts.compared(here, there)
@@ -98,13 +98,11 @@ def _show_other(theirs: list[Race], ours: list[Race]) -> None:
     table = st.container(key="compared_table")
     table.dataframe(
         {
-            _("Contender"): list(names),
-            _("here"): [_time(mine.get(name)) for name in names],
-            _("in the file"): [_time(other.get(name)) for name in names],
-            _("the file is so many times as fast"): [
-                _times(mine.get(name), other.get(name)) for name in names
-            ],
-            _("right there"): [_right(other.get(name)) for name in names],
+            _("Implementation"): list(names),
+            _("this server"): [_time(mine.get(name)) for name in names],
+            _("file"): [_time(other.get(name)) for name in names],
+            _("speedup in file (×)"): [_times(mine.get(name), other.get(name)) for name in names],
+            _("correct in file"): [_right(other.get(name)) for name in names],
         },
         hide_index=True,
     )
@@ -133,4 +131,4 @@ def _times(here: Standing | None, there: Standing | None) -> str:
 def _right(standing: Standing | None) -> str:
     if standing is None or standing.agreement is None:
         return "–"
-    return _("right") if standing.agreement.right else _("WRONG")
+    return _("correct") if standing.agreement.right else _("INCORRECT")

@@ -24,7 +24,10 @@ def draw(config: Config) -> Plan | None:
         controls.number(
             "rounds",
             _("Rounds"),
-            help=_("In a round each contender is timed once, in a random order. A verdict takes at least 8."),
+            help=_(
+                "Each round times every implementation once, in random order. A verdict needs at least 8 "
+                "rounds."
+            ),
         )
     try:
         plan = Plan(config, tuple(taking_part), st.session_state["rounds"], _sweep(columns[1:]))
@@ -32,7 +35,7 @@ def draw(config: Config) -> Plan | None:
         st.error(say(error.message))
         return None
     st.caption(
-        _("Takes about {seconds} s (contenders: {contenders}, sizes: {sizes})").format(
+        _("Estimated time: {seconds} s ({contenders} implementations × {sizes} sizes)").format(
             seconds=f"{plan.seconds:.0f}", contenders=len(plan.contenders), sizes=len(plan.configs)
         )
     )
@@ -66,15 +69,15 @@ def _contenders(here: list[Contender]) -> list[Contender]:
         st.session_state["contenders"] = "" if len(now) in (0, len(names)) else ",".join(now)
 
     st.pills(
-        _("Contenders"),
+        _("Implementations"),
         list(names),
         selection_mode="multi",
         format_func=lambda key: names.get(key, key),
         key="contender_pills",
         on_change=pick,
         help=_(
-            "Every backend, device and method that is here, and torch autograd, which is what a PyTorch "
-            "user would write."
+            "Every backend, device and method available on this server, plus torch autograd, the code a "
+            "PyTorch user would normally write."
         ),
     )
     return [contender for contender in here if contender.key in picked]
@@ -82,19 +85,19 @@ def _contenders(here: list[Contender]) -> list[Contender]:
 
 def _sweep(columns: Sequence[DeltaGenerator]) -> Sweep | None:
     """A sweep over one dimension, if one is chosen. Raises `PlanError`."""
-    labels = {size: _("sweep over {field}").format(field=size) for size in SIZES}
-    labels[NO_SWEEP] = _("as on the left")
+    labels = {size: _("sweep {field}").format(field=size) for size in SIZES}
+    labels[NO_SWEEP] = _("current settings")
     with columns[0]:
         field = st.selectbox(
             _("Sizes"),
             [NO_SWEEP, *SIZES],
             format_func=labels.__getitem__,
             key="sweep",
-            help=_("One race at the sizes on the left, or a race for each of several values of one of them."),
+            help=_("Race once at the sidebar's sizes, or once for each of several values of one size."),
         )
     if field == NO_SWEEP:
         return None
-    labels = {"sweep_from": _("From"), "sweep_to": _("To"), "sweep_points": _("Points")}
+    labels = {"sweep_from": _("From"), "sweep_to": _("To"), "sweep_points": _("Number of values")}
     for column, (name, label) in zip(columns[1:], labels.items(), strict=True):
         with column:
             controls.number(name, label)

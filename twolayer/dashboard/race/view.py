@@ -14,10 +14,10 @@ from twolayer.race.timing import CLOCK
 from twolayer.training.messages import N_, Message
 
 TASKS = {
-    "machine": N_("looking at the machine"),
-    "roofline": N_("measuring the ceilings of the machine"),
+    "machine": N_("probing the machine"),
+    "roofline": N_("measuring peak FLOP/s and memory bandwidth"),
     "round": N_("round {number} of {rounds}"),
-    "agreement": N_("comparing {name} with the reference"),
+    "agreement": N_("checking {name} against the reference"),
 }
 
 
@@ -44,7 +44,7 @@ def results(heat: Heat) -> None:
     race = races[0]
     if sweep is not None and len(races) > 1:
         at = st.select_slider(
-            _("Size that the figures below are of"),
+            _("Show results for size"),
             [getattr(one.config, sweep.field) for one in races],
             format_func=lambda size: f"{sweep.field} = {size:,}",
             key="race_size",
@@ -90,14 +90,19 @@ def _task(heat: Heat, task: Task) -> str:
 def _verdict(heat: Heat | None) -> None:
     """One box that is always there."""
     if heat is None:
-        st.info(_("Press Race: every contender trains the same data, and the clock decides."))
+        st.info(_("Press Race to time every implementation on the same training data."))
     elif heat.job.state == "failed":
         reason = say(heat.job.message) if heat.job.message else ""
         st.error(_("Failed: {reason}").format(reason=reason))
     elif not heat.races:
-        st.info(_("The first round is still to come."))
+        st.info(_("The first round has not finished yet."))
     elif heat.live:
-        st.info(_("The verdict comes when everyone has run and has been compared with the reference."))
+        st.info(
+            _(
+                "The verdict appears once all implementations have been timed and checked against the "
+                "reference."
+            )
+        )
     else:
         said = _said(heat)
         won = all(verdict.judge(race).winner for race in heat.races)
@@ -122,23 +127,23 @@ def _charts(race: Race) -> None:
     _title_of_size(race)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(_("**Time per step**: the median, and whiskers to the 95th percentile"))
+        st.markdown(_("**Time per step**: median; whiskers extend to the 95th percentile"))
         charts.times(race)
     with right:
-        st.markdown(_("**Speed-up**: times as fast as the tutorial’s NumPy loop"))
+        st.markdown(_("**Speedup** over the tutorial’s NumPy loop"))
         charts.speedups(race)
     st.caption(_(CLOCK))
     left, right = st.columns(2, gap="medium")
     with left:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(_("**Phases of a step**"), width="content")
-            as_shares = st.toggle(_("As shares"), key="phases_as_shares")
+            st.markdown(_("**Time per phase**"), width="content")
+            as_shares = st.toggle(_("Show as percentages"), key="phases_as_shares")
         charts.phases(race, as_shares=as_shares)
         st.caption(
             _(
-                "Measured by a clock inside the steps, whose own time is taken off; nothing is scaled so "
-                "that the phases add up to the step. The transfer brings losses and state to the host, once "
-                "for a block of steps; the clock of the race leaves it out."
+                "Measured by timers inside the step, corrected for their own overhead. The phases are not "
+                "rescaled to add up to the step time. Transfer copies the losses and state to the host "
+                "once per block of steps and is not part of the race timing."
             )
         )
     with right:
@@ -149,19 +154,19 @@ def _charts(race: Race) -> None:
 
 def _roofline_words(race: Race) -> None:
     if race.roofline is None:
-        st.caption(_("The ceilings have not been measured."))
+        st.caption(_("Peak performance has not been measured."))
         return
     text = _(
-        "The ceilings, measured here: {peak} GFLOP/s in a product of 1024 × 1024 matrices, and {bandwidth} "
-        "GB/s when copying memory. The product x·w1 alone reaches {here} GFLOP/s at this size. Bytes are "
-        "those that a step cannot do without; a point above the slope works from the caches."
+        "Measured peak: {peak} GFLOP/s for a 1024 × 1024 matrix product, and {bandwidth} GB/s memory "
+        "bandwidth (copy). The product x·w1 alone reaches {here} GFLOP/s at this size. Byte counts are the "
+        "minimum memory traffic of a step; a point above the bandwidth slope runs from cache."
     ).format(
         peak=f"{race.roofline.gflops_large:.0f}",
         bandwidth=f"{race.roofline.gbytes:.0f}",
         here=f"{race.roofline.gflops_here:.0f}",
     )
     if any(s.contender.device != "cpu" for s in race.standings):
-        text += " " + _("Contenders on a GPU are left out: these are the ceilings of the processor.")
+        text += " " + _("GPU implementations are not shown: the roofline is that of the CPU.")
     st.caption(text)
 
 
@@ -169,18 +174,18 @@ def _figures(race: Race) -> None:
     """All figures of the charts, for those who want them or cannot see charts."""
     rows = race.rows()
     columns = {
-        _("Contender"): [row["contender"] for row in rows],
+        _("Implementation"): [row["contender"] for row in rows],
         _("Median (µs)"): [row["median_us"] for row in rows],
         _("95th percentile (µs)"): [row["p95_us"] for row in rows],
         _("Spread (%)"): [100 * row["spread"] for row in rows],
-        _("Times as fast"): [row["speed_up"] for row in rows],
+        _("Speedup (×)"): [row["speed_up"] for row in rows],
         "GFLOP/s": [row["gflops"] for row in rows],
         **{
             _("{phase} (µs)").format(phase=_(name)): [row[f"{phase}_us"] for row in rows]
             for phase, name in charts.PHASE_NAMES.items()
         },
     }
-    with st.expander(_("All figures"), icon=":material/table_rows:"):
+    with st.expander(_("All results"), icon=":material/table_rows:"):
         st.dataframe(
             columns,
             hide_index=True,
@@ -189,22 +194,22 @@ def _figures(race: Race) -> None:
 
 
 def _agreement(race: Race) -> None:
-    st.subheader(_("Who is right?"), anchor=False)
+    st.subheader(_("Are the results correct?"), anchor=False)
     checked = [s for s in race.ranked if s.agreement is not None]
     if not checked:
-        st.caption(_("Nobody has been compared with the reference yet."))
+        st.caption(_("No implementation has been checked yet."))
         return
     found = [s.agreement for s in checked if s.agreement is not None]
     table = st.container(key="agreement_table")
     table.dataframe(
         {
-            _("Contender"): [s.contender.name for s in checked],
-            _("Verdict"): [_("right") if a.right else _("WRONG") for a in found],
-            _("Losses off by"): [f"{a.drift.loss:.1e}" for a in found],
-            _("allowed for losses"): [f"{a.allowed(a.one_rounding.loss):.1e}" for a in found],
-            _("Weights off by"): [f"{a.drift.weight:.1e}" for a in found],
-            _("allowed for weights"): [f"{a.allowed(a.one_rounding.weight):.1e}" for a in found],
-            _("Last loss, times the reference’s"): [f"{a.drift.last_ratio:.3g}" for a in found],
+            _("Implementation"): [s.contender.name for s in checked],
+            _("Verdict"): [_("correct") if a.right else _("INCORRECT") for a in found],
+            _("Loss error"): [f"{a.drift.loss:.1e}" for a in found],
+            _("tolerance (loss)"): [f"{a.allowed(a.one_rounding.loss):.1e}" for a in found],
+            _("Weight error"): [f"{a.drift.weight:.1e}" for a in found],
+            _("tolerance (weights)"): [f"{a.allowed(a.one_rounding.weight):.1e}" for a in found],
+            _("Final loss / reference"): [f"{a.drift.last_ratio:.3g}" for a in found],
         },
         hide_index=True,
     )
@@ -214,11 +219,11 @@ def _agreement(race: Race) -> None:
 def machine(race: Race) -> None:
     """The machine of a race, as text."""
     one = race.machine
-    st.subheader(_("The machine"), anchor=False)
+    st.subheader(_("Machine"), anchor=False)
     versions = ", ".join(f"{library} {version}" for library, version in one.versions)
     facts = {
         _("Processor"): one.processor,
-        _("Cores"): f"{one.cores}" if one.cores == one.all_cores else f"{one.cores} / {one.all_cores}",
+        _("CPU cores"): f"{one.cores}" if one.cores == one.all_cores else f"{one.cores} / {one.all_cores}",
         _("Memory"): format_bytes(one.memory_bytes),
         "GPU": ", ".join(one.gpus) or _("none"),
         "BLAS": _("{blas}, threads: {threads}").format(blas=one.blas, threads=race.config.threads),

@@ -139,7 +139,7 @@ def draw(config: Config | None) -> None:
 
 def _step_count() -> None:
     st.number_input(
-        _("Steps at a time: of the paused run, or of a new one"),
+        _("Number of steps to advance the paused run, or a new one"),
         1,
         1_000_000,
         1,
@@ -153,7 +153,7 @@ def _step_count() -> None:
 def _speeds() -> None:
     if st.session_state.get("speed", 0) not in SPEEDS:
         st.session_state["speed"] = 0
-    labels = {k: _("{k} steps a second").format(k=k) for k in SPEEDS} | {0: _("as fast as it goes")}
+    labels = {k: _("{k} steps per second").format(k=k) for k in SPEEDS} | {0: _("Maximum")}
     st.selectbox(
         _("Speed"),
         SPEEDS,
@@ -162,7 +162,7 @@ def _speeds() -> None:
         on_change=_set_speed,
         width=190,
         label_visibility="collapsed",
-        help=_("Slow motion: so many steps a second."),
+        help=_("Limits the run to this many steps per second (slow motion)."),
     )
 
 
@@ -170,20 +170,20 @@ def _continuation(run: Run | None) -> None:
     """How a run that is paused or over may go on: with more steps, or with another rate."""
     can = run is not None and run.continuable
     with st.popover(
-        _("Continue"), icon=":material/edit:", disabled=not can, key="continue", on_change="rerun"
+        _("Extend run"), icon=":material/edit:", disabled=not can, key="continue", on_change="rerun"
     ) as opened:
         if run is None or not can or not opened.open:
             return
         st.markdown(
-            _("Go on after step {step} with other settings. The run is then marked as edited.").format(
+            _("Continue after step {step} with different settings. The run is then marked as edited.").format(
                 step=f"{run.step:,}"
             )
         )
         least = min(run.step + (run.state == "finished"), STEPS.high)
         asked = run.steps if run.step < run.steps else min(2 * run.steps, STEPS.high)
-        st.number_input(_("Steps in all"), least, STEPS.high, asked, key="continue_steps")
+        st.number_input(_("Total steps"), least, STEPS.high, asked, key="continue_steps")
         st.number_input(
-            _("Learning rate from here on"),
+            _("New learning rate"),
             RATE.low,
             RATE.high,
             run.value("learning_rate"),
@@ -191,4 +191,4 @@ def _continuation(run: Run | None) -> None:
             step=run.value("learning_rate") / 10,
             key="continue_learning_rate",
         )
-        st.button(_("Go on"), key="go_on", icon=":material/play_arrow:", on_click=_continue)
+        st.button(_("Continue"), key="go_on", icon=":material/play_arrow:", on_click=_continue)

@@ -54,7 +54,7 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
         "legend": figure.LEGEND | {"uirevision": "kept"},
         **_changes(entries, by_seconds=by_seconds),
     }
-    plot.draw(traces, layout, key="loss_chart", alt=_("Line chart: the loss of each step"), height=TALL)
+    plot.draw(traces, layout, key="loss_chart", alt=_("Line chart: loss at each step"), height=TALL)
 
 
 def time_chart(entries: Sequence[Entry], current: Run | None) -> None:
@@ -66,7 +66,7 @@ def time_chart(entries: Sequence[Entry], current: Run | None) -> None:
         "uirevision": current.name if current else "",
         "margin": SMALL_MARGIN,
     }
-    alt = _("Line chart: the time of a step in microseconds")
+    alt = _("Line chart: time per step in microseconds")
     plot.draw(traces, layout, key="time_chart", alt=alt, height=SMALL)
 
 
@@ -80,7 +80,7 @@ def dead_chart(entries: Sequence[Entry], current: Run | None) -> None:
         "uirevision": current.name if current else "",
         "margin": SMALL_MARGIN,
     }
-    alt = _("Line chart: the number of hidden units that are active for no sample")
+    alt = _("Line chart: number of dead hidden units (inactive for every sample)")
     plot.draw(traces, layout, key="dead_chart", alt=alt, height=SMALL)
 
 
@@ -190,6 +190,6 @@ def _calm_range(runs: list[Run]) -> dict[str, Any]:
 def _axis(entries: Sequence[Entry], *, by_seconds: bool = False) -> dict[str, Any]:
     """The whole runs from the first point on, so that nothing moves; what there is, once they broke off."""
     if by_seconds:
-        return figure.axis(_("seconds in the steps"), rangemode="tozero")
+        return figure.axis(_("compute time (s)"), rangemode="tozero")
     ends = [entry.run.step if entry.run.over else entry.run.steps for entry in entries]
     return figure.axis(_("step"), range=[0, max(ends, default=DEFAULTS["steps"]) or 1])

@@ -36,17 +36,17 @@ def show(run: Run | None) -> None:
         return
     with st.container(border=True, key="diagnosis"):
         if question.live:
-            st.markdown(_("Looking for the first value that is not finite, and for a rate that works …"))
+            st.markdown(_("Finding the first non-finite value and a learning rate that works …"))
             return
         found: divergence.Diagnosis | None = question.answer
         if found is None:
-            st.markdown(_("What went wrong could not be computed."))
+            st.markdown(_("The cause could not be determined."))
             return
         st.markdown(" ".join((*_where(run, found), *_rate(run, found))))
         if found.rate is not None:
-            st.caption(_("A rate that works, found by short trainings with these sizes and three seeds:"))
+            st.caption(_("A learning rate that works, found in short runs with these sizes and three seeds:"))
             st.button(
-                _("Set the learning rate to {rate}").format(rate=f"{found.rate:g}"),
+                _("Set learning rate to {rate}").format(rate=f"{found.rate:g}"),
                 key="use_rate",
                 icon=":material/build:",
                 on_click=_use,
@@ -57,11 +57,11 @@ def show(run: Run | None) -> None:
 def _where(run: Run, found: divergence.Diagnosis) -> Iterator[str]:
     """Sentences on where it broke."""
     if found.place is not None:
-        text = _("The first value that is not finite arose in step {step}, in `{tensor}`.")
+        text = _("The first non-finite value appeared at step {step} in `{tensor}`.")
         yield text.format(step=f"{found.place[0]:,}", tensor=found.place[1])
     if run.step:
         peak = int(np.argmax(run.losses))
-        text = _("The highest finite loss was {loss}, at step {step}.")
+        text = _("The largest finite loss was {loss}, at step {step}.")
         yield text.format(loss=f"{run.losses[peak]:.3g}", step=f"{peak:,}")
 
 
@@ -69,8 +69,8 @@ def _rate(run: Run, found: divergence.Diagnosis) -> Iterator[str]:
     """Sentences on the rate against the curvature."""
     if found.curvature is not None:
         text = _(
-            "The curvature of the loss at the start, λmax = {value}, makes steps overshoot from 2/λmax = "
-            "{threshold} on; this run's rate is {times} times that."
+            "The initial curvature is λmax = {value}. Above 2/λmax = {threshold}, each step overshoots the "
+            "minimum by more than the last. This run's learning rate is {times} times that limit."
         )
         yield text.format(
             value=f"{found.curvature.value:.3g}",

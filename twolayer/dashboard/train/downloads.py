@@ -25,17 +25,17 @@ def show(entry: Entry) -> None:
     machine = server.engine().capabilities
     file = f"run-{entry.number}"
     table = partial(run_files.table, run)
-    _download(_("Losses and timings, CSV"), partial(_file, tables.csv, table), f"{file}.csv", "text/csv")
+    _download(_("Losses and timings (CSV)"), partial(_file, tables.csv, table), f"{file}.csv", "text/csv")
     _download(
-        _("Losses and timings, Parquet"),
+        _("Losses and timings (Parquet)"),
         partial(_file, tables.parquet, table),
         f"{file}.parquet",
         "application/vnd.apache.parquet",
     )
     _download(
-        _("The run, JSON"), partial(run_files.as_json, run, machine), f"{file}.json", "application/json"
+        _("Complete run (JSON)"), partial(run_files.as_json, run, machine), f"{file}.json", "application/json"
     )
-    st.caption(_("Weights after step {step}, computed again by a worker").format(step=f"{steps:,}"))
+    st.caption(_("Weights after {step} steps (recomputed on a worker if needed)").format(step=f"{steps:,}"))
     engine, viewer = server.engine(), visitors.viewer()
     weights = partial(_weights, engine, run, viewer)
     _download(
@@ -48,10 +48,15 @@ def show(entry: Entry) -> None:
             f"{file}.safetensors",
             "application/octet-stream",
         )
-    st.caption(_("This run as a plain script that needs nothing of this project and prints these losses"))
+    st.caption(
+        _(
+            "This run as a standalone Python script: it needs nothing from this project and prints the "
+            "same losses."
+        )
+    )
     program = script.script(run.config, run.edits, steps)
-    _download(_("Eject the code"), program, f"run_{entry.number}.py", "text/x-python", primary=True)
-    with st.expander(_("Read it here")):
+    _download(_("Export as script"), program, f"run_{entry.number}.py", "text/x-python", primary=True)
+    with st.expander(_("View code")):
         st.code(program, language="python")
 
 

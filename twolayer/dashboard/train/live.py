@@ -33,7 +33,7 @@ def show(run: Run | None, entries: list[Entry]) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(_("Loss"), anchor=False, width="content")
             logarithmic = st.toggle(_("Logarithmic"), value=True, key="log_loss")
-            by_seconds = st.toggle(_("By seconds"), key="by_seconds")
+            by_seconds = st.toggle(_("By time"), key="by_seconds")
             _numbers(run, "loss_chart")
         charts.loss_chart(entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
     with right:
@@ -42,7 +42,10 @@ def show(run: Run | None, entries: list[Entry]) -> None:
             _numbers(run, "time_chart")
         charts.time_chart(entries, run)
         with st.container(horizontal=True, vertical_alignment="center"):
-            help = _("Hidden units that are 0 for every sample: no gradient reaches their weights.")
+            help = _(
+                "Dead ReLUs: hidden units that output 0 for every sample, so no gradient reaches their "
+                "weights."
+            )
             st.subheader(_("Dead hidden units"), anchor=False, width="content", help=help)
             _numbers(run, "dead_chart")
         charts.dead_chart(entries, run)
@@ -53,16 +56,16 @@ def _shown(run: Run | None) -> str:
     """Which run the figures are of, and what was changed in it on the way."""
     if run is None:
         return _("No run yet")
-    text = _("Shown: {summary}").format(summary=controls.summary(run.config))
+    text = _("Charts show: {summary}").format(summary=controls.summary(run.config))
     if run.edits:
         edits = "; ".join(_edit(edit) for edit in run.edits)
-        text += " — " + _("**edited on the way**: {edits}").format(edits=edits)
+        text += " — " + _("**edited during the run**: {edits}").format(edits=edits)
     return text
 
 
 def _edit(edit: Edit) -> str:
     if edit.field == "steps":
-        return _("{value} steps in all, from step {step}").format(
+        return _("total steps set to {value} at step {step}").format(
             value=f"{edit.value:,}", step=f"{edit.step:,}"
         )
     return _("learning rate {value} from step {step}").format(value=repr(edit.value), step=f"{edit.step:,}")
@@ -91,7 +94,7 @@ def _progress(run: Run | None) -> None:
     steps, done, began = run.steps, run.step, run.began
     text = _("{done} of {steps} steps").format(done=f"{done:,}", steps=f"{steps:,}")
     if run.live and run.speed:
-        text += " · " + _("slow motion, {speed:g} steps a second").format(speed=run.speed)
+        text += " · " + _("slow motion, {speed:g} steps per second").format(speed=run.speed)
     elif run.live and run.pause_at is None:
         text += jobs.time_left(began, done - run.began_step, steps - run.began_step)
     st.progress(min(1.0, done / steps), text=text)
@@ -109,9 +112,9 @@ def _figures(run: Run | None) -> None:
     figures = (
         ("metric_step", _("Steps done"), step),
         ("metric_loss", _("Loss"), loss),
-        ("metric_step_time", _("Median step"), time),
+        ("metric_step_time", _("Median step time"), time),
         ("metric_dead", _("Dead units"), dead),
-        ("metric_state", _("State"), state),
+        ("metric_state", _("Status"), state),
     )
     with st.container(horizontal=True, gap="small"):
         for key, label, value in figures:
@@ -122,39 +125,42 @@ def _figures(run: Run | None) -> None:
 def _verdict(run: Run | None) -> None:
     """One box that is always there, so that nothing moves when a run ends."""
     if run is None:
-        st.info(_("Press Train. The settings are those of the tutorial until you change them."))
+        st.info(_("Press Train. The default settings are those of the tutorial."))
         return
     trouble = server.engine().trouble
     if run.live and trouble is not None:
-        st.warning(_("{reason} It is tried again; what was computed is kept.").format(reason=say(trouble)))
+        st.warning(_("{reason} Retrying; results so far are kept.").format(reason=say(trouble)))
     elif run.state == "queued":
         ahead = server.engine().ahead(run)
         if ahead:
-            st.info(_("Waiting for a free worker. Runs ahead of this one: {count}").format(count=ahead))
+            st.info(_("Waiting for a free worker. Runs ahead in the queue: {count}").format(count=ahead))
         else:
             st.info(_("Waiting for a free worker."))
     elif run.state == "running" and (silent := monotonic() - run.heard) > _patience(run):
         text = _(
-            "No new losses for {seconds} s: others have their turn, or the process that computes was lost "
-            "and another one takes its place. What was computed is kept."
+            "No new data for {seconds} s. Other runs are being computed, or a worker failed and is being "
+            "replaced. Results so far are kept."
         )
         st.warning(text.format(seconds=f"{silent:.0f}"))
     elif run.state == "running":
-        st.info(_("Training: each step is one pass forward, one backward, one update of the weights."))
+        st.info(_("Training: each step is one forward pass, one backward pass, and one weight update."))
     elif run.state == "paused":
-        text = _("Paused after step {step}. Resume, go on step by step, or change the rest under Continue.")
+        text = _(
+            "Paused after {step} steps. Resume, advance step by step, or change the remaining settings "
+            "with Extend run."
+        )
         st.info(text.format(step=f"{run.step:,}"))
     elif run.state == "diverged":
         text = _(
-            "Diverged: from step {step} on the loss is no longer a finite number. Below the charts: why, and "
-            "a rate that works."
+            "Diverged: the loss is not finite from step {step} on. See below the charts for the cause and "
+            "a learning rate that works."
         )
         st.error(text.format(step=f"{run.diverged_at:,}"))
     elif run.state == "failed":
         reason = say(run.message) if run.message else ""
         st.error(_("Failed: {reason}").format(reason=reason))
     elif run.state == "stopped":
-        st.warning(say(run.message) if run.message else _("Stopped. What was computed is kept."))
+        st.warning(say(run.message) if run.message else _("Stopped. Results so far are kept."))
     else:
         _finished(run)
 
@@ -171,14 +177,14 @@ def _finished(run: Run) -> None:
     dead = int(run.dead[-1, 1])
     if outcome(run.config, run.losses, None, dead) == DEAD:
         text = _(
-            "Finished, but {dead} of {H} hidden units are dead: they are 0 for every sample and learn no "
-            "more. The loss rests at {last}; a network that answers 0 has Σy² = {zero}. Try a smaller "
-            "learning rate."
+            "Finished, but {dead} of {H} hidden units are dead: they output 0 for every sample and cannot "
+            "recover. The loss is stuck at {last}; a network that always outputs 0 would have a loss of "
+            "Σy² = {zero}. Try a lower learning rate."
         )
         st.warning(text.format(dead=dead, H=run.config.H, last=last, zero=f"{run.zero_loss:.4g}"))
     elif run.losses[-1] < run.losses[0]:
-        text = _("Finished: the loss fell from {first} to {last} in {seconds} s of computing.")
+        text = _("Finished: the loss decreased from {first} to {last} in {seconds} s of compute time.")
         st.success(text.format(first=first, last=last, seconds=f"{run.seconds:.3g}"))
     else:
-        text = _("Finished, but the loss did not fall: {first} to {last}. Try a smaller learning rate.")
+        text = _("Finished, but the loss did not decrease: {first} → {last}. Try a lower learning rate.")
         st.warning(text.format(first=first, last=last))

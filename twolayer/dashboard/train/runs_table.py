@@ -26,12 +26,12 @@ def show(current: Run | None) -> None:
     st.subheader(_("Runs"), anchor=False)
     if not history.entries or (len(history.entries) == 1 and history.entries[0].run.live):
         # A first run that is live is all over the page; its table would cost as much as a redraw.
-        st.caption(_("Every run of this session is kept here, to be shown, compared and taken away."))
+        st.caption(_("All runs of this session are kept here. Show, compare, or download them."))
         return
     _table(history.entries)
     st.caption(differences([entry.run for entry in history.shown]))
     if history.let_go:
-        st.caption(_("Old runs that are not kept any more: {count}").format(count=history.let_go))
+        st.caption(_("Old runs discarded: {count}").format(count=history.let_go))
     _actions(history.entries, current)
 
 
@@ -43,17 +43,17 @@ def in_short(config: Config) -> str:
 def differences(runs: Sequence[Run]) -> str:
     """The fields in which runs differ, with their values in order, and what was edited on the way."""
     if len(runs) < 2:
-        return _("Show two runs or more to see in what they differ.")
+        return _("Show two or more runs to see how they differ.")
     parts = []
     for field in FIELDS:
         values = list(dict.fromkeys(getattr(run.config, field) for run in runs))
         if len(values) > 1:
             parts.append(f"**{plain(field)}** ({plain(', '.join(map(str, values)))})")
     if len({run.edits for run in runs}) > 1:
-        parts.append(_("edits on the way"))
+        parts.append(_("edits during the run"))
     if not parts:
-        return _("The shown runs have the same settings.")
-    return _("The shown runs differ in: {fields}").format(fields=", ".join(parts))
+        return _("All shown runs have the same settings.")
+    return _("Shown runs differ in: {fields}").format(fields=", ".join(parts))
 
 
 def _table(entries: list[Entry]) -> None:
@@ -73,11 +73,11 @@ def _table(entries: list[Entry]) -> None:
             "shown": st.column_config.CheckboxColumn(_("Show"), width=56),
             "name": text(_("Name"), max_chars=LONGEST_NAME, required=True),
             "config": text(_("Settings"), disabled=True, width="medium"),
-            "state": text(_("State"), disabled=True, width="small"),
+            "state": text(_("Status"), disabled=True, width="small"),
             "steps": number(_("Steps"), disabled=True, format="localized"),
-            "loss": number(_("Last loss"), disabled=True, format="%.4g"),
+            "loss": number(_("Final loss"), disabled=True, format="%.4g"),
             "step_time": number(_("µs per step"), disabled=True, format="%.1f"),
-            "seconds": number(_("Total s"), disabled=True, format="%.3g"),
+            "seconds": number(_("Total time (s)"), disabled=True, format="%.3g"),
         },
     )
 
@@ -92,7 +92,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "colour": _dot(entry),
         "shown": entry.shown,
         "name": entry.name,
-        "config": in_short(run.config) or _("the tutorial's"),
+        "config": in_short(run.config) or _("tutorial defaults"),
         "state": state + edited,
         "steps": run.step,
         "loss": float(run.losses[-1]) if run.step and run.diverged_at is None else None,
@@ -125,7 +125,7 @@ def _edited() -> None:
 
 def _actions(entries: list[Entry], current: Run | None) -> None:
     """What can be done with one run: the current one, or the one that was chosen, whatever comes later."""
-    names = {CURRENT: _("The current run")} | {entry.number: entry.name for entry in entries}
+    names = {CURRENT: _("Current run")} | {entry.number: entry.name for entry in entries}
     if st.session_state.get("chosen_run") not in names:
         st.session_state["chosen_run"] = CURRENT
     with st.container(horizontal=True, vertical_alignment="bottom", key="run_actions"):
@@ -134,7 +134,7 @@ def _actions(entries: list[Entry], current: Run | None) -> None:
         )
         entry = next((e for e in entries if e.number == number or (not number and e.run is current)), None)
         st.button(
-            _("Load its settings"),
+            _("Load settings"),
             key="load_settings",
             icon=":material/settings_backup_restore:",
             on_click=_load,
@@ -150,7 +150,7 @@ def _actions(entries: list[Entry], current: Run | None) -> None:
             disabled=entry is None,
         )
         with st.popover(
-            _("Take away"),
+            _("Download"),
             icon=":material/download:",
             disabled=entry is None,
             key="take_away",

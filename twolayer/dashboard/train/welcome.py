@@ -14,13 +14,14 @@ def show(config: Config | None) -> None:
     with left:
         st.markdown(
             _(
-                "A two-layer ReLU network trained with a forward and a backward pass **written by hand**, as "
-                "in the PyTorch tutorial “Learning PyTorch with Examples”. Press Train, and watch the loss "
-                "fall and the time of each step; change sizes, backend and learning rate in the sidebar."
+                "A two-layer ReLU network trained with a **hand-written** forward and backward pass, "
+                "following the original NumPy and tensor versions of the PyTorch tutorial “Learning "
+                "PyTorch with Examples”. Press Train to see the loss and the time per step live. Change "
+                "the sizes, backend and learning rate in the sidebar."
             )
         )
     if config is not None:
-        alt = _("Diagram: x times w1 is h, its positive part times w2 is y_pred, compared with y in the loss")
+        alt = _("Diagram: h = x·w1; y_pred = ReLU(h)·w2; the loss compares y_pred with y")
         with right:
             st.image(_diagram(config), width="stretch", alt=alt)
 

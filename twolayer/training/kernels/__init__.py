@@ -93,14 +93,16 @@ KERNELS: Mapping[tuple[str, str], str] = MappingProxyType(
 def why_missing(backend: str) -> Message | None:
     """Return why the library of `backend` cannot be used, or None if it is installed. Does not import it."""
     if find_spec(backend) is None:
-        return Message.of("{library} is not installed; pip install {library}", library=backend)
+        return Message.of(
+            "{library} is not installed. Install it with: pip install {library}", library=backend
+        )
     return None
 
 
 def does_not_load(backend: str, error: Exception) -> Message:
     """Say that the library of `backend` is installed and cannot be imported."""
     return Message.of(
-        "{library} is installed but does not load: {error}", library=backend, error=type(error).__name__
+        "{library} is installed but fails to load: {error}", library=backend, error=type(error).__name__
     )
 
 
