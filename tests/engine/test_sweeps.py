@@ -52,7 +52,7 @@ def test_5000_trainings_on_two_workers_of_which_one_is_killed_twice(new_engine, 
 
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
-    """The address of a cluster that was started as the README says."""
+    """The address of a cluster that was started as docs/server.md says."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
