@@ -6,7 +6,7 @@ from twolayer.dashboard import rerun
 from twolayer.dashboard.common import address, controls, frame, jobs, server
 from twolayer.dashboard.common.parameters import LONGEST_GRID, SIZES
 from twolayer.dashboard.i18n import _
-from twolayer.dashboard.learning_rate import job, view
+from twolayer.dashboard.learning_rate import grid_view, job, view
 from twolayer.dashboard.plot import plot
 from twolayer.training.config import RATE
 
@@ -120,7 +120,7 @@ jobs.show_refusal("grid")
 @st.fragment(run_every=intervals["grid"])
 def watch_grid() -> None:
     """The grid as it is now."""
-    view.grid()
+    grid_view.grid()
     keep_watching()
 
 

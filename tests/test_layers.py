@@ -105,3 +105,33 @@ def test_an_import_loads_no_more_than_it_needs(python, statement, absent):
     loaded = json.loads(ran.stdout)
     assert "numpy" in loaded or "cluster" in statement
     assert [name for name in absent if name in loaded] == []
+
+
+MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 250, 60, 6
+PRODUCT = [*SOURCES, ROOT / "app.py", *(ROOT / "pages").glob("*.py")]
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    tree = ast.parse(path.read_text("utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [argument.arg for argument in named if argument.arg not in ("self", "cls")]
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_modules_and_functions_stay_small(path):
+    assert len(path.read_text("utf-8").splitlines()) <= MOST_LINES
+    for function in functions(path):
+        assert function.end_lineno - function.lineno < MOST_FUNCTION_LINES, function.name
+        assert len(parameters(function)) <= MOST_PARAMETERS, function.name
+
+
+def test_every_package_says_in_a_sentence_why_it_exists():
+    packages = {path.parent for path in SOURCES} - {PACKAGE}
+    for folder in packages - {PACKAGE / "export" / "scripts"}:
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))), folder
+    assert {package(path) for path in SOURCES} - {None} == set().union(*FLOORS)

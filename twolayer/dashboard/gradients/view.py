@@ -93,13 +93,10 @@ def _right(check: Check, *, hidden: bool) -> None:
 
 def _trail(wrong: Iterable[str]) -> None:
     """Show whether each of the five gradients is right, in the order in which they are computed."""
-    wrong = set(wrong)
     with st.container(horizontal=True, gap="small", key="trail"):
         for name in GRADIENTS:
-            if name in wrong:
-                st.badge(name, icon=":material/close:", color="red")
-            else:
-                st.badge(name, icon=":material/check:", color="green")
+            icon = ":material/close:" if name in wrong else ":material/check:"
+            st.badge(name, icon=icon, color="red" if name in wrong else "green")
 
 
 def _figures(check: Check) -> None:
@@ -235,12 +232,9 @@ def _reading() -> None:
                 "CS231n course suggests these thresholds:"
             )
         )
-        lines = [
-            f"- {_('above {threshold}').format(threshold=f'{threshold:g}')}: {_(words)}"
-            if threshold
-            else f"- {_('below that')}: {_(words)}"
-            for threshold, words in BANDS
-        ]
+        above, below = _("above {threshold}"), _("below that")
+        ranges = [above.format(threshold=f"{threshold:g}") if threshold else below for threshold, _w in BANDS]
+        lines = [f"- {place}: {_(words)}" for place, (_t, words) in zip(ranges, BANDS, strict=True)]
         st.markdown("\n".join(lines))
         st.markdown(
             _(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from twolayer.dashboard.i18n import _
-from twolayer.dashboard.learning_rate.job import Focus, Search
+from twolayer.dashboard.learning_rate.job import Focus
 from twolayer.dashboard.plot import plot
 from twolayer.rates.advice import Advice
 from twolayer.rates.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOME_NAMES, OUTCOMES, SLOW
@@ -233,103 +233,6 @@ def _step_axis(focus: Focus | None) -> dict[str, Any]:
         "dtick": 1,
     }
     return axis | {"range": [-0.03, log10(steps + 1) + 0.03]}
-
-
-def band_chart(search: Search) -> None:
-    """The recommended learning rate over the one or two sizes of a grid, as far as it is known."""
-    sweep = search.sweep
-    outer = [axis for axis in sweep.grid.axes if axis.field not in ("learning_rate", "seed")]
-    across, down = outer[0], outer[1] if len(outer) > 1 else None
-    shape = (len(down.values) if down else 1, len(across.values))
-    rates, texts = np.full(shape, np.nan), np.full(shape, "", dtype=object)
-    hovers = texts.copy()
-    for places, found in search.bands.items():
-        cell = (places[1] if down else 0, places[0])
-        if found.rate is None or found.low is None or found.high is None:
-            texts[cell] = "–"
-            continue
-        rates[cell] = log10(found.rate)
-        texts[cell] = f"{found.rate:.1e}".replace("e-0", "e-")
-        hovers[cell] = f"{found.rate:.2g} ({found.low:.2g} – {found.high:.2g})"
-    _heatmap(
-        rates,
-        texts,
-        hovers,
-        ([str(value) for value in across.values], [str(value) for value in down.values] if down else [""]),
-        (across.field, down.field if down else ""),
-        title="log₁₀ η",
-        alt=_("Heat map: recommended learning rate by network size"),
-    )
-
-
-def loss_map(sweep: Sweep, layer: int) -> None:
-    """The final losses, relative to the first, over the last two axes of a grid; `layer` is the place on
-    the first axis where there are three."""
-    grid = sweep.grid
-    ratios = np.full(grid.size, np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios[sweep.there["index"]] = np.log10(sweep.there["final"] / sweep.there["first"])
-    diverged = np.zeros(grid.size, bool)
-    diverged[sweep.there["index"]] = sweep.there["outcome"] == OUTCOMES.index(DIVERGES)
-    ratios[diverged] = np.nan
-    shaped, lost = ratios.reshape(grid.shape), diverged.reshape(grid.shape)
-    if len(grid.shape) == 3:
-        shaped, lost = shaped[layer], lost[layer]
-    shaped, lost = np.atleast_2d(shaped), np.atleast_2d(lost)
-    axes = grid.axes[-2:]
-    names = [[_value(value) for value in axis.values] for axis in axes]
-    rows = names[0] if len(axes) > 1 else [""]
-    with np.errstate(over="ignore"):
-        hovers = np.where(lost, "×", np.char.mod("%.2e", 10**shaped))
-    _heatmap(
-        shaped,
-        np.where(lost, "×", ""),
-        hovers,
-        (names[-1], rows),
-        (axes[-1].field, axes[0].field if len(axes) > 1 else ""),
-        title=_("log₁₀(final loss / initial loss)"),
-        alt=_("Heat map: final loss relative to the initial loss over two fields; × marks divergence"),
-    )
-
-
-def _value(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _heatmap(
-    z: Any,
-    texts: Any,
-    hovers: Any,
-    places: tuple[list[str], list[str]],
-    names: tuple[str, str],
-    *,
-    title: str,
-    alt: str,
-) -> None:
-    """A heat map of `z` with `texts` in its cells; `hovers` says more. All are (rows, columns)."""
-    trace = {
-        "type": "heatmap",
-        "z": [[None if np.isnan(value) else float(value) for value in row] for row in z],
-        "x": places[0],
-        "y": places[1],
-        "text": texts.tolist(),
-        "texttemplate": "%{text}",
-        "textfont": {"size": 11},
-        "hovertext": hovers.tolist(),
-        "hovertemplate": f"{names[0]} %{{x}}, {names[1]} %{{y}}: %{{hovertext}}<extra></extra>",
-        "colorscale": "Viridis",
-        "colorbar": {"title": {"text": title, "side": "right"}, "thickness": 12},
-        "xgap": 1 if len(places[0]) > 12 else 2,
-        "ygap": 1 if len(places[1]) > 12 else 2,
-        "hoverongaps": False,
-    }
-    layout = {
-        "xaxis": {"title": {"text": names[0]}, "type": "category"},
-        "yaxis": {"title": {"text": names[1]}, "type": "category"},
-        "hovermode": "closest",
-        "uirevision": f"{names}",
-    }
-    plot.draw([trace], layout, key="grid_chart", alt=alt, height=TALL)
 
 
 def threshold(config: Config, focus: Focus | None) -> float | None:
