@@ -18,7 +18,6 @@ with st.sidebar:
     config = controls.draw()
 
 frame.links(config)
-welcome.show(config)
 address.show_errors()
 run = buttons.current()
 if run is not None:
@@ -52,4 +51,7 @@ def table() -> None:
 
 
 watch()
+if config is not None:
+    buttons.look(config)
 table()
+welcome.show(config)

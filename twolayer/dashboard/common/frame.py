@@ -20,7 +20,7 @@ from twolayer.training.config import Config
 
 @server.in_turn
 def begin(name: str) -> None:
-    """Draw the frame of the page `name` and read the address. Every page calls this first.
+    """Read the address of the page `name`. Every page calls this first, and `links` after its controls.
 
     End the page with a message if the server's settings are wrong.
     """
@@ -35,25 +35,11 @@ def begin(name: str) -> None:
     if st.session_state.get("lang") not in LANGUAGES:
         st.session_state["lang"] = preferred(st.context.locale)
     _send_choices_again()
-    header = st.container(horizontal=True, vertical_alignment="center", key="frame")
-    with header:
-        st.title(_("Two layers by hand"), anchor=False)
-        st.segmented_control(
-            _("Language"),
-            list(LANGUAGES),
-            format_func=LANGUAGES.__getitem__,
-            default=preferred(st.context.locale),
-            required=True,
-            key="lang",
-            label_visibility="collapsed",
-        )
     try:
         server.engine()
     except SettingError as error:
         st.error(say(error.message))
         st.stop()
-    with header:
-        server_info.draw()
     browser.remember(visitors.viewer(), visitors.returned, plot.scripts())
 
 
@@ -69,14 +55,26 @@ def _send_choices_again() -> None:
 
 
 def links(config: Config | None) -> None:
-    """Write `config` to the address, and draw the links to all pages, which take it along."""
-    if config is None:
-        return
-    queries = address.write(config)
+    """Draw the one bar of every page: title, links, language, server. Write `config` to the address, which
+    the links take along."""
+    queries = address.write(config) if config is not None else {}
     there = pages.existing()
-    if len(there) > 1:
-        with st.container(horizontal=True, key="links"):
-            for page in there:
-                st.page_link(
-                    page.script, label=_(page.label), icon=page.icon, query_params=queries[page.script]
-                )
+    with st.container(horizontal=True, vertical_alignment="center", key="frame"):
+        st.title(_("Two layers by hand"), anchor=False, width="content")
+        if len(there) > 1 and queries:
+            with st.container(horizontal=True, gap="small", key="links", width="content"):
+                for page in there:
+                    query = queries[page.script]
+                    st.page_link(page.script, label=_(page.label), icon=page.icon, query_params=query)
+        st.segmented_control(
+            _("Language"),
+            list(LANGUAGES),
+            format_func=LANGUAGES.__getitem__,
+            default=preferred(st.context.locale),
+            required=True,
+            key="lang",
+            label_visibility="collapsed",
+            width="content",
+        )
+        server_info.draw()
+        browser.copy_link_button()

@@ -1,6 +1,6 @@
 """Query parameters of single pages, beside the fields of Config: declared here, once.
 
-A page that has them names them in `frame.PAGES`. They are session state under their own names, taken
+A page that has them names them in `pages.PAGES`. They are session state under their own names, taken
 from the address on entering the page and written to it with the Config.
 """
 

@@ -170,15 +170,16 @@ def draw(
         )
 
 
-def numbers(columns: dict[str, NDArray[Any]] | None, *, key: str, title: str) -> None:
+def numbers(columns: dict[str, NDArray[Any]] | None, *, key: str, title: str, titled: bool = False) -> None:
     """A button that shows the numbers of a chart as a table, for those who cannot see it. Without columns
     the button is there, but has nothing to show.
 
-    The columns are as long as the curve is; rows are picked as `thinned` does by the last column.
+    The columns are as long as the curve is; rows are picked as `thinned` does by the last column. The button
+    is `titled` where several stand side by side.
     """
     columns = columns or {}
     with st.popover(
-        _("Data table"),
+        ": ".join((_("Data table"), title)) if titled else _("Data table"),
         icon=":material/table_rows:",
         key=f"{key}_numbers",
         on_change="rerun",

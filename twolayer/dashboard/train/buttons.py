@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from twolayer.dashboard.common import address, browser, controls, jobs, presets, server, visitors
+from twolayer.dashboard.common import address, controls, jobs, presets, server, visitors
 from twolayer.dashboard.i18n import _
 from twolayer.engine.run import Run
 from twolayer.training.config import RATE, STEPS, Config
@@ -112,7 +112,7 @@ def _button(key: str, label: str, icon: str, press: Callable[[], None], *, on: b
 
 @server.in_turn
 def draw(config: Config | None) -> None:
-    """Draw the buttons, and what to look at in a run of the controls' Config, None if that cannot be."""
+    """Draw the buttons for a run of the controls' Config, None if that cannot be."""
     ready = config is not None
     run = current()
     live = run is not None and run.live
@@ -131,10 +131,12 @@ def draw(config: Config | None) -> None:
         with st.popover(presets_label, icon=icon, key="presets", on_change="rerun") as opened:
             if opened.open:
                 presets.links()
-        browser.copy_link_button()
-    if config is not None:
-        preset = presets.of(config)
-        st.caption(_(preset.look) if preset is not None else controls.summary(config))
+
+
+def look(config: Config) -> None:
+    """Say what to look at in a run of `config`, or what it is."""
+    preset = presets.of(config)
+    st.caption(_(preset.look) if preset is not None else controls.summary(config))
 
 
 def _step_count() -> None:
@@ -145,7 +147,7 @@ def _step_count() -> None:
         1,
         key="step_count",
         icon=":material/skip_next:",  # that of the button
-        width=120,
+        width=100,
         label_visibility="collapsed",
     )
 
@@ -160,7 +162,7 @@ def _speeds() -> None:
         format_func=labels.__getitem__,
         key="speed",
         on_change=_set_speed,
-        width=190,
+        width=150,
         label_visibility="collapsed",
         help=_("Limits the run to this many steps per second (slow motion)."),
     )

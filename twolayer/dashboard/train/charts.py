@@ -18,7 +18,7 @@ Points = tuple[NDArray[Any], NDArray[Any]]
 
 COLOURS = 8
 DASHES = ("solid", "dash", "dot", "dashdot")
-TALL, SMALL = 430, 200
+TALL, SMALL = 320, 152
 TIME_POINTS, DEAD_POINTS = 400, 300
 SMALL_MARGIN = {"l": 70, "r": 16, "t": 8, "b": 40}
 

@@ -25,30 +25,22 @@ SILENT_STEPS = 5
 def show(run: Run | None, entries: list[Entry]) -> None:
     """Draw all of a run as it is now, and the curves of `entries`; the same places are there before the
     first run."""
-    _progress(run)
     _figures(run)
-    _verdict(run)
+    logarithmic, by_seconds = (
+        st.session_state.get(key, key == "log_loss") for key in ("log_loss", "by_seconds")
+    )
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(_("Loss"), anchor=False, width="content")
-            logarithmic = st.toggle(_("Logarithmic"), value=True, key="log_loss")
-            by_seconds = st.toggle(_("By time"), key="by_seconds")
-            _numbers(run, "loss_chart")
         charts.loss_chart(entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
     with right:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(_("Time per step"), anchor=False, width="content")
-            _numbers(run, "time_chart")
         charts.time_chart(entries, run)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            help = _(
-                "Dead ReLUs: hidden units that output 0 for every sample, so no gradient reaches their "
-                "weights."
-            )
-            st.subheader(_("Dead hidden units"), anchor=False, width="content", help=help)
-            _numbers(run, "dead_chart")
         charts.dead_chart(entries, run)
+    _verdict(run)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.toggle(_("Logarithmic"), value=True, key="log_loss")
+        st.toggle(_("By time"), key="by_seconds")
+        for chart in ("loss_chart", "time_chart", "dead_chart"):
+            _numbers(run, chart)
     st.caption(_shown(run))
 
 
@@ -73,18 +65,16 @@ def _edit(edit: Edit) -> str:
 
 def _numbers(run: Run | None, chart: str) -> None:
     """The table beside a chart, of the current run."""
-    columns: dict[str, NDArray[Any]] | None = None
-    title = ""
+    titles = {"loss_chart": _("Loss"), "time_chart": _("Time per step"), "dead_chart": _("Dead hidden units")}
+    columns: dict[str, dict[str, NDArray[Any]]] = {}
     if run is not None and run.step:
         losses, laps, dead = run.losses, run.laps, run.dead
-        if chart == "loss_chart":
-            columns, title = {_("step"): np.arange(len(losses)), _("loss"): losses}, _("Loss")
-        elif chart == "time_chart":
-            columns = {_("step"): laps[:, 0], _("µs per step"): laps[:, 1] * 1e6}
-            title = _("Time per step")
-        else:
-            columns, title = {_("step"): dead[:, 0], _("dead units"): dead[:, 1]}, _("Dead hidden units")
-    plot.numbers(columns, key=chart, title=title)
+        columns = {
+            "loss_chart": {_("step"): np.arange(len(losses)), _("loss"): losses},
+            "time_chart": {_("step"): laps[:, 0], _("µs per step"): laps[:, 1] * 1e6},
+            "dead_chart": {_("step"): dead[:, 0], _("dead units"): dead[:, 1]},
+        }
+    plot.numbers(columns.get(chart), key=chart, title=titles[chart], titled=True)
 
 
 def _progress(run: Run | None) -> None:
@@ -109,6 +99,11 @@ def _figures(run: Run | None) -> None:
             step, loss = f"{len(losses):,}", f"{losses[-1]:.4g}"
             time = f"{run.step_seconds * 1e6:,.0f} µs"
             dead = _("{dead} of {H}").format(dead=f"{run.dead[-1, 1]:.0f}", H=run.config.H)
+    helps = {
+        "metric_dead": _(
+            "Dead ReLUs: hidden units that output 0 for every sample, so no gradient reaches their weights."
+        )
+    }
     figures = (
         ("metric_step", _("Steps done"), step),
         ("metric_loss", _("Loss"), loss),
@@ -116,10 +111,12 @@ def _figures(run: Run | None) -> None:
         ("metric_dead", _("Dead units"), dead),
         ("metric_state", _("Status"), state),
     )
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="figures"):
         for key, label, value in figures:
-            with st.container(key=key, border=True, width=150):
-                st.metric(label, value)
+            with st.container(key=key, width=112):
+                st.metric(label, value, help=helps.get(key))
+        with st.container(width=160):
+            _progress(run)
 
 
 def _verdict(run: Run | None) -> None:

@@ -9,7 +9,12 @@ BOX, GAP, HEIGHT = 112, 76, 92
 
 
 def show(config: Config | None) -> None:
-    """The sentence, and beside it the diagram."""
+    """Draw the sentence, and beside it the diagram, folded."""
+    with st.expander(_("What is this?")):
+        _sentence_and_diagram(config)
+
+
+def _sentence_and_diagram(config: Config | None) -> None:
     left, right = st.columns([4, 5], gap="medium", vertical_alignment="center")
     with left:
         st.markdown(
