@@ -37,7 +37,7 @@ def test_a_deep_link_works_for_the_first_visitor_and_the_config_travels(
     visit: Callable[..., Page], two_pages: str
 ) -> None:
     page = visit(f"{two_pages}/race?N=33&learning_rate=2.5e-06&dtype=float64&threads=2&lang=ko")
-    expect(page.locator("h1")).to_have_text("손으로 쓴 두 층 신경망")
+    expect(page.locator("h1")).to_have_text("손으로 구현한 2층 신경망")
     expect(page.locator(".st-key-N input")).to_have_value("33")
 
     page.click(".st-key-links >> text=학습")

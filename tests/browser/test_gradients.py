@@ -130,16 +130,16 @@ def test_play_goes_on_by_itself_to_the_end(visit: Visit) -> None:
 
 def test_a_planted_bug_is_found_and_travels_to_the_other_page(visit: Visit) -> None:
     page = visit("/gradients?at=2")
-    expect(page.locator(VERDICT)).to_contain_text("The backward pass is right")
+    expect(page.locator(VERDICT)).to_contain_text("The backward pass is correct")
     page.click(".st-key-fault_off_by_one label")
-    expect(page.locator(VERDICT)).to_contain_text("Wrong: the gradient of the loss with respect to w2")
+    expect(page.locator(VERDICT)).to_contain_text("Wrong: gradient of the loss with respect to w2")
     expect(page.locator(VERDICT)).to_contain_text("grad_w2")
     page.click(".st-key-links >> text=One step")
     page.wait_for_selector(".st-key-step_list")
     page.wait_for_url("**/one_step?**fault=off_by_one**")
     assert "at=2" in page.url
     page.click(".st-key-step_grad_w2 button")
-    expect(page.locator("[data-testid=stAlert]")).to_contain_text("The planted mistake is in this line")
+    expect(page.locator("[data-testid=stAlert]")).to_contain_text("This line contains the planted bug")
     wrong = page.locator("[data-testid=stGraphVizChart] g.node:has(path[fill='#c2410c']) text")
     expect(wrong.first).to_have_text("grad_w2")
 

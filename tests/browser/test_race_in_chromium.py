@@ -74,7 +74,7 @@ def test_a_wrong_file_gets_a_message_and_the_page_stays(visit: Visit, tmp_path: 
     broken = tmp_path / "broken.json"
     broken.write_text(good[:-20])
     upload.set_input_files(broken)
-    page.wait_for_selector(".stAlert:has-text('not complete')")
+    page.wait_for_selector(".stAlert:has-text('is truncated')")
 
     right = tmp_path / "right.json"
     right.write_text(good)

@@ -139,7 +139,7 @@ def test_pause_step_resume_by_the_keyboard(visit: Visit) -> None:
 def test_a_run_in_slow_motion_can_be_watched(visit: Visit) -> None:
     page = visit("/?steps=400")
     page.click(".st-key-speed [data-baseweb=select], .st-key-speed [role=combobox]")
-    page.click("text='20 steps a second'")
+    page.click("text='20 steps per second'")
     settled(page)
     page.click(".st-key-train button")
     state_is(page, "running")
@@ -223,7 +223,7 @@ def test_what_is_taken_away_is_the_whole_run(visit: Visit) -> None:
     assert_array_equal([float(row["loss"]) for row in rows], losses)
     read = json.loads(downloaded(page, "JSON").read_text())
     assert read["config"]["steps"] == 50_000
-    assert "default_rng(0)" in downloaded(page, "Eject").read_text()
+    assert "default_rng(0)" in downloaded(page, "Export as script").read_text()
     assert downloaded(page, ".npz").read_bytes().startswith(b"PK")
 
 
@@ -242,7 +242,7 @@ def test_a_preset_is_a_link_and_its_address_is_the_run(visit: Visit) -> None:
     settled(page)
     assert "learning_rate=1e-05" in page.url
     page.wait_for_selector(".st-key-use_rate button")
-    expect(page.locator(".st-key-diagnosis")).to_contain_text("in step 4, in loss")
+    expect(page.locator(".st-key-diagnosis")).to_contain_text("at step 4 in loss")
     page.click(".st-key-use_rate button")
     page.wait_for_url(lambda url: "learning_rate=1e-05" not in url)
     settled(page)
@@ -282,7 +282,7 @@ def test_the_chart_is_worked_by_the_keyboard_and_says_what_it_is(visit: Visit) -
     state_is(page, "finished")
     page.wait_for_function(f"document.querySelector('{LOSS}')?.calcdata?.[0]?.length === 300")
     plot = page.locator(".st-key-loss_chart .plot")
-    expect(plot).to_have_attribute("aria-label", re.compile("loss of each step"))
+    expect(plot).to_have_attribute("aria-label", re.compile("loss at each step"))
     plot.focus()
     ends = f"document.querySelector('{LOSS}')._fullLayout.xaxis.range"
     before = page.evaluate(ends)
@@ -327,7 +327,7 @@ def test_a_run_is_hidden_and_its_settings_are_loaded_from_the_table(visit: Visit
     trained(page)
     curves = f"document.querySelectorAll('{LOSS} .scatterlayer .js-line').length"
     page.wait_for_function(f"{curves} === 2")
-    expect(page.locator("[data-testid=stMain]")).to_contain_text("The shown runs differ in: seed (4, 5)")
+    expect(page.locator("[data-testid=stMain]")).to_contain_text("Shown runs differ in: seed (4, 5)")
     table = page.locator(".st-key-runs_table [data-testid=stDataFrame]")
     table.scroll_into_view_if_needed()
     box = table.bounding_box()
@@ -359,20 +359,20 @@ def test_a_chart_is_saved_as_a_picture(visit: Visit) -> None:
 def test_a_change_of_the_language_keeps_the_choices_and_the_run(visit: Visit) -> None:
     page = visit("/?steps=20000&method=gram")
     page.click(".st-key-speed [data-baseweb=select], .st-key-speed [role=combobox]")
-    page.click("text='20 steps a second'")
+    page.click("text='20 steps per second'")
     settled(page)
     page.click(".st-key-train button")
     state_is(page, "running")
     page.click("text=한국어")
     state_is(page, "실행 중")
     settled(page)
-    expect(page.locator(".st-key-speed input")).to_have_value("초당 20 스텝")
+    expect(page.locator(".st-key-speed input")).to_have_value("초당 20스텝")
     assert "method=gram" in page.url
     page.click(".st-key-pause button")
     state_is(page, "일시정지")
     page.click("text=English")
     state_is(page, "paused")
-    expect(page.locator(".st-key-speed input")).to_have_value("20 steps a second")
+    expect(page.locator(".st-key-speed input")).to_have_value("20 steps per second")
 
 
 def test_where_the_browser_cannot_load_the_library_streamlits_chart_is_drawn(visit: Visit) -> None:
@@ -403,4 +403,4 @@ def test_a_reload_of_a_link_that_starts_does_not_start_again(visit: Visit) -> No
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     chosen.press("ArrowDown")
     page.wait_for_selector("[role=option] >> nth=2")
-    assert page.locator("[role=option]").all_inner_texts() == ["The current run", "Run 1", "Run 2"]
+    assert page.locator("[role=option]").all_inner_texts() == ["Current run", "Run 1", "Run 2"]

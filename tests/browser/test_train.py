@@ -45,10 +45,10 @@ def test_the_curve_moves_before_the_end_in_one_lasting_node_and_stop_stops(visit
 def test_korean_by_the_switch_and_by_the_browser(visit: Visit) -> None:
     page = visit()
     page.click("text=한국어")
-    page.wait_for_selector("h1:has-text('손으로 쓴 두 층 신경망')")
+    page.wait_for_selector("h1:has-text('손으로 구현한 2층 신경망')")
     assert "lang=ko" in page.url
     page.reload()
-    page.wait_for_selector("h1:has-text('손으로 쓴 두 층 신경망')")
+    page.wait_for_selector("h1:has-text('손으로 구현한 2층 신경망')")
     expect(visit(locale="ko-KR").locator(".st-key-train")).to_contain_text("학습")
 
 
@@ -77,7 +77,11 @@ def test_the_address_is_the_run_after_a_reload_too(visit: Visit) -> None:
 def test_what_the_address_got_wrong_is_said(visit: Visit) -> None:
     page = visit("/?N=abc&learning_rate=nan&H=<b>x</b>&backend=numpy")
     alert = page.locator("[data-testid=stAlert]").first
-    for words in ("N: got 'abc'", "learning_rate: got 'nan'", "H: got '<b>x</b>'"):
+    for words in (
+        "N: invalid value 'abc'",
+        "learning_rate: invalid value 'nan'",
+        "H: invalid value '<b>x</b>'",
+    ):
         expect(alert).to_contain_text(words)
     assert page.query_selector("[data-testid=stAlert] b") is None
 

@@ -29,7 +29,7 @@ def busy(narrow):
 def test_one_run_too_many_of_a_visitor_is_refused_and_nobody_else_notices(busy, wait_until):
     engine, runs = busy
     for one_more in (lambda: engine.submit(LONG, "a"), lambda: engine.map(square, [(1,)], "a")):
-        with pytest.raises(LimitError, match=r"2 runs at work.*Stop one"):
+        with pytest.raises(LimitError, match=r"2 active runs.*Stop one"):
             one_more()
     wait_until(lambda: all(run.step > 0 for run in runs))
     config = Config(**TINY, steps=200)
@@ -42,7 +42,7 @@ def test_one_run_too_many_on_the_server_is_refused_for_everybody(busy):
     engine, _ = busy
     engine.submit(LONG, "b")
     for viewer in ("b", "c", None):
-        with pytest.raises(LimitError, match=r"3 runs at work.*again in a moment"):
+        with pytest.raises(LimitError, match=r"3 active runs.*again in a moment"):
             engine.submit(LONG, viewer)
 
 

@@ -21,7 +21,7 @@ def test_the_machine_with_its_devices_libraries_and_threads():
     here = dataclasses.replace(probe(), machine=machine_here)
     said = words(info.machine(here))
     assert said["Processor"] == here.machine.processor
-    assert said["Cores"].startswith("7:")
+    assert said["CPU cores"].startswith("7 (")
     assert said["BLAS"] == here.machine.blas
     assert f"numpy {version('numpy')}" in said["Software"]
     assert said["Devices of torch"] == "cpu, cuda:0"
@@ -29,20 +29,23 @@ def test_the_machine_with_its_devices_libraries_and_threads():
 
 
 def test_what_is_missing_and_how_to_get_it():
-    why = Message.of("{library} is not installed; pip install {library}", library="torch")
+    why = Message.of("{library} is not installed. Install it with: pip install {library}", library="torch")
     without = dataclasses.replace(probe().machine, devices=(("numpy", ("cpu",)),))
     lacking = dataclasses.replace(probe(), machine=without, missing=(("torch", why),))
-    assert words(info.machine(lacking))["Devices of torch"] == "torch is not installed; pip install torch"
+    assert (
+        words(info.machine(lacking))["Devices of torch"]
+        == "torch is not installed. Install it with: pip install torch"
+    )
 
 
 def test_the_limits_are_those_of_the_settings():
     said = words(info.limits(SETTINGS))
-    assert said["Computed by"] == "3 processes of this server"
+    assert said["Compute backend"] == "3 local worker processes"
     assert "321 MB" in said.values()
     assert "at most 77 s" in said.values()
 
 
 def test_the_address_of_another_cluster_is_not_told():
     said = words(info.limits(dataclasses.replace(SETTINGS, scheduler="tcp://10.1.2.3:8786")))
-    assert said["Computed by"] == "another cluster"
+    assert said["Compute backend"] == "an external cluster"
     assert "10.1.2.3" not in str(said)

@@ -38,7 +38,7 @@ def test_a_cluster_with_other_code_is_refused_in_words(
     run = finished(engine, Config(**TINY))
     assert run.state == "failed"
     for message in (run.message, engine.trouble):
-        assert "another version" in str(message)
+        assert "a different version" in str(message)
         assert address in str(message)
     assert run.step == 0
     engine.close()
@@ -54,6 +54,6 @@ def test_a_cluster_that_is_not_there_is_said_in_words(new_engine, finished, monk
         engine = new_engine(scheduler=f"tcp://127.0.0.1:{nobody.getsockname()[1]}", ready=False)
         run = finished(engine, Config(**TINY))
         assert run.state == "failed"
-        assert "cannot be reached" in str(run.message)
-        assert "cannot be reached" in str(engine.trouble)
+        assert "Cannot reach" in str(run.message)
+        assert "Cannot reach" in str(engine.trouble)
         engine.close()

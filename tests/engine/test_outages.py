@@ -87,7 +87,7 @@ def test_a_task_beyond_the_memory_of_its_worker_is_given_up_in_words_and_the_nex
     job = engine.map(grow, [(1500,)])
     assert job.wait(120)
     assert job.state == "failed"
-    assert "lost again and again" in str(job.message)
+    assert "crashed repeatedly" in str(job.message)
     works(engine, wait_until)
     engine.close()
 
@@ -103,7 +103,7 @@ def test_a_scheduler_that_comes_late_is_used_when_it_is_there(new_engine, wait_u
     engine = new_engine(scheduler=f"tcp://127.0.0.1:{port}", ready=False)
     run = engine.submit(SHORT)
     wait_until(lambda: run.over)
-    assert "cannot be reached" in str(run.message)
+    assert "Cannot reach" in str(run.message)
     with cluster_elsewhere(port):
         works(engine, wait_until)
         assert engine.trouble is None
@@ -139,7 +139,7 @@ def test_a_scheduler_that_stays_away_fails_the_run_in_words_and_keeps_what_it_ha
         kill(process)
         wait_until(lambda: run.over, timeout=60)
         assert run.state == "failed"
-        assert "cannot be reached" in str(run.message)
+        assert "Cannot reach" in str(run.message)
         assert run.step > 0
         engine.close()
 
@@ -147,11 +147,11 @@ def test_a_scheduler_that_stays_away_fails_the_run_in_words_and_keeps_what_it_ha
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
-        ("torch/__init__.py", "raise OSError('/some/path/libtorch.so')", "is installed but does not load"),
+        ("torch/__init__.py", "raise OSError('/some/path/libtorch.so')", "is installed but fails to load"),
         (
             "sitecustomize.py",
             "import sys; sys.modules['torch'] = None",
-            "is not installed; pip install torch",
+            "is not installed. Install it with: pip install torch",
         ),
     ],
     ids=["broken", "absent"],
@@ -180,7 +180,7 @@ def test_a_disk_that_is_full_at_the_start_is_no_end(new_engine, wait_until, monk
     engine = new_engine(ready=False)
     run = engine.submit(SHORT)
     wait_until(lambda: run.over)
-    assert "cannot be reached" in str(run.message)
+    assert "Cannot reach" in str(run.message)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     works(engine, wait_until)
     engine.close()

@@ -116,7 +116,7 @@ def test_a_device_is_refused_too_while_the_cluster_is_still_starting(new_engine,
     engine = new_engine(ready=False)
     run = finished(engine, Config(backend="torch", device="cuda:99"))
     assert run.state == "failed"
-    assert str(run.message).startswith("device: got 'cuda:99'")
+    assert str(run.message).startswith("device: invalid value 'cuda:99'")
     engine.close()
 
 

@@ -79,7 +79,7 @@ def test_the_same_grid_on_a_cluster_elsewhere(elsewhere, python, tmp_path):
     axes = "learning_rate=1e-5:1e-2:8; seed=0,1"
     ran = python("-m", "twolayer", "sweep", *fields, "--grid", axes, *written, TWOLAYER_SCHEDULER=elsewhere)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert "16 of 16 trainings" in ran.stdout
+    assert "16 of 16 runs" in ran.stdout
     assert "recommended" in ran.stdout
     assert "λmax" in ran.stdout
     expected = undisturbed(SMALL).rows
@@ -102,14 +102,14 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch):
     _, complete = sweep.compute(runs, interrupt)
     assert not complete
     assert 0 < runs.done == len(runs.there) < GRID.size
-    assert f"{runs.done} of 5000 trainings" in sweep.words(runs, None)
+    assert f"{runs.done} of 5000 runs" in sweep.words(runs, None)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--grid", "foo=1"], "foo"),
-        (["--grid", "H=1:2"], "H: got"),
+        (["--grid", "H=1:2"], "H: invalid value"),
         (["--from", "x"], "learning_rate"),
         (["--rates", "1"], "--rates"),
         (["--csv", "no/such/folder/x.csv"], "no/such/folder"),

@@ -26,7 +26,7 @@ def test_the_runs_of_a_viewer_who_left_stop_and_others_go_on(engine, wait_until)
     wait_until(lambda: other.step > step)
     assert (gone.state, other.state, nobodys.state) == ("stopped", "running", "running")
     assert gone.step > 0
-    assert "closed, or asleep" in str(gone.message)
+    assert "closed or inactive" in str(gone.message)
     for run in (other, nobodys):
         engine.stop(run)
     wait_until(lambda: all(run.name not in engine.live for run in (gone, other, nobodys)))

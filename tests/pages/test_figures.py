@@ -78,9 +78,9 @@ def test_the_cards(page: AppTest) -> None:
     cards = {metric.label: metric.value for metric in page.metric}
     assert cards["Steps done"] == "10"
     assert cards["Loss"] == "10"
-    assert cards["Median step"] == "750 µs"
+    assert cards["Median step time"] == "750 µs"
     assert cards["Dead units"] == "2 of 5"
-    assert cards["State"] == "finished"
+    assert cards["Status"] == "finished"
 
 
 @pytest.mark.parametrize(

@@ -53,20 +53,20 @@ def figures(page: AppTest) -> list[dict]:
 
 def test_the_tutorials_backward_pass_is_right() -> None:
     page = opened()
-    assert "The backward pass is right" in page.success[0].value
+    assert "The backward pass is correct" in page.success[0].value
     assert not page.error
     rows = figures(page)
-    assert [(row["Gradient"], row["Against"]) for row in rows] == [
+    assert [(row["Gradient"], row["Reference"]) for row in rows] == [
         ("grad_w1", "PyTorch autograd"),
         ("grad_w2", "PyTorch autograd"),
         ("grad_w1", "Central differences"),
         ("grad_w2", "Central differences"),
     ]
-    assert [row["Wrong"] for row in rows] == [0, 0, 0, 0]
-    assert float(rows[0]["Largest error"]) < 1e-10
-    assert float(rows[2]["Largest error"]) < 1e-6
-    assert rows[0]["Compared"] == "100,000 / 100,000"
-    assert rows[2]["Compared"] == "500 / 100,000"
+    assert [row["Wrong entries"] for row in rows] == [0, 0, 0, 0]
+    assert float(rows[0]["Max. relative error"]) < 1e-10
+    assert float(rows[2]["Max. relative error"]) < 1e-6
+    assert rows[0]["Entries compared"] == "100,000 / 100,000"
+    assert rows[2]["Entries compared"] == "500 / 100,000"
 
 
 @pytest.mark.parametrize("name", BUGS)
@@ -98,7 +98,7 @@ def test_a_bug_that_cannot_show_is_grey_with_the_reason() -> None:
         assert page.toggle(key=f"fault_{name}").disabled == (reason is not None)
         if reason is not None:
             assert str(reason) in shown(page).replace("\\", "")
-    assert "The backward pass is right" in page.success[0].value
+    assert "The backward pass is correct" in page.success[0].value
 
 
 def test_guess_first_hides_the_bug_until_the_answer() -> None:
@@ -111,7 +111,7 @@ def test_guess_first_hides_the_bug_until_the_answer() -> None:
         truth = check(Config(N=5, D_in=4, H=3, D_out=2, seed=4), 0, guess=round, settings=Settings(sample=10))
         planted.append(truth.planted)
         said = shown(page)
-        assert "Look at the formula" not in said
+        assert "Check the line that computes" not in said
         assert not any(bug.line == code.value for bug in BUGS.values() for code in page.code)
         assert bool(page.error) == (truth.planted is not None)
         right = truth.planted or "none"
@@ -123,7 +123,7 @@ def test_guess_first_hides_the_bug_until_the_answer() -> None:
         said = shown(page)
         assert ("Right: " in said) == bool(round % 2)
         assert ("Not quite." in said) != bool(round % 2)
-        assert ("Look at the formula" in said) == (truth.planted is not None)
+        assert ("Check the line that computes" in said) == (truth.planted is not None)
         page.button(key="another").click().run()
         assert page.radio(key="answer").value is None
     assert len(set(planted)) > 1
@@ -131,8 +131,8 @@ def test_guess_first_hides_the_bug_until_the_answer() -> None:
 
 def test_float32_is_refused_for_differences_on_the_page() -> None:
     page = opened(check_dtype="float32")
-    assert "Differences need float64" in page.info[0].value
-    assert {row["Against"] for row in figures(page)} == {"PyTorch autograd"}
+    assert "Finite differences need float64" in page.info[0].value
+    assert {row["Reference"] for row in figures(page)} == {"PyTorch autograd"}
 
 
 def test_any_point_of_the_run_and_another_step() -> None:
@@ -144,12 +144,12 @@ def test_any_point_of_the_run_and_another_step() -> None:
     item = page.session_state["question_gradients"].arguments
     assert item[1] == 40
     assert item[4].step == 1e-5
-    assert "The backward pass is right" in page.success[0].value
+    assert "The backward pass is correct" in page.success[0].value
 
 
 def test_a_run_that_diverges_is_looked_at_while_it_is_finite() -> None:
     page = opened(learning_rate="1e-5", at="400")
-    assert "the last iteration with a finite loss is 3" in page.warning[0].value
+    assert "Showing iteration 3, the last one with a finite loss" in page.warning[0].value
     assert page.success
 
 
@@ -159,7 +159,7 @@ def test_what_is_wrong_in_the_address_is_said_and_the_rest_is_used() -> None:
     )
     said = page.warning[0].value.replace("\\", "")
     for name in ("at", "fault", "difference_step", "guess", "check_dtype", "nothing"):
-        assert f"{name}: got" in said
+        assert f"{name}: invalid value" in said
     assert "<b>x" not in page.warning[0].value
     assert page.session_state["N"] == 5
     assert page.success
@@ -198,8 +198,8 @@ def test_without_pytorch_the_page_says_so_and_does_the_rest(dtype: str) -> None:
     assert "is not installed" in page.info[0].value
     assert not page.success
     if dtype == "float64":
-        assert {row["Against"] for row in figures(page)} == {"Central differences"}
+        assert {row["Reference"] for row in figures(page)} == {"Central differences"}
         assert "**grad_y_pred**" in page.error[0].value
     else:
-        assert "Differences need float64" in page.info[1].value
+        assert "Finite differences need float64" in page.info[1].value
         assert not page.error

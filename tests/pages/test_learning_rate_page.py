@@ -72,7 +72,7 @@ def test_a_scan_trains_every_rate_with_every_seed_and_recommends_one() -> None:
     found = advise(sweep.grid, sweep.there)
     assert found.rate is not None
     assert f"Recommended: **{found.rate:.2g}**" in shown(page)
-    assert "300 of 300 trainings" in "".join(bar.text for bar in page.get("progress"))
+    assert "300 of 300 runs" in "".join(bar.text for bar in page.get("progress"))
     assert page.button(key="take_recommended").label == f"Train with {found.rate:.2g}"
     assert page.button(key="stop_scan").disabled
 
@@ -83,7 +83,7 @@ def test_the_rate_of_the_address_is_looked_at_and_explained_with_its_numbers() -
     focus = page.session_state["job_focus"]
     assert focus.config == computed(Config())
     assert focus.run.losses[-1] == fit(focus.config).losses[-1]
-    for words in ("η = 1e-06, seed 0", "2\\.36e\\+06", "8\\.48e\\-07", "1\\.18 times", "no quadratic"):
+    for words in ("η = 1e-06, seed 0", "2\\.36e\\+06", "8\\.48e\\-07", "1\\.18 times", "not quadratic"):
         assert words in shown(page)
     assert any("residual" in caption.value for caption in page.caption)
 
@@ -154,10 +154,10 @@ def test_settings_go_to_the_address() -> None:
     ("grid", "words"),
     [
         ("foo=1", "foo"),
-        ("H=0", "H: got"),
+        ("H=0", "H: invalid value"),
         ("**b**=1", "\\*\\*b\\*\\*"),
-        ("N=1:9:9;H=1:9999:999;D_in=1:99:9", "at most 20000 trainings"),
-        ("steps=5000000;seed=0:999:1000", "would compute for about"),
+        ("N=1:9:9;H=1:9999:999;D_in=1:99:9", "at most 20000 training runs"),
+        ("steps=5000000;seed=0:999:1000", "would take about"),
         ("N=100000;H=100000", "this server allows"),
     ],
 )
@@ -173,5 +173,5 @@ def test_a_grid_that_cannot_be_is_said(grid: str, words: str) -> None:
 def test_korean() -> None:
     page = opened(**SMALL, run="1", lang="ko")
     scanned(page)
-    assert "추천: **" in shown(page)
+    assert "추천 학습률: **" in shown(page)
     assert "이차 함수" in shown(page)

@@ -71,7 +71,7 @@ def test_train_gives_the_losses_of_fit() -> None:
     assert page.session_state["run"].config == config
     assert_array_equal(page.session_state["run"].losses, fit(config).losses)
     assert "finished" in [metric.value for metric in page.metric]
-    assert "the loss fell" in shown(page)
+    assert "the loss decreased" in shown(page)
 
 
 def test_run_1_starts_at_once_and_the_address_keeps_the_run() -> None:
@@ -155,7 +155,7 @@ def test_the_learning_rate_slider_and_the_exact_field_are_one() -> None:
 def test_korean_by_address() -> None:
     page = opened(lang="ko", run="1", steps="10")
     until(page, "over")
-    assert page.title[0].value == "손으로 쓴 두 층 신경망"
+    assert page.title[0].value == "손으로 구현한 2층 신경망"
     assert "완료" in [metric.value for metric in page.metric]
 
 
@@ -195,9 +195,7 @@ def pressed(page: AppTest, key: str) -> AppTest:
     return page
 
 
-@pytest.mark.parametrize(
-    ("lang", "words"), [("en", "No new losses for"), ("ko", "동안 새 손실이 오지 않았습니다")]
-)
+@pytest.mark.parametrize(("lang", "words"), [("en", "No new data for"), ("ko", "동안 새 데이터가 없습니다")])
 def test_a_run_that_is_not_heard_of_says_so_and_that_nothing_is_lost(
     lang: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +217,7 @@ def test_pause_resume_and_step_end_with_the_losses_of_fit() -> None:
     run.wait(10)
     assert run.state == "paused"
     page.run()
-    assert "Paused after step" in shown(page)
+    assert f"Paused after {run.step:,} steps" in shown(page)
     step = run.step
     page.number_input(key="step_count").set_value(7).run()
     pressed(page, "step")
@@ -257,7 +255,8 @@ def test_a_finished_run_goes_on_with_more_steps_and_another_rate_and_says_so() -
     assert_array_equal(run.losses, fit(run.config, run.edits).losses)
     page.run()
     assert any(
-        "edited on the way" in c.value and "learning rate 5e-07 from step 50" in c.value for c in page.caption
+        "edited during the run" in c.value and "learning rate 5e-07 from step 50" in c.value
+        for c in page.caption
     )
 
 
@@ -318,7 +317,7 @@ def test_a_diverged_run_says_where_and_offers_a_rate_that_works() -> None:
     assert job.wait(30)
     page.run()
     text = "".join(markdown.value for markdown in page.markdown)
-    assert "in step 4, in `loss`" in text
+    assert "at step 4 in `loss`" in text
     assert "λmax = 2.36e+06" in text
     assert "11.8 times" in text
     pressed(page, "use_rate")
@@ -329,12 +328,12 @@ def test_a_diverged_run_says_where_and_offers_a_rate_that_works() -> None:
 
 def test_the_shown_runs_differ_only_in_the_fields_that_are_named() -> None:
     configs = [Run("", config) for config in (Config(), Config(H=50), Config(H=50, seed=3))]
-    assert differences(configs) == "The shown runs differ in: **H** (100\\, 50), **seed** (0\\, 3)"
-    assert differences(configs[:1]).startswith("Show two runs")
+    assert differences(configs) == "Shown runs differ in: **H** (100\\, 50), **seed** (0\\, 3)"
+    assert differences(configs[:1]).startswith("Show two or more runs")
     twins = [Run("", Config()), Run("", Config())]
-    assert differences(twins) == "The shown runs have the same settings."
+    assert differences(twins) == "All shown runs have the same settings."
     twins[1].edits = (Edit(3, "learning_rate", 1e-7),)
-    assert differences(twins) == "The shown runs differ in: edits on the way"
+    assert differences(twins) == "Shown runs differ in: edits during the run"
 
 
 def test_a_changed_rate_counts_against_the_curvature() -> None:
@@ -350,7 +349,9 @@ def test_a_changed_rate_counts_against_the_curvature() -> None:
     job = page.session_state["question_diagnosis"].job
     assert job.wait(30)
     page.run()
-    assert "this run's rate is 1.18e+03 times" in "".join(markdown.value for markdown in page.markdown)
+    assert "This run's learning rate is 1.18e+03 times" in "".join(
+        markdown.value for markdown in page.markdown
+    )
 
 
 def test_a_run_that_is_refused_leaves_the_one_before_as_it_was() -> None:

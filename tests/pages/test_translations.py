@@ -67,7 +67,7 @@ def test_every_text_that_a_page_shows_is_marked() -> None:
 
 def test_a_message_is_said_in_korean_with_its_values_and_a_message_within() -> None:
     inner = Message.of("a whole number from {low} to {high}", low=1, high=9)
-    outer = Message.of("{field}: got {got}; takes {takes}", field="N", got="'<b>'", takes=inner)
+    outer = Message.of("{field}: invalid value {got}; expected {takes}", field="N", got="'<b>'", takes=inner)
     text = say(outer, translator("ko"))
     assert "1부터 9까지의 정수" in text
     assert "<b>" not in text

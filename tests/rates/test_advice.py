@@ -68,7 +68,7 @@ def test_too_few_steps_are_said_and_the_lowest_loss_is_taken():
     grid = sweep_grid(config, swept_rates(config, 20), 2)
     found = advise(grid, train(grid, 0, grid.size))
     assert not found.reached
-    assert "more steps" in str(found.reason)
+    assert "More steps" in str(found.reason)
     assert fit(replace(config, learning_rate=found.rate)).diverged_at is None
 
 
@@ -77,8 +77,8 @@ def test_rates_that_all_diverge_give_none():
     grid = sweep_grid(config, [1.0, 2.0, 3.0], 2)
     found = advise(grid, train(grid, 0, grid.size))
     assert (found.rate, found.low, found.high) == (None, None, None)
-    assert "smaller" in str(found.reason)
-    assert "Too little" in str(advise(grid, train(grid, 0, 2)).reason)
+    assert "lower" in str(found.reason)
+    assert "Too few runs" in str(advise(grid, train(grid, 0, 2)).reason)
 
 
 def test_the_band_moves_down_as_the_sizes_grow():

@@ -41,16 +41,16 @@ def test_rates_that_are_not_there_yet_are_in_no_zone():
 @pytest.mark.parametrize(
     ("rate", "words"),
     [
-        (1e-7, ["0.118 times", "stays under"]),
-        (1e-6, ["1.18 times", "no quadratic", "by step 4", "1.01 times the first", "flatter"]),
-        (2e-6, ["2.36 times", "77 of 100 hidden units dead", "N·D_out = 640"]),
+        (1e-7, ["0.118 times", "was below 2/η"]),
+        (1e-6, ["1.18 times", "not quadratic", "by step 4", "1.01 times its initial value", "flatter"]),
+        (2e-6, ["2.36 times", "77 of 100 hidden units are dead", "N·D_out = 640"]),
         (1e-5, ["11.8 times", "diverges"]),
-        (1e-9, ["stays under", "more steps"]),
+        (1e-9, ["was below 2/η", "more steps"]),
     ],
 )
 def test_the_story_of_each_zone_has_its_own_numbers(rate, words):
     text = said(Config(learning_rate=rate, method="gram", dtype="float64"))
-    assert "At the start λmax is 2.36e+06" in text
+    assert "At initialization λmax = 2.36e+06" in text
     assert "2/λmax = 8.48e-07" in text
     for word in words:
         assert word in text

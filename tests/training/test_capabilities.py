@@ -121,7 +121,7 @@ def test_pytorch_that_does_not_load_is_missing(monkeypatch, error):
 
     monkeypatch.setattr(capabilities, "torch_devices", broken)
     here = probe(load_torch=True)
-    assert "torch is installed but does not load" in str(dict(here.missing)["torch"])
+    assert "torch is installed but fails to load" in str(dict(here.missing)["torch"])
     assert "torch" not in dict(here.machine.devices)
 
 

@@ -104,8 +104,8 @@ def test_what_is_not_a_number_of_the_range_is_refused(name, value):
     error = refusal(**{name: value})
     assert error.field == name
     assert error.got is value
-    assert str(error).startswith(f"{name}: got ")
-    assert "; takes a " in str(error)
+    assert str(error).startswith(f"{name}: invalid value ")
+    assert "; expected a " in str(error)
 
 
 @pytest.mark.parametrize("name", WHOLE)

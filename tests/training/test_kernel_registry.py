@@ -62,7 +62,7 @@ def test_a_library_that_does_not_load_says_why(monkeypatch, error):
 
     monkeypatch.setattr(kernels, "import_module", broken)
     with pytest.raises(
-        kernels.UnavailableError, match=f"torch is installed but does not load: {error.__name__}"
+        kernels.UnavailableError, match=f"torch is installed but fails to load: {error.__name__}"
     ):
         kernels.load("torch", "tutorial")
 

@@ -111,7 +111,7 @@ def words(sweep: Sweep, start: Curvature | None) -> str:
     along = ", ".join(f"{axis.field}: {len(axis.values)}" for axis in grid.axes)
     lines = [
         f"{base.N} × {base.D_in} → {base.H} → {base.D_out}, {base.dtype}, {base.steps} steps",
-        f"{sweep.done} of {grid.size} trainings ({along})",
+        f"{sweep.done} of {grid.size} runs ({along})",
         "",
     ]
     counts = np.bincount(sweep.there["outcome"], minlength=len(OUTCOMES))

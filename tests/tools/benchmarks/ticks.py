@@ -48,7 +48,7 @@ def main(runs: int, seconds: int) -> None:
         idle = seconds_of(web) - begin
 
         page.click(".st-key-speed [data-baseweb=select], .st-key-speed [role=combobox]")
-        page.click("text='5 steps a second'")
+        page.click("text='5 steps per second'")
         settled(page)
         page.click(".st-key-train button")
         state_is(page, "running")

@@ -29,7 +29,7 @@ UNTIL_SEEN_SECONDS = 10.0
 """How long after the end of a run its whole curve may take to come: it is asked for if it was overtaken."""
 PATIENCE_SECONDS = 60.0
 """After so long without an end a run counts as lost."""
-REFUSED = "allows no more"
+REFUSED = "active runs"
 """What a server says that has as many runs as it may."""
 
 SHORT = tuple(
