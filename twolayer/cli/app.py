@@ -1,10 +1,14 @@
 """The command line: its commands, and how an error is printed."""
 
+import io
 import sys
+from contextlib import suppress
 from importlib import import_module
 from textwrap import shorten
 
 import click
+
+from twolayer.cli.output import make_readable, say
 
 LONGEST_MESSAGE = 4000
 COMMANDS = {"info": "info", "race": "race", "scan": "sweep", "sweep": "sweep", "train": "train"}
@@ -31,13 +35,18 @@ def main() -> None:
 
 def run() -> int:
     """Run the command line and return the exit status. An error is one line on standard error."""
+    make_readable()
     try:
-        main(standalone_mode=False)
-    except click.ClickException as error:
-        # click repeats what it was given, with its line breaks and at its length
-        line = shorten(error.format_message(), LONGEST_MESSAGE, placeholder=" …")
-        click.echo(f"twolayer: {line}", file=sys.stderr)
-        return error.exit_code
+        return main(standalone_mode=False) or 0
     except click.Abort:
         return 130
-    return 0
+    except click.ClickException as error:
+        text = error.format_message()
+    except OSError as error:
+        text = str(error.strerror or error)
+        sys.stdout = io.StringIO()  # what is left in the buffer would fail again at exit
+    # click repeats what it was given, with its line breaks and at its length
+    line = shorten(text, LONGEST_MESSAGE, placeholder=" …")
+    with suppress(OSError):
+        say(f"twolayer: {line}", error=True)
+    return 2

@@ -2,6 +2,7 @@
 
 import click
 
+from twolayer.cli.output import say
 from twolayer.engine.info import limits, machine
 from twolayer.engine.settings import SettingError, from_environment
 from twolayer.training.capabilities import probe
@@ -14,4 +15,4 @@ def command() -> None:
         rows = [*machine(probe(load_torch=True)), *limits(from_environment())]
     except SettingError as error:
         raise click.UsageError(str(error)) from None
-    click.echo("\n".join(f"{f'{name}:':<30}{value}" for name, value in rows))
+    say("\n".join(f"{f'{name}:':<30}{value}" for name, value in rows))

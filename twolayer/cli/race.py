@@ -1,8 +1,11 @@
 """`race`: a race in this process, as a table or as a file."""
 
+from typing import Any
+
 import click
 
 from twolayer.cli.options import progress_bar, whole, with_config
+from twolayer.cli.output import deliver, output_option, say
 from twolayer.race import crossover, verdict
 from twolayer.race.contenders import ContenderError, chosen
 from twolayer.race.contenders import contenders as all_contenders
@@ -24,25 +27,26 @@ from twolayer.training.machine import Machine
 @click.option("--sweep", metavar="FIELD=A,B,…", help="Race once for each of these values of a dimension.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON, for the Race page.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
-def command(
-    config: Config, rounds: int, contenders: str | None, sweep: str | None, as_json: bool, as_csv: bool
-) -> None:
+@output_option("--output", "Write all figures to this file as JSON; the table with --csv, or to a .csv file.")
+def command(config: Config, contenders: str | None, sweep: str | None, **options: Any) -> None:
     """Let every backend and method race on this machine, with PyTorch's autograd as a peer."""
     try:
         here = all_contenders(probe(load_torch=True).machine.devices, config.dtype)
         taking_part = here if contenders is None else chosen(contenders, here)
-        plan = Plan(config, tuple(taking_part), rounds, None if sweep is None else parse_sweep(sweep))
+        plan = Plan(
+            config, tuple(taking_part), options["rounds"], None if sweep is None else parse_sweep(sweep)
+        )
         with progress_bar(100, "racing") as bar:
             races = race(plan, on_progress=lambda share: bar.update(100 * share - bar.pos))
     except (ConfigError, ContenderError, PlanError, UnavailableError) as error:
         raise click.UsageError(str(error)) from None
-    if as_json:
-        click.echo(to_json(races))
-    elif as_csv:
-        click.echo(to_csv(races), nl=False)
-    else:
-        said = [*map(_table, races), *([] if plan.sweep is None else [_crossovers(plan.sweep.field, races)])]
-        click.echo("\n\n".join([_machine(races[0].machine), *said]))
+    output, as_csv = options["output"], options["as_csv"]
+    if output is None and (as_csv or options["as_json"]):
+        say((to_json if options["as_json"] else to_csv)(races).rstrip("\n"))
+        return
+    said = [*map(_table, races), *([] if plan.sweep is None else [_crossovers(plan.sweep.field, races)])]
+    write = to_csv if as_csv or str(output).endswith(".csv") else to_json
+    deliver("\n\n".join([_machine(races[0].machine), *said]), (output, lambda: write(races).encode()))
 
 
 def _machine(machine: Machine) -> str:

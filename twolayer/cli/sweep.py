@@ -1,13 +1,15 @@
 """`sweep`: many trainings on the cluster of the settings, and which learning rate to take."""
 
 from collections.abc import Callable
+from functools import partial
 from time import sleep
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 import numpy as np
 
 from twolayer.cli.options import progress_bar, whole, with_config
+from twolayer.cli.output import deliver, output_option
 from twolayer.engine.settings import from_environment
 from twolayer.rates import curvature
 from twolayer.rates.advice import Advice, advise, bands, mean_loss_rate, swept_rates
@@ -35,12 +37,11 @@ POLL_SECONDS = 0.05
     help="Instead of rates and seeds: up to three fields, each with values as in H=50,100,200 or "
     "learning_rate=1e-8:1e-5:25.",
 )
-@click.option(
-    "--csv", "csv_file", type=click.File("wb", lazy=False), help="Write a row for each training, as CSV."
-)
-@click.option("--parquet", "parquet_file", type=click.File("wb", lazy=False), help="The same as Parquet.")
+@output_option("--csv", "Write a row for each training, as CSV.")
+@output_option("--parquet", "The same as Parquet.")
+@output_option("--output", "The same to this file: as Parquet if it ends in .parquet, else as CSV.")
 def command(
-    config: Config, csv_file: BinaryIO | None, parquet_file: BinaryIO | None, **grid_options: Any
+    config: Config, csv: str | None, parquet: str | None, output: str | None, **grid_options: Any
 ) -> None:
     """Train a whole grid: by default many learning rates with some seeds; and say which rate to take.
 
@@ -55,11 +56,10 @@ def command(
             start, complete = compute(sweep, lambda done: bar.update(done - bar.pos))
     except MessageError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(words(sweep, start))
-    if csv_file is not None:
-        csv_file.write(tables.csv(sweep_files.table(sweep)))
-    if parquet_file is not None:
-        parquet_file.write(tables.parquet(sweep_files.table(sweep)))
+    table = sweep_files.table(sweep)
+    as_csv, as_parquet = partial(tables.csv, table), partial(tables.parquet, table)
+    by_name = as_parquet if str(output).endswith(".parquet") else as_csv
+    deliver(words(sweep, start), (csv, as_csv), (parquet, as_parquet), (output, by_name))
     if not complete:
         raise click.Abort
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 
 from twolayer.cli.options import progress_bar, with_config
+from twolayer.cli.output import deliver, output_option
 from twolayer.training.config import Config
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import UnavailableError
@@ -16,7 +17,8 @@ from twolayer.training.training import Result, fit
 @click.command("train")
 @with_config
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
-def command(config: Config, as_json: bool) -> None:
+@output_option("--output", "Write the result to this file as JSON.")
+def command(config: Config, as_json: bool, output: str | None) -> None:
     """Train once and print what came of it.
 
     The progress bar goes to standard error, and only to a terminal.
@@ -26,7 +28,9 @@ def command(config: Config, as_json: bool) -> None:
             result = fit(config, on_chunk=lambda chunk: bar.update(len(chunk.losses)))
     except (ConfigError, UnavailableError) as error:
         raise click.UsageError(str(error)) from None
-    click.echo(_json(config, result) if as_json else _words(config, result))
+    as_text = _json(config, result)
+    words = as_text if as_json and output is None else _words(config, result)
+    deliver(words, (output, as_text.encode))
 
 
 def _json(config: Config, result: Result) -> str:

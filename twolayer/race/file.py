@@ -32,8 +32,11 @@ MOST_CONTENDERS = 64
 
 
 def to_json(races: Sequence[Race]) -> str:
-    """Write the races as JSON. Numbers that are not finite become null."""
-    return json.dumps([_finite(_one_to_plain(race)) for race in races], allow_nan=False, ensure_ascii=False)
+    """Write the races as JSON. Numbers that are not finite become null.
+
+    It is plain ASCII: a shell that redirects it in an encoding of its own cannot spoil it.
+    """
+    return json.dumps([_finite(_one_to_plain(race)) for race in races], allow_nan=False)
 
 
 def _one_to_plain(race: Race) -> dict[str, Any]:
