@@ -8,12 +8,10 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from numpy.testing import assert_array_equal
-from safetensors.numpy import load
 
 from twolayer import Config, fit
 from twolayer.engine.run import Run
 from twolayer.export import run_files, tables
-from twolayer.training import training
 from twolayer.training.capabilities import probe
 from twolayer.training.edits import Edit
 from twolayer.training.training import Chunk
@@ -71,17 +69,3 @@ def test_json_holds_config_edits_environment_and_results():
     assert read["results"]["state"] == "finished"
     assert read["environment"]["versions"]["numpy"] == np.__version__
     assert read["results"]["dead_units"][-1] == [20, 0]
-
-
-def test_weights_of_a_state_are_those_of_fit(kernel):
-    config = Config(**kernel, N=13, D_in=50, H=11, D_out=2, learning_rate=1e-4, steps=40)
-    problem = training.prepare(config)
-    chunk = training.advance(config, problem, training.start(config, problem), 40)
-    arrays, expected = run_files.weights(config, chunk), fit(config)
-    assert_array_equal(arrays["w1"], expected.w1)
-    read = np.load(io.BytesIO(run_files.npz(arrays)), allow_pickle=False)
-    assert sorted(read) == ["w1", "w2"]
-    for name, array in arrays.items():
-        assert_array_equal(read[name], array)
-        assert read[name].dtype == "float32"
-        assert_array_equal(load(run_files.safetensors(arrays))[name], array)

@@ -48,7 +48,6 @@ DASK_CONFIG: Mapping[str, Any] = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.scheduler.work-stealing-interval": "500ms",
     "distributed.comm.timeouts.connect": "5s",
-    "distributed.admin.large-graph-warning-threshold": "1GB",
     "logging.distributed": "error",
 }
 

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import dask
 from distributed import Client, KilledWorker, wait
 from distributed.client import ClosedClientError, FutureCancelledError, FuturesCancelledError
 from distributed.comm import CommClosedError
@@ -121,6 +122,8 @@ class Connection:
                 self.settings.workers, self.settings.worker_limit_bytes
             )
             address, security = self.cluster.address, self.cluster.security
+        # The state of a large run is sent with a task: no reason for a warning.
+        dask.config.set({"distributed.admin.large-graph-warning-threshold": "4GB"})
         client = await Client(
             address, security=security, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS
         )

@@ -86,10 +86,12 @@ class Engine:
         edits: tuple[Edit, ...] = (),
         pause_at: int | None = None,
         speed: float | None = None,
+        keep_state: bool = False,
     ) -> Run:
         """Start a run. It stops by itself when `viewer` has been away for a while.
 
-        It pauses at the step `pause_at`, if given, and takes `speed` steps per second. Raises
+        It pauses at the step `pause_at`, if given, and takes `speed` steps per second. With `keep_state`
+        it has its `last_state` once it is settled, and may compute longer. Raises
         `LimitError`, and what `Capabilities.require` raises for a config that the workers cannot compute.
         """
         limits.check_run(self.settings, config)
@@ -97,7 +99,7 @@ class Engine:
         if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
         run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, viewer)
-        run.edits, run.pause_at, run.speed = edits, pause_at, speed
+        run.edits, run.pause_at, run.speed, run.keeps_state = edits, pause_at, speed, keep_state
         self._start(run)
         return run
 
@@ -223,8 +225,8 @@ class Engine:
                 run,
                 self._lock,
                 self.checkpoint(run),
-                self.settings.max_seconds,
-                fetch_at_end=methods.state_bytes(run.config) <= self._checkpoints.n,
+                self.settings.max_seconds * (limits.REPETITION_FACTOR if run.keeps_state else 1),
+                fetch_at_end=run.keeps_state or methods.state_bytes(run.config) <= self._checkpoints.n,
             )
 
             async def attempt(client: Client) -> None:
@@ -234,7 +236,9 @@ class Engine:
             try:
                 await recovery.complete(run, self._connection.client, attempt)
             finally:
-                if loop.checkpoint is not None:
+                if run.keeps_state:
+                    run.last_state = loop.checkpoint
+                elif loop.checkpoint is not None:
                     self._checkpoints[run.name] = loop.checkpoint
         if loop.is_wanted:
             run.pause()

@@ -79,6 +79,7 @@ class EventLoop:
         if task.live:
             task.end("stopped")
         del self.tasks[task.name]
+        task.settle()
         self._on_end(task)
 
     async def _shut_down(self, finish: Callable[[], Awaitable[None]]) -> None:

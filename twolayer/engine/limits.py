@@ -17,6 +17,9 @@ TRAINING_SHARE = 10
 SWEEP_FACTOR = 10
 """A sweep may compute this many times as long as a run."""
 
+REPETITION_FACTOR = 2
+"""A run that repeats the steps of another, on a machine that may be busier, may take longer by this factor."""
+
 
 class LimitError(MessageError, ValueError):
     """A run or job that this server does not allow, or not at the moment."""

@@ -60,6 +60,9 @@ class Run(Task):
         """The step at which it pauses; 0 pauses it as soon as possible."""
         self.speed: float | None = None
         """Steps per second in slow motion; None for full speed."""
+        self.keeps_state = False
+        """Whether its last state is kept in `last_state`, however large it is."""
+        self.last_state: Chunk | None = None
         self.diverged_at: int | None = None
         self.heard = monotonic()
         """When a worker last sent something, by the monotonic clock."""
@@ -173,6 +176,7 @@ class Run(Task):
         self.turn += 1
         self.message = self.began = self.elapsed = None
         self._ended.clear()
+        self._settled.clear()
         self.state = "queued"
 
     def end(self, state: State, message: Message | None = None) -> None:

@@ -48,6 +48,7 @@ class Task(ABC):
         self.turn = 0
         """Number of times it was continued. A coroutine of an earlier turn must not change it."""
         self._ended = Event()
+        self._settled = Event()
 
     @property
     def live(self) -> bool:
@@ -73,6 +74,13 @@ class Task(ABC):
         """Wait at most `seconds` for the end or a pause, and return whether it has come."""
         return self._ended.wait(seconds)
 
+    def wait_until_settled(self, seconds: float) -> bool:
+        """Wait at most `seconds` until nothing more is done for it, and return whether that is so.
+
+        The state of a run that has ended or paused is announced first, and fetched as a checkpoint then.
+        """
+        return self._settled.wait(seconds)
+
     # -- for the engine -------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -88,6 +96,10 @@ class Task(ABC):
             self.elapsed = None if self.began is None else monotonic() - self.began
             self.state = state
             self._ended.set()
+
+    def settle(self) -> None:
+        """Record that nothing more is done for it in this turn."""
+        self._settled.set()
 
     def log_fields(self) -> dict[str, Any]:
         """Return what is logged at the end; times in seconds. Nothing in it identifies the viewer."""

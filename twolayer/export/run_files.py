@@ -1,20 +1,15 @@
-"""Export a run: its losses and timings as a table, everything about it as JSON, its weights as arrays."""
+"""Export a run: its losses and timings as a table, everything about it as JSON."""
 
-import io
 import json
 from dataclasses import asdict
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from twolayer.engine.run import Run
-from twolayer.training import methods, training
+from twolayer.training import methods
 from twolayer.training.capabilities import Capabilities
-from twolayer.training.config import Config
-from twolayer.training.problem import Array
-from twolayer.training.training import Chunk
 
 VERSION = 1
 PIECE = 10_000
@@ -67,28 +62,3 @@ def as_json(run: Run, found: Capabilities | None) -> bytes:
     # In pieces, since other threads can run between two of them
     pieces = (json.dumps(losses[i : i + PIECE].tolist())[1:-1] for i in range(0, len(losses), PIECE))
     return f"{before}[{', '.join(pieces)}]{after}".encode()
-
-
-def weights(config: Config, chunk: Chunk) -> dict[str, Array]:
-    """Return w1 (D_in, H) and w2 (H, D_out) of a run's state."""
-    w1, w2 = training.weights(config, training.prepare(config), chunk)
-    return {"w1": np.ascontiguousarray(w1), "w2": np.ascontiguousarray(w2)}
-
-
-def npz(arrays: dict[str, Array]) -> bytes:
-    """Return arrays in NumPy's format `.npz`."""
-    sink = io.BytesIO()
-    np.savez(sink, allow_pickle=False, **arrays)
-    return sink.getvalue()
-
-
-def has_safetensors() -> bool:
-    """Return whether the library for `.safetensors` is installed."""
-    return find_spec("safetensors") is not None
-
-
-def safetensors(arrays: dict[str, Array]) -> bytes:
-    """Return arrays in the format `.safetensors`."""
-    from safetensors.numpy import save
-
-    return bytes(save(arrays))

@@ -8,13 +8,7 @@ import streamlit as st
 from twolayer.dashboard.common import server, visitors
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, plain
-from twolayer.engine.engine import Engine
-from twolayer.engine.job import Job
-from twolayer.engine.run import Run
-from twolayer.export import run_files, script, tables
-from twolayer.training import methods
-
-WEIGHTS_SECONDS = 120.0
+from twolayer.export import run_files, script, tables, weights
 
 
 def show(entry: Entry) -> None:
@@ -37,14 +31,12 @@ def show(entry: Entry) -> None:
     )
     st.caption(_("Weights after {step} steps (recomputed on a worker if needed)").format(step=f"{steps:,}"))
     engine, viewer = server.engine(), visitors.viewer()
-    weights = partial(_weights, engine, run, viewer)
-    _download(
-        "w1, w2 (.npz)", partial(_file, run_files.npz, weights), f"{file}.npz", "application/octet-stream"
-    )
-    if run_files.has_safetensors():
+    arrays = partial(weights.of_run, engine, run, viewer)
+    _download("w1, w2 (.npz)", partial(_file, weights.npz, arrays), f"{file}.npz", "application/octet-stream")
+    if weights.has_safetensors():
         _download(
             "w1, w2 (.safetensors)",
-            partial(_file, run_files.safetensors, weights),
+            partial(_file, weights.safetensors, arrays),
             f"{file}.safetensors",
             "application/octet-stream",
         )
@@ -74,29 +66,6 @@ def _download(
         type="primary" if primary else "secondary",
         width="stretch",
     )
-
-
-def _weights(engine: Engine, run: Run, viewer: str) -> dict[str, object]:
-    """The weights of a run: of its checkpoint, or of a run that computes it again, chunk by chunk beside
-    all others. Called by a download, outside of any script."""
-    step, chunk = run.step, engine.checkpoint(run)
-    if chunk is None or chunk.step != step:
-        again = engine.submit(run.config, viewer, edits=run.edits, pause_at=step)
-        _wait(engine, again)
-        chunk = engine.checkpoint(again)
-        engine.forget(again)
-    job = engine.map(
-        run_files.weights, [(run.config, chunk)], viewer, memory_bytes=methods.run_bytes(run.config)
-    )
-    _wait(engine, job)
-    weights: dict[str, object] = job.results()[0][1]
-    return weights
-
-
-def _wait(engine: Engine, one: Run | Job) -> None:
-    if not one.wait(WEIGHTS_SECONDS) or one.state in ("failed", "stopped"):
-        engine.stop(one)
-        raise RuntimeError(str(one.message or "the weights could not be computed in time"))
 
 
 def _file(write: Callable[..., bytes], content: Callable[[], object]) -> bytes:

@@ -1,0 +1,72 @@
+"""Export the weights of a run, in any state and at any time, as arrays and as PyTorch's `state_dict`."""
+
+import io
+from importlib.util import find_spec
+
+import numpy as np
+
+from twolayer.engine.engine import Engine
+from twolayer.engine.job import Job
+from twolayer.engine.limits import REPETITION_FACTOR
+from twolayer.engine.run import Run
+from twolayer.training import methods, training
+from twolayer.training.config import Config
+from twolayer.training.problem import Array
+from twolayer.training.training import Chunk
+
+PATIENCE_SECONDS = 120.0
+"""The wait for a worker, besides the time that the run itself may take."""
+
+
+def of_run(engine: Engine, run: Run, viewer: str | None) -> dict[str, Array]:
+    """Return w1 and w2 after the steps that have been received of a run.
+
+    They come from its checkpoint, or else from a second run that repeats its steps. Raises
+    `RuntimeError` if they cannot be computed, and `LimitError`.
+    """
+    if not run.live:
+        run.wait_until_settled(PATIENCE_SECONDS)
+    step, chunk = run.step, engine.checkpoint(run)
+    if chunk is not None and chunk.step != step:
+        chunk = None
+    if chunk is None and step:
+        again = engine.submit(run.config, viewer, edits=run.edits, pause_at=step, keep_state=True)
+        _wait(engine, again)
+        chunk = again.last_state
+    job = engine.map(of_state, [(run.config, chunk)], viewer, memory_bytes=methods.run_bytes(run.config))
+    _wait(engine, job)
+    arrays: dict[str, Array] = job.results()[0][1]
+    return arrays
+
+
+def _wait(engine: Engine, task: Run | Job) -> None:
+    longest = PATIENCE_SECONDS + REPETITION_FACTOR * engine.settings.max_seconds
+    if not task.wait_until_settled(longest) or task.state in ("failed", "stopped"):
+        engine.stop(task)
+        raise RuntimeError(str(task.message or "the weights could not be computed in time"))
+
+
+def of_state(config: Config, chunk: Chunk | None) -> dict[str, Array]:
+    """Return w1 (D_in, H) and w2 (H, D_out) of a run's state; without one, of its start."""
+    problem = training.prepare(config)
+    w1, w2 = training.weights(config, problem, chunk or training.start(config, problem))
+    return {"w1": np.ascontiguousarray(w1), "w2": np.ascontiguousarray(w2)}
+
+
+def npz(arrays: dict[str, Array]) -> bytes:
+    """Return arrays in NumPy's format `.npz`."""
+    sink = io.BytesIO()
+    np.savez(sink, allow_pickle=False, **arrays)
+    return sink.getvalue()
+
+
+def has_safetensors() -> bool:
+    """Return whether the library for `.safetensors` is installed."""
+    return find_spec("safetensors") is not None
+
+
+def safetensors(arrays: dict[str, Array]) -> bytes:
+    """Return arrays in the format `.safetensors`."""
+    from safetensors.numpy import save
+
+    return bytes(save(arrays))
