@@ -1,13 +1,18 @@
 """The Race page without a browser: settings, a race on a real engine, verdict, files."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.conftest import ROOT
 from tests.race.races import GRAM, TORCH_GRAM, TUTORIAL, race_of
 from twolayer import Config
 from twolayer.dashboard.race.job import Heat
@@ -184,6 +189,21 @@ def test_a_race_of_another_machine_stands_beside_this_one(finished: AppTest) -> 
     here = dict(zip(table["Implementation"], table["this server"], strict=True))
     assert here["torch gram"] == "–"
     assert any("A processor" in markdown.value for markdown in finished.markdown)
+
+
+def test_the_recipe_for_another_machine_makes_a_file_that_the_page_reads(tmp_path: Path) -> None:
+    page = opened(**SMALL)
+    program, *arguments = page.code[-1].value.split()
+    assert program == "python"
+    assert not {">", "|", "&&"} & set(arguments)
+    paths = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, *arguments], cwd=tmp_path, env=paths, check=True, capture_output=True)
+    theirs = (tmp_path / "race.json").read_bytes()
+    for data in (theirs, theirs.decode().encode("utf-16")):
+        page.file_uploader(key="race_file").set_value(("race.json", data, "application/json")).run()
+        assert not page.exception
+        assert not page.error
+        assert "7 × 30 → 5 → 3" in "\n".join(markdown.value for markdown in page.markdown)
 
 
 def test_a_race_of_other_sizes_is_said_to_be_one() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import dataclasses
 import io
 import json
 from typing import Any
@@ -56,6 +57,22 @@ def test_a_file_with_one_race_that_is_not_in_a_list_is_read_too():
 
 def test_a_byte_order_mark_of_a_windows_shell_does_not_matter():
     assert len(from_json(b"\xef\xbb\xbf" + to_json(races()).encode())) == 2
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_what_windows_powershell_redirects_is_utf_16(order):
+    text = to_json(races()).replace("A processor", "프로세서 µ")
+    assert len(from_json(f"\ufeff{text}".encode(f"utf-16-{order}"))) == 2
+    broken = f"\ufeff{text}".encode(f"utf-16-{order}")[:-1]
+    assert "not UTF-16" in refusal(broken)
+
+
+def test_a_redirected_race_has_no_sign_that_an_encoding_lacks():
+    race = races()[1]
+    machine = dataclasses.replace(race.machine, processor="프로세서 µ")
+    text = to_json([dataclasses.replace(race, machine=machine)])
+    assert text.isascii()
+    assert from_json(text.encode())[0].machine == machine
 
 
 def test_a_file_that_breaks_off_anywhere():

@@ -18,7 +18,7 @@ SWEEP_FACTOR = 10
 """A sweep may compute this many times as long as a run."""
 
 REPETITION_FACTOR = 2
-"""A run that repeats the steps of another, on a machine that may be busier, may take longer by this factor."""
+"""A run that repeats the steps of another, perhaps on a busier machine, may take so many times as long."""
 
 
 class LimitError(MessageError, ValueError):

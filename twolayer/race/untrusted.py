@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -87,10 +88,16 @@ class Value:
 def parse(data: bytes) -> Value:
     """Parse a file. Raises `RaceFileError`, which says where it breaks off or is no JSON."""
     try:
-        return Value(json.loads(data.decode("utf-8-sig"), parse_constant=_refuse))
+        # Windows PowerShell's > writes UTF-16 with a byte order mark
+        encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+        return Value(json.loads(data.decode(encoding), parse_constant=_refuse))
     except UnicodeDecodeError as error:
         raise RaceFileError(
-            Message.of("The file is not valid JSON: not UTF-8 text from byte {at} on.", at=error.start)
+            Message.of(
+                "The file is not valid JSON: not {encoding} text from byte {at} on.",
+                encoding=error.encoding.upper(),
+                at=error.start,
+            )
         ) from None
     except json.JSONDecodeError as error:
         # The end, an open string, or the beginning of a number or a word

@@ -68,7 +68,7 @@ def command(config: Config) -> str:
         for name, value in vars(config).items()
         if name not in NOT_ASKED and value != DEFAULTS[name]
     ]
-    return " ".join([".venv/bin/python -m twolayer race", *options, "--json > race.json"])
+    return " ".join(["python -m twolayer race", *options, "--output race.json"])
 
 
 def _show_other(theirs: list[Race], ours: list[Race]) -> None:
