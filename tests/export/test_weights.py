@@ -3,7 +3,9 @@
 import io
 
 import numpy as np
-from numpy.testing import assert_array_equal
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import load
 
 from twolayer import Config, fit
@@ -23,3 +25,30 @@ def test_weights_of_a_state_are_those_of_fit(kernel):
         assert_array_equal(read[name], array)
         assert read[name].dtype == "float32"
         assert_array_equal(load(weights.safetensors(arrays))[name], array)
+
+
+@pytest.mark.parametrize("method", ["tutorial", "gram"])
+def test_the_state_dict_loads_in_pytorch_and_gives_the_same_outputs(tmp_path, monkeypatch, dtype, method):
+    config = Config(N=13, D_in=7, H=5, D_out=3, learning_rate=1e-4, steps=40, dtype=dtype, method=method)
+    problem = training.prepare(config)
+    chunk = training.advance(config, problem, training.start(config, problem), 40)
+    arrays = weights.of_state(config, chunk)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.safetensors").write_bytes(weights.safetensors(weights.state_dict(arrays)))
+    program: dict = {}
+    exec(weights.loading(config, "run.safetensors"), program)
+    model = program["model"]
+    assert {name: tuple(p.shape) for name, p in model.named_parameters()} == {
+        "0.weight": (5, 7),
+        "2.weight": (3, 5),
+    }
+    with torch.no_grad():
+        outputs = model(torch.tensor(problem.x)).numpy()
+    expected = np.maximum(problem.x @ arrays["w1"], 0) @ arrays["w2"]
+    assert outputs.dtype == dtype
+    assert_allclose(outputs, expected, rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-4)
+    assert_allclose(
+        np.square(outputs - problem.y).sum(),
+        fit(Config(**{**vars(config), "steps": 41})).losses[40],
+        rtol=1e-4,
+    )

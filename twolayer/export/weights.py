@@ -53,6 +53,27 @@ def of_state(config: Config, chunk: Chunk | None) -> dict[str, Array]:
     return {"w1": np.ascontiguousarray(w1), "w2": np.ascontiguousarray(w2)}
 
 
+def state_dict(arrays: dict[str, Array]) -> dict[str, Array]:
+    """Return w1 and w2 as `torch.nn.Linear` wants them, (outputs, inputs), by their names in `loading`."""
+    names = {"0.weight": "w1", "2.weight": "w2"}
+    return {name: np.ascontiguousarray(arrays[array].T) for name, array in names.items()}
+
+
+def loading(config: Config, file_name: str) -> str:
+    """Return a program that loads a file of `state_dict` in PyTorch."""
+    dtype = f"dtype=torch.{config.dtype}"
+    return f"""import torch
+from safetensors.torch import load_file
+
+model = torch.nn.Sequential(
+    torch.nn.Linear({config.D_in}, {config.H}, bias=False, {dtype}),
+    torch.nn.ReLU(),
+    torch.nn.Linear({config.H}, {config.D_out}, bias=False, {dtype}),
+)
+model.load_state_dict(load_file("{file_name}"))
+"""
+
+
 def npz(arrays: dict[str, Array]) -> bytes:
     """Return arrays in NumPy's format `.npz`."""
     sink = io.BytesIO()

@@ -42,6 +42,21 @@ def show(entry: Entry) -> None:
         )
     st.caption(
         _(
+            "For `torch.nn.Linear`, transpose w1 and w2 (its weight has the shape outputs × inputs) and set "
+            "`bias=False`, since this network has no biases. In the `state_dict` they are transposed already."
+        )
+    )
+    if weights.has_safetensors():
+        _download(
+            "state_dict (.safetensors)",
+            lambda: weights.safetensors(weights.state_dict(arrays())),
+            f"{file}-state_dict.safetensors",
+            "application/octet-stream",
+        )
+        with st.expander(_("Load in PyTorch")):
+            st.code(weights.loading(run.config, f"{file}-state_dict.safetensors"), language="python")
+    st.caption(
+        _(
             "This run as a standalone Python script: it needs nothing from this project and prints the "
             "same losses."
         )
