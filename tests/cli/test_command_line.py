@@ -50,8 +50,17 @@ def test_a_diverged_run_is_told_with_its_step(train):
     values = {"N": 13, "D_in": 5, "H": 11, "D_out": 2, "seed": 5, "learning_rate": 0.02}
     expected = fit(Config(**values))
     assert expected.diverged_at is not None
-    assert f"step {expected.diverged_at} " in train(*options(values)).stdout
-    result = json.loads(train("--json", *options(values)).stdout)
+    ran = train(*options(values))
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert f"step {expected.diverged_at} " in ran.stdout
+    (option, rate) = ran.stdout.split("a rate that works:")[1].split()
+    assert option == "--learning_rate"
+    assert train(*options({**values, "learning_rate": rate})).returncode == 0
+    mended = fit(Config(**{**values, "learning_rate": float(rate)})).losses
+    assert mended[-1] < 0.1 * mended[0]
+    ran = train("--json", *options(values))
+    assert ran.returncode == 1
+    result = json.loads(ran.stdout)
     assert result["diverged_at"] == result["steps"] == len(result["losses"]) == expected.diverged_at
 
 

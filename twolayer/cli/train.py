@@ -19,7 +19,7 @@ from twolayer.training.training import Result, fit
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 @output_option("--output", "Write the result to this file as JSON.")
 def command(config: Config, as_json: bool, output: str | None) -> None:
-    """Train once and print what came of it.
+    """Train once and print what came of it. The exit status is 1 if the loss diverges.
 
     The progress bar goes to standard error, and only to a terminal.
     """
@@ -31,6 +31,8 @@ def command(config: Config, as_json: bool, output: str | None) -> None:
     as_text = _json(config, result)
     words = as_text if as_json and output is None else _words(config, result)
     deliver(words, (output, as_text.encode))
+    if result.diverged_at is not None:
+        raise click.exceptions.Exit(1)
 
 
 def _json(config: Config, result: Result) -> str:
@@ -60,5 +62,11 @@ def _words(config: Config, result: Result) -> str:
             ("time in steps", f"{result.seconds:.3f} s for {steps} steps"),
         ]
     if result.diverged_at is not None:
-        rows.append(("diverged", f"the loss of step {result.diverged_at} is not finite; try a smaller rate"))
-    return "\n".join(f"{name + ':':<15}{value}" for name, value in rows)
+        from twolayer.rates.advice import working_rate  # loads SciPy, and computes for a moment
+
+        rows += [
+            ("diverged", f"the loss of step {result.diverged_at} is not finite"),
+            ("a rate that works", f"--learning_rate {working_rate(config):g}"),
+        ]
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(f"{name + ':':<{width}}{value}" for name, value in rows)
