@@ -4,38 +4,94 @@ import numpy as np
 import pytest
 
 from twolayer import Config, fit
-from twolayer.rates.outcomes import outcome
+from twolayer.rates.outcomes import OUTCOMES, outcome, verdict
+
+ZERO = 640.0
 
 
 @pytest.mark.parametrize(
     ("rate", "expected"),
-    [(1e-9, "slow"), (3e-8, "slow"), (1e-6, "converges"), (2e-6, "dead"), (5e-6, "diverges")],
+    [
+        (1e-9, "slow"),
+        (3e-8, "slow"),
+        (7.7e-8, "slow"),  # a thousandth of the first loss, and 42 times Σy²
+        (1e-6, "converges"),
+        (2e-6, "dead"),
+        (5e-6, "diverges"),
+    ],
 )
 def test_the_zones_of_the_tutorials_sizes(rate, expected):
     config = Config(learning_rate=rate, method="gram")
     result = fit(config)
     dead = int(result.dead[-1, 1]) if len(result.dead) else 0
-    assert outcome(config, result.losses, result.diverged_at, dead) == expected
+    assert outcome(config, result.losses, result.diverged_at, dead, result.zero_loss) == expected
 
 
 def test_a_loss_that_has_come_to_rest_converges_and_one_that_falls_as_before_is_slow():
     steps = np.arange(500)
-    assert outcome(Config(), 5 + 100 * np.exp(-steps / 20), None, 0) == "converges"
-    assert outcome(Config(), 105 - steps * 1e-6, None, 0) == "slow"
-    assert outcome(Config(), 100 / np.sqrt(1 + steps), None, 0) == "slow"
+    assert outcome(Config(), 500 + 1000 * np.exp(-steps / 20), None, 0, ZERO) == "converges"
+    assert outcome(Config(), 500.5 - steps * 1e-6, None, 0, ZERO) == "slow"
+    assert outcome(Config(), 1000 / np.sqrt(1 + steps / 100), None, 0, ZERO) == "slow"
+    assert outcome(Config(), 1000 / (1 + steps), None, 0, ZERO) == "converges"
 
 
-def test_a_loss_that_ends_above_the_first_diverges():
-    assert outcome(Config(steps=3), np.array([5.0, 4.0, 6.0]), None, 0) == "diverges"
-    assert outcome(Config(), np.empty(0), 0, 0) == "diverges"
+def test_nothing_at_or_above_the_loss_of_a_network_that_outputs_0_converges():
+    g = np.random.default_rng(5)
+    seen = []
+    for _ in range(2000):
+        losses = 10 ** g.uniform(-3, 3) * ZERO * (1 + 10 ** g.uniform(-4, 4) * np.exp(-np.arange(100) / 5))
+        kind = outcome(Config(), losses, None, int(g.integers(101)), ZERO)
+        seen.append(kind)
+        assert kind != "converges" or losses[-1] < ZERO
+    assert set(seen) >= {"converges", "slow", "dead"}
+
+
+def test_a_loss_that_ends_above_the_first_rises_and_one_that_is_not_finite_diverges():
+    assert outcome(Config(steps=3), np.array([5.0, 4.0, 6.0]), None, 0, ZERO) == "rises"
+    assert outcome(Config(), np.array([5.0, 4.0, 6.0]), 3, 0, ZERO) == "diverges"
+    assert outcome(Config(), np.array([5.0, 4.0, 3.0]), 3, 0, ZERO) == "diverges"
+    assert outcome(Config(), np.empty(0), 0, 0, ZERO) == "diverges"
+
+
+def test_stored_outcomes_keep_their_numbers():
+    assert OUTCOMES == ("converges", "slow", "dead", "diverges", "rises")
 
 
 def test_units_that_are_dead_by_chance_do_not_count_and_nor_does_a_loss_of_nothing():
-    losses = 5 + 1000 * np.exp(-np.arange(500) / 20)
-    assert outcome(Config(N=1, D_out=1), losses, None, 60) == "converges"
-    assert outcome(Config(N=64, D_out=1), losses, None, 60) == "dead"
-    assert outcome(Config(N=64, D_out=1), losses - 5, None, 60) == "converges"
+    losses = 500 + 1000 * np.exp(-np.arange(500) / 20)
+    assert outcome(Config(N=1, D_out=1), losses, None, 60, ZERO) == "converges"
+    assert outcome(Config(N=64, D_out=1), losses, None, 60, ZERO) == "dead"
+    assert outcome(Config(N=64, D_out=1), losses - 500, None, 60, ZERO) == "converges"
+    assert outcome(Config(N=64, D_out=1), losses[:60], None, 60, ZERO) == "slow", "it still falls"
+
+
+def test_a_network_of_dead_units_is_stuck_at_any_rate_and_seed():
+    for seed in range(20):
+        config = Config(N=1, D_in=2, H=2, D_out=1, seed=seed, steps=20, learning_rate=1e-3)
+        result = fit(config)
+        dead = int(result.dead[-1, 1])
+        kind, said = verdict(config, result.losses, dead, result.zero_loss, 1.0)
+        assert (kind == "dead") == (dead == 2)
+        assert ("another seed" in str(said[0])) == (dead == 2)
 
 
 def test_one_step_is_no_divergence():
-    assert outcome(Config(steps=1), np.array([5.0]), None, 0) == "slow"
+    assert outcome(Config(steps=1), np.array([5000.0]), None, 0, ZERO) == "slow"
+
+
+@pytest.mark.parametrize(
+    ("rate", "steps", "words"),
+    [
+        (1e-30, 500, "higher learning rate"),
+        (1e-6, 1, "use more steps"),
+        (1e-7, 500, "still decreasing"),
+        (1.5e-6, 2, "rose"),
+    ],
+)
+def test_the_verdict_advises_a_lower_rate_only_where_the_loss_rose_or_units_died(rate, steps, words):
+    config = Config(learning_rate=rate, steps=steps, method="gram")
+    result = fit(config)
+    _, said = verdict(config, result.losses, int(result.dead[-1, 1]), result.zero_loss, result.seconds)
+    text = " ".join(map(str, said))
+    assert words in text
+    assert ("lower" in text) == (words == "rose")

@@ -22,6 +22,8 @@ from twolayer.training.config import Config
 from twolayer.training.messages import MessageError
 
 POLL_SECONDS = 0.05
+OF_CURVATURE = ("data", "N", "D_in", "H", "D_out", "seed")
+"""The fields that λmax at the start depends on."""
 
 
 @click.command("sweep")
@@ -75,7 +77,8 @@ def _grid(
 
 
 def compute(sweep: Sweep, on_progress: Callable[[int], None]) -> tuple[Curvature | None, bool]:
-    """Train the grid of `sweep` on the cluster: λmax at the start of its base, and whether all is done.
+    """Train the grid of `sweep` on the cluster: λmax at the start of its first training and
+    whether all is done.
 
     Ctrl+C stops it; what is done by then stays in `sweep`. `on_progress` is given how many trainings are
     done. Raises `MessageError`.
@@ -85,8 +88,9 @@ def compute(sweep: Sweep, on_progress: Callable[[int], None]) -> tuple[Curvature
     engine = Engine(from_environment())
     try:
         grid = sweep.grid
+        first = grid.config(0)
         start = engine.map(
-            curvature.largest_eigenvalue, [(grid.base,)], memory_bytes=curvature.memory_bytes(grid.base)
+            curvature.largest_eigenvalue, [(first,)], memory_bytes=curvature.memory_bytes(first)
         )
         job = engine.map(train, blocks(grid), memory_bytes=memory_bytes(grid, engine.settings.workers))
         try:
@@ -109,8 +113,9 @@ def words(sweep: Sweep, start: Curvature | None) -> str:
     """What came of a sweep, for the terminal."""
     grid, base = sweep.grid, sweep.grid.base
     along = ", ".join(f"{axis.field}: {len(axis.values)}" for axis in grid.axes)
+    fields = vars(base) | {axis.field: axis.field for axis in grid.axes}
     lines = [
-        f"{base.N} × {base.D_in} → {base.H} → {base.D_out}, {base.dtype}, {base.steps} steps",
+        "{N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps".format(**fields),
         f"{sweep.done} of {grid.size} runs ({along})",
         "",
     ]
@@ -119,10 +124,11 @@ def words(sweep: Sweep, start: Curvature | None) -> str:
     if grid.position("learning_rate") is not None:
         lines += ["", *_rates(sweep)]
     if start is not None:
+        first = [f"{name}={value}" for name, value in grid.values(0).items() if name in OF_CURVATURE]
         lines += [
             "",
-            f"λmax at the start: {start.value:.6g} (residual {start.residual:.1g}, {start.products} products)"
-            f"; 2/λmax: {start.threshold:.3g}",
+            f"λmax at the start{' of ' if first else ''}{', '.join(first)}: {start.value:.6g} "
+            f"(residual {start.residual:.1g}, {start.products} products); 2/λmax: {start.threshold:.3g}",
         ]
     return "\n".join(lines)
 
@@ -137,7 +143,7 @@ def _rates(sweep: Sweep) -> list[str]:
     lines = ["".join(f"{axis.field:>10}" for axis in outer) + f"{'recommended':>14}{'safe band':>22}"]
     for places, found in bands(grid, sweep.there).items():
         values = [axis.values[place] for axis, place in zip(outer, places, strict=True)]
-        band = f"{found.low:.2g} – {found.high:.2g}" if found.low is not None else "none"
+        band = _band(found, "{low:.3g} – {high:.3g}", "none")
         rate = f"{found.rate:.2g}" if found.rate is not None else "–"
         lines.append("".join(f"{value!s:>10}" for value in values) + f"{rate:>14}{band:>22}")
     return lines
@@ -154,8 +160,12 @@ def _advice(sweep: Sweep, found: Advice) -> list[str]:
         return [str(found.reason)]
     base = sweep.grid.base
     return [
-        f"recommended: {found.rate:.2g}, safe from {found.low:.2g} to {found.high:.2g}",
+        f"recommended: {found.rate:.2g}" + _band(found, ", safe from {low:.3g} to {high:.3g}", ""),
         str(found.reason),
         f"with the mean loss for the sum the same steps take {mean_loss_rate(base, found.rate):.2g}: "
         f"its gradient is N·D_out = {base.N * base.D_out} times smaller",
     ]
+
+
+def _band(found: Advice, form: str, none: str) -> str:
+    return none if not found.safe else form.format(low=found.low, high=found.high)

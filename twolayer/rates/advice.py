@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.rates import curvature
 from twolayer.rates.grid import Axis, Grid, computed, sweep_grid
-from twolayer.rates.outcomes import CONVERGED, DEAD, DIVERGES, OUTCOMES
+from twolayer.rates.outcomes import CONVERGES, MISSING, OUTCOMES, SLOW
 from twolayer.rates.sweep import train
 from twolayer.training.config import FIELDS, RATE, Config
 from twolayer.training.fields import Whole
@@ -37,13 +38,13 @@ class Advice:
     """The learning rate that a sweep recommends."""
 
     rate: float | None
-    """None if every rate diverges or loses units."""
-    low: float | None
-    high: float | None
-    """The safe band: all rates of the sweep from `low` to `high` work, in the sense of `reason`."""
-    reached: bool
-    """Whether the final losses in the band are under a thousandth of the first."""
+    """None if every run diverges, rises or is stuck with dead units."""
     reason: Message
+    low: float | None = None
+    high: float | None = None
+    """All rates of the sweep from `low` to `high` converge, in the sense of `reason`. None if none does."""
+    safe: bool = False
+    """Whether they do for every seed."""
 
 
 def swept_rates(
@@ -82,33 +83,46 @@ def band_grid(config: Config, fields: Sequence[str]) -> Grid:
 def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:
     """Return advice from the rows of a grid over learning rates, or over learning rates and seeds.
 
-    It prefers a band of rates at which every seed works. Small networks may have none, since a seed can
-    fail at any rate: then one of most seeds, then of any. Runs that are not done count as failed.
+    A run is safe if it converges and misses at most a tenth of the way from Σy², the loss of a network that
+    always outputs 0, to the lowest loss that its seed converges to in the sweep. Preferred is a band of
+    rates at which every seed is safe. Small networks may have none, since a seed can fail at any rate: then
+    one of most seeds, then of any. Runs that are not done count as failed.
     """
     axis = grid.position("learning_rate")
     assert axis is not None
     order = np.argsort(grid.axes[axis].values)
     rates = np.array(grid.axes[axis].values, dtype=float)[order]
     places = np.unravel_index(rows["index"], grid.shape)
-    bad = np.isin(rows["outcome"], [OUTCOMES.index(DEAD), OUTCOMES.index(DIVERGES)])
-    ratios = np.full(grid.shape, np.inf)
-    ratios[places] = np.where(bad, np.inf, rows["final"] / rows["first"])
-    ratios = np.moveaxis(ratios, axis, -1).reshape(-1, len(rates))[:, order]
-    for good in (ratios < CONVERGED, np.isfinite(ratios)):
+
+    def shares(*kinds: str) -> NDArray[np.float64]:
+        """Return the final losses as shares of Σy², (seeds, rates); infinite for other outcomes."""
+        kept = np.isin(rows["outcome"], [OUTCOMES.index(kind) for kind in kinds])
+        found = np.full(grid.shape, np.inf)
+        found[places] = np.where(kept, rows["final"] / rows["zero"], np.inf)
+        return np.moveaxis(found, axis, -1).reshape(-1, len(rates))[:, order]
+
+    converged, stable = shares(CONVERGES), shares(CONVERGES, SLOW)
+    reach = converged.min(axis=1, keepdims=True)
+    most = np.where(reach < MISSING, MISSING, reach + MISSING * (1 - np.minimum(reach, 1)))
+    safe = np.isfinite(converged) & (converged <= most)
+    for good in (safe, np.isfinite(stable)):
         counts = good.sum(axis=0)
-        found = [(need, _longest(counts >= need)) for need in _needs(len(ratios))]
+        found = [(need, _longest(counts >= need)) for need in _needs(len(stable))]
         bands = [(need, band) for need, band in found if band is not None]
         if bands:
             wide = [(n, band) for n, band in bands if rates[band.stop - 1] >= WIDE * rates[band.start]]
             need, band = (wide or bands)[0]
-            usual = np.sort(ratios[:, band], axis=0)[need - 1]  # the worst of the needed seeds
-            return _of_band(grid, rates[band], usual, need, len(ratios))
+            values = {"need": need, "seeds": len(stable), "steps": f"{grid.base.steps:,}"}
+            if good is safe:
+                return _converging(rates[band], values)
+            return _lowest(rates[band], np.sort(stable[:, band], axis=0)[need - 1], values)
     nothing = Message.of(
-        "Every learning rate in this sweep diverges or leaves dead units. Sweep lower rates."
+        "Every learning rate in this sweep diverges, ends at a higher loss or leaves dead units. Sweep lower "
+        "rates."
     )
     if len(rows) < grid.size:
         nothing = Message.of("Too few runs have finished to recommend a learning rate.")
-    return Advice(None, None, None, False, nothing)
+    return Advice(None, nothing)
 
 
 def _needs(seeds: int) -> list[int]:
@@ -116,38 +130,40 @@ def _needs(seeds: int) -> list[int]:
     return list(dict.fromkeys((seeds, seeds // 2 + 1, 1)))
 
 
-def _of_band(
-    grid: Grid, rates: NDArray[np.float64], ratios: NDArray[np.float64], need: int, seeds: int
-) -> Advice:
-    """Return advice for a band of rising rates with these final losses relative to the first."""
-    low, high = float(rates[0]), float(rates[-1])
-    values = {"need": need, "seeds": seeds, "steps": f"{grid.base.steps:,}", "high": f"{high:.2g}"}
-    if ratios.min() >= CONVERGED:
-        best = int(np.argmin(ratios))
-        reason = Message.of(
-            "No learning rate reduces the loss to below 1/1000 of its initial value within {steps} steps. "
-            "The best stable rate in this sweep reaches {ratio} of the initial loss with {need} of {seeds} "
-            "seeds. More steps may help.",
-            **values,
-            ratio=f"{ratios[best]:.2g}",
-        )
-        return Advice(max(low, min(float(rates[best]), high / MARGIN)), low, high, False, reason)
-    if high < MARGIN**2 * low:
-        reason = Message.of(
-            "This is the middle of a narrow range in which {need} of {seeds} seeds reduce the loss to "
-            "below 1/1000 of its initial value within {steps} steps. Lower rates are too slow; rates above "
-            "{high} diverge or leave dead units.",
-            **values,
-        )
-        return Advice(sqrt(low * high), low, high, True, reason)
+def _lowest(rates: NDArray[np.float64], shares: NDArray[np.float64], values: Mapping[str, Any]) -> Advice:
+    """Return advice where no run converges: the rate of the lowest final loss, off the end of the band."""
+    best, low, high = int(np.argmin(shares)), float(rates[0]), float(rates[-1])
     reason = Message.of(
-        "Up to {high}, {need} of {seeds} seeds reduce the loss to below 1/1000 of its initial value within "
-        "{steps} steps. The recommended rate is {margin} times lower, because other seeds may tolerate "
-        "less.",
+        "No run of this sweep converges within {steps} steps. The best rate, {best}, takes {need} of {seeds} "
+        "seeds to {share} times Σy² or below (Σy²: the loss of a network that always outputs 0). More steps "
+        "may help.",
         **values,
+        share=f"{shares[best]:.2g}",
+        best=f"{rates[best]:.2g}",
+    )
+    return Advice(max(low, min(float(rates[best]), high / MARGIN)), reason)
+
+
+def _converging(rates: NDArray[np.float64], values: Mapping[str, Any]) -> Advice:
+    """Return advice for a band of rising safe rates."""
+    low, high = float(rates[0]), float(rates[-1])
+    narrow = high < MARGIN**2 * low
+    choice = Message.of(
+        "The recommended rate is {margin} times lower than the highest of them, because other seeds may "
+        "tolerate less.",
         margin=MARGIN,
     )
-    return Advice(high / MARGIN, low, high, True, reason)
+    if narrow:
+        choice = Message.of("The range is narrow, and the recommended rate is its middle.")
+    reason = Message.of(
+        "At these rates {need} of {seeds} seeds converge within {steps} steps and cover at least 90 % of the "
+        "way from Σy², the loss of a network that always outputs 0, to the lowest loss in this sweep. "
+        "{choice}",
+        **values,
+        choice=choice,
+    )
+    rate = sqrt(low * high) if narrow else high / MARGIN
+    return Advice(rate, reason, low, high, safe=values["need"] == values["seeds"])
 
 
 def _longest(good: NDArray[np.bool_]) -> slice | None:

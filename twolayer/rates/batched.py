@@ -32,6 +32,8 @@ class Outcome:
     diverged_at: int | None
     dead: int
     """Dead units after the last step: active for no row of the batch. 0 if the run diverged."""
+    zero_loss: float
+    """Σy²: the loss of a network that always outputs 0."""
 
 
 def fit_many(configs: Sequence[Config]) -> list[Outcome]:
@@ -61,7 +63,7 @@ def fit_many(configs: Sequence[Config]) -> list[Outcome]:
 def _fit_one(config: Config) -> Outcome:
     result = training.fit(config)
     dead = 0 if result.diverged_at is not None else int(result.dead[-1, 1])
-    return Outcome(config, result.losses, result.diverged_at, dead)
+    return Outcome(config, result.losses, result.diverged_at, dead, result.zero_loss)
 
 
 def _dead(h: Array) -> int:
@@ -107,6 +109,8 @@ def _fit_block(configs: Sequence[Config], indices: list[int]) -> dict[int, Outco
     losses = np.empty((len(indices), steps))
     dead = np.zeros(len(indices), int)
     block = _start([configs[i] for i in indices])
+    of_seeds = np.square(block.y).sum(axis=(1, 2)).tolist()  # one if the runs share their data
+    zero_losses = of_seeds * (len(indices) if len(of_seeds) == 1 else 1)
     work = _Work(block)
     for step in range(steps):
         losses[block.runs, step] = work.step()
@@ -120,16 +124,17 @@ def _fit_block(configs: Sequence[Config], indices: list[int]) -> dict[int, Outco
     if len(block.runs):
         dead[block.runs] = [_dead(h) for h in work.hidden()]
     return {
-        i: _outcome(configs[i], row, int(count)) for i, row, count in zip(indices, losses, dead, strict=True)
+        i: _outcome(configs[i], *of_run)
+        for i, *of_run in zip(indices, losses, dead.tolist(), zero_losses, strict=True)
     }
 
 
-def _outcome(config: Config, losses: NDArray[np.float64], dead: int) -> Outcome:
+def _outcome(config: Config, losses: NDArray[np.float64], dead: int, zero_loss: float) -> Outcome:
     finite = np.isfinite(losses)
     if finite.all():
-        return Outcome(config, losses, None, dead)
+        return Outcome(config, losses, None, dead, zero_loss)
     end = int(np.argmin(finite))
-    return Outcome(config, losses[:end].copy(), end, 0)
+    return Outcome(config, losses[:end].copy(), end, 0, zero_loss)
 
 
 def _start(configs: list[Config]) -> _Block:

@@ -22,7 +22,7 @@ from twolayer.training import methods, training
 from twolayer.training.config import Config
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.pace import hessian_product_seconds
-from twolayer.training.problem import Array, Problem, make_problem
+from twolayer.training.problem import Array, make_problem
 
 TOLERANCE = 1e-5
 SMALL = 48
@@ -34,8 +34,8 @@ PRODUCTS = 40
 FEWEST_POINTS, MOST_POINTS = 3, 40
 FOLLOW_SECONDS, TASK_SECONDS = 60.0, 1.0
 
-ROW = np.dtype([("step", "i8"), ("loss", "f8"), ("value", "f8"), ("residual", "f8")])
-"""λmax of a run after `step` updates, and the loss there."""
+ROW = np.dtype([("step", "i8"), ("loss", "f8"), ("value", "f8"), ("residual", "f8"), ("dead", "i8")])
+"""λmax of a run after `step` updates, the loss there, and the hidden units active for no row of the batch."""
 
 
 @dataclass(frozen=True)
@@ -85,27 +85,29 @@ def largest_eigenvalue(config: Config) -> Curvature:
     """Compute λmax at the start of the run of `config`."""
     problem = make_problem(_in_float64(config))
     with Tutorial.threads(config.threads):
-        return _Curve(problem).at(problem.w1, problem.w2)
+        return _Curve(problem.x, problem.y).at(problem.w1, problem.w2)
 
 
 def along(config: Config, steps: Sequence[int]) -> NDArray[np.void]:
-    """Compute λmax after each of these numbers of updates (rising) of the run of `config`, in float64.
+    """Compute λmax after each of these numbers of updates (rising) of the run of `config`.
 
-    Returns rows of `ROW`, up to the first loss that is not finite.
+    The run is that of `config`, with its rounding; λmax is computed in float64. Returns rows of `ROW`, up to
+    the first loss that is not finite.
     """
-    config = _in_float64(config)
     problem = training.prepare(config)
-    curve, chunk, rows = _Curve(problem), training.start(config, problem), []
+    x, y = (array.astype(np.float64) for array in (problem.x, problem.y))
+    curve, chunk, rows = _Curve(x, y), training.start(config, problem), []
     for step in steps:
         if step > chunk.step:
             chunk = training.advance(config, problem, chunk, step - chunk.step)
         if chunk.diverged_at is not None:
             break
         with Tutorial.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
-            found = curve.at(*training.weights(config, problem, chunk))
+            w1, w2 = (w.astype(np.float64) for w in training.weights(config, problem, chunk))
+            found, active = curve.at(w1, w2), (x @ w1 > 0).any(axis=0)
         if not np.isfinite(found.value):
             break
-        rows.append((step, found.loss, found.value, found.residual))
+        rows.append((step, found.loss, found.value, found.residual, np.count_nonzero(~active)))
     return np.array(rows, dtype=ROW)
 
 
@@ -161,17 +163,15 @@ def _in_float64(config: Config) -> Config:
 
 
 class _Curve:
-    """The curvature of the loss of a problem."""
+    """The curvature of the loss for x (N, D_in) and y (N, D_out)."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.y = problem.y
-        N, D_in = problem.x.shape
+    def __init__(self, x: Array, y: Array) -> None:
+        self.x, self.y = x, y
+        N, D_in = x.shape
         self.turned = D_in > N
         if self.turned:
-            self.Q, R = np.linalg.qr(problem.x.T)
-            self.x: Array = R.T
-        else:
-            self.x = problem.x
+            self.Q, R = np.linalg.qr(x.T)
+            self.x = R.T
 
     def at(self, w1: Array, w2: Array) -> Curvature:
         """Compute λmax at w1, w2."""

@@ -1,4 +1,4 @@
-"""The outcome of a run: it converges, is slow, settles with dead units, or diverges."""
+"""The outcome of a run: it converges, is slow, is stuck with dead units, rises, or diverges."""
 
 from math import sqrt
 
@@ -6,42 +6,117 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.training.config import Config
-from twolayer.training.messages import N_
+from twolayer.training.messages import N_, Message
 
-CONVERGED = 1e-3
-"""A run has converged if its final loss is under this share of the first."""
+MISSING = 0.1
+"""A run has converged if at most this share is missing of the way from Σy², the loss of a network that
+always outputs 0, to what the run can reach: its last loss if it is at rest, 0 if it is not."""
 AT_REST = 0.01
-"""A loss is at rest if the last tenth of the steps lowered it by less than this share of itself, and of its
-whole decrease."""
+"""A loss is at rest if it varied in the last tenth of the steps by less than this share of itself, and of
+its whole decrease."""
 DEAD_SHARE = 0.1
-NEAR_ZERO_OUTPUT = 0.01
-"""Dead units count while the loss is over this share of N·D_out."""
+ROUNDING = 1e-5
+"""Changes of a loss below this share of it may be rounding."""
 
-CONVERGES, SLOW, DEAD, DIVERGES = OUTCOMES = ("converges", "slow", "dead", "diverges")
+CONVERGES, SLOW, DEAD, DIVERGES, RISES = OUTCOMES = ("converges", "slow", "dead", "diverges", "rises")
+"""The index of a name is what rows store: append only."""
 
 OUTCOME_NAMES = {
     CONVERGES: N_("converges"),
-    SLOW: N_("still decreasing"),
+    SLOW: N_("not converged yet"),
     DEAD: N_("stuck with dead units"),
     DIVERGES: N_("diverges"),
+    RISES: N_("loss rises"),
 }
 
 
-def outcome(config: Config, losses: NDArray[np.float64], diverged_at: int | None, dead: int) -> str:
-    """Return the outcome of a run with these losses and `dead` dead units at its end.
+def outcome(
+    config: Config, losses: NDArray[np.float64], diverged_at: int | None, dead: int, zero_loss: float
+) -> str:
+    """Return the outcome of a run with these losses and `dead` dead units at its end. `zero_loss` is Σy².
 
-    - diverges: a loss is not finite (`diverged_at`), or the last one is not below the first;
-    - dead: over a tenth of the units are dead (not counting those that may be dead by chance at the start,
-      each with probability 2⁻ᴺ), and the loss is stuck near N·D_out, its value for y_pred = 0;
-    - converges: the final loss is under a thousandth of the first, or is at rest;
-    - slow: it is still falling after the last step.
+    - diverges: a loss is not finite (`diverged_at`);
+    - dead: all units are dead; or over a tenth of them (not counting those that may be dead by chance at
+      the start, each with probability 2⁻ᴺ), and the loss is at rest above a tenth of Σy²;
+    - rises: the last loss is above the first;
+    - converges: the last loss is below a tenth of Σy², or at rest below Σy²;
+    - slow: none of these.
     """
-    if diverged_at is not None or len(losses) == 0 or (losses[-1] >= losses[0] and len(losses) > 1):
+    if diverged_at is not None or not len(losses):
         return DIVERGES
-    first, before, last = losses[0], losses[len(losses) - 1 - len(losses) // 10], losses[-1]
+    first, last = losses[0], losses[-1]
+    if dead == config.H and abs(last - zero_loss) <= ROUNDING * zero_loss:
+        return DEAD
+    if last > (1 + ROUNDING) * first:
+        return RISES
+    if last < MISSING * zero_loss:
+        return CONVERGES
+    if not at_rest(losses):
+        return SLOW
     chance = 0.5**config.N
     by_chance = config.H * chance + 3 * sqrt(config.H * chance * (1 - chance))
-    if dead - by_chance > DEAD_SHARE * config.H and last > NEAR_ZERO_OUTPUT * config.N * config.D_out:
+    if dead - by_chance > DEAD_SHARE * config.H:
         return DEAD
-    at_rest = len(losses) >= 10 and before - last < AT_REST * min(last, first - last)
-    return CONVERGES if last < CONVERGED * first or at_rest else SLOW
+    return CONVERGES if last < zero_loss else SLOW
+
+
+def at_rest(losses: NDArray[np.float64]) -> bool:
+    """Return whether a loss has fallen and come to rest."""
+    first, last, end = losses[0], losses[-1], losses[-1 - len(losses) // 10 :]
+    fallen = first - last
+    if len(losses) < 10 or fallen <= ROUNDING * first:
+        return False
+    return bool(end.max() - end.min() < AT_REST * min(last, fallen))
+
+
+def unfinished(losses: NDArray[np.float64]) -> Message | None:
+    """Say what a run that is slow needs, or return None where its losses do not tell."""
+    if len(losses) == 1:
+        return Message.of("A single step computes the loss only once, before the update: use more steps.")
+    if losses.max() - losses.min() <= ROUNDING * losses[0]:
+        return Message.of("The loss has hardly changed: use more steps or a higher learning rate.")
+    if losses[-1] < losses[-1 - max(1, len(losses) // 10)]:
+        return Message.of("The loss is still decreasing at the end: train for more steps.")
+    return None
+
+
+def verdict(
+    config: Config, losses: NDArray[np.float64], dead: int, zero_loss: float, seconds: float
+) -> tuple[str, list[Message]]:
+    """Return the outcome of a run that took all its steps, and sentences about it."""
+    kind = outcome(config, losses, None, dead, zero_loss)
+    first, last, zero = (f"{loss:.4g}" for loss in (losses[0], losses[-1], zero_loss))
+    if kind == DEAD and abs(losses[0] - zero_loss) <= ROUNDING * zero_loss and dead == config.H:
+        return kind, [
+            Message.of(
+                "Finished, but every hidden unit is dead, and the output is 0 for every sample: the loss is "
+                "Σy² = {zero} from the first step to the last. Try another seed or more hidden units.",
+                zero=zero,
+            )
+        ]
+    if kind == DEAD:
+        return kind, [
+            Message.of(
+                "Finished, but {dead} of {H} hidden units are dead: they output 0 for every sample and "
+                "cannot recover. The loss is stuck at {last}; a network that always outputs 0 would have a "
+                "loss of Σy² = {zero}. Try a lower learning rate.",
+                dead=dead,
+                H=config.H,
+                last=last,
+                zero=zero,
+            )
+        ]
+    if kind == RISES:
+        rose = N_("Finished, but the loss rose: {first} → {last}. Try a lower learning rate.")
+        return kind, [Message.of(rose, first=first, last=last)]
+    fell = N_("Finished: the loss decreased from {first} to {last} in {seconds} s of compute time.")
+    stayed = N_("Finished: the loss is {last} after {seconds} s of compute time.")
+    text = fell if losses[-1] < losses[0] else stayed
+    said = [Message.of(text, first=first, last=last, seconds=f"{seconds:.3g}")]
+    if kind == SLOW:
+        said.append(
+            Message.of("A network that always outputs 0 would have a loss of Σy² = {zero}.", zero=zero)
+        )
+        if (advice := unfinished(losses)) is not None:
+            said.append(advice)
+    return kind, said

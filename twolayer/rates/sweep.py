@@ -29,6 +29,7 @@ ROW = np.dtype(
         ("diverged_at", "i4"),  # -1: it did not
         ("dead", "i4"),  # hidden units
         ("outcome", "i1"),  # index in OUTCOMES
+        ("zero", "f8"),  # Σy², the loss of a network that always outputs 0
     ]
 )
 """What a sweep keeps of a run."""
@@ -82,9 +83,9 @@ def train(grid: Grid, start: int, stop: int) -> NDArray[np.void]:
 def _row(index: int, one: Outcome) -> tuple[Any, ...]:
     losses = one.losses
     first, final, highest = (losses[0], losses[-1], losses.max()) if len(losses) else (np.nan,) * 3
-    kind = OUTCOMES.index(outcome(one.config, losses, one.diverged_at, one.dead))
+    kind = OUTCOMES.index(outcome(one.config, losses, one.diverged_at, one.dead, one.zero_loss))
     diverged_at = -1 if one.diverged_at is None else one.diverged_at
-    return index, first, final, highest, diverged_at, one.dead, kind
+    return index, first, final, highest, diverged_at, one.dead, kind, one.zero_loss
 
 
 class Sweep:

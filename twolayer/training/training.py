@@ -67,6 +67,8 @@ class Result:
     laps: NDArray[np.float64]
     dead: NDArray[np.float64]
     """Rows of (steps so far, dead units)."""
+    zero_loss: float
+    """Σy²: the loss of a network that always outputs 0."""
 
 
 def prepare(
@@ -162,4 +164,5 @@ def fit(
         diverged_at=chunk.diverged_at,
         laps=laps,
         dead=np.concatenate([c.dead for c in chunks]),
+        zero_loss=chunk.zero_loss,
     )

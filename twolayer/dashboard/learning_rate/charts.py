@@ -5,12 +5,13 @@ from math import log10
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.learning_rate.job import Focus
 from twolayer.dashboard.plot import plot
 from twolayer.rates.advice import Advice
-from twolayer.rates.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOME_NAMES, OUTCOMES, SLOW
+from twolayer.rates.outcomes import CONVERGES, DEAD, DIVERGES, OUTCOME_NAMES, OUTCOMES, RISES, SLOW
 from twolayer.rates.sweep import Sweep
 from twolayer.training.config import Config
 
@@ -19,6 +20,7 @@ LOOKS = {
     SLOW: ("theme:4", "diamond"),
     DEAD: ("theme:3", "square"),
     DIVERGES: ("theme:5", "triangle-up"),
+    RISES: ("theme:6", "cross"),
 }
 """Colour and symbol of an outcome: the symbols are for those who do not see the colours apart."""
 ABOVE_FIRST = 100.0
@@ -167,7 +169,7 @@ def loss_chart(focus: Focus | None) -> None:
     """The losses of the training that is looked at; the first steps at length."""
     losses = focus.run.losses if focus else np.empty(0)
     at = plot.thinned(losses)
-    trace = _curve(at + 1, losses[at], _("loss"), "theme:0")
+    trace = _curve(at, losses[at], _("loss"), "theme:0")
     layout = {
         "xaxis": _step_axis(focus),
         "yaxis": {
@@ -187,9 +189,9 @@ def curvature_chart(focus: Focus | None) -> None:
     if focus is not None and len(focus.curve):
         curve, limit = focus.curve, 2 / focus.config.learning_rate
         values = curve["value"]
-        both = np.array([1.0, focus.config.steps + 1.0])
+        both = np.array([0, focus.config.steps])
         traces = [
-            _curve(curve["step"] + 1, values, "λmax", "theme:1") | {"mode": "lines+markers"},
+            _curve(curve["step"], values, "λmax", "theme:1") | {"mode": "lines+markers"},
             _curve(both, np.full(2, limit), "2/η", "theme:0")
             | {"line": {"color": "theme:0", "dash": "dash"}},
         ]
@@ -213,26 +215,31 @@ def curvature_chart(focus: Focus | None) -> None:
     plot.draw(traces, layout, key="curvature_chart", alt=alt)
 
 
-def _curve(x: Any, y: Any, name: str, colour: str) -> dict[str, Any]:
+def _curve(steps: NDArray[np.integer], y: Any, name: str, colour: str) -> dict[str, Any]:
+    """A curve over steps, on the axis of `_step_axis`."""
     return {
         "type": "scatter",
         "mode": "lines",
         "name": name,
-        "x": plot.packed(np.asarray(x, dtype=float)),
+        "x": plot.packed(steps + 1.0),
         "y": plot.packed(np.ascontiguousarray(y, dtype=float)),
+        "customdata": steps.tolist(),
+        "hovertemplate": f"{_('step')} %{{customdata}}: %{{y:.4g}}",
         "line": {"color": colour},
     }
 
 
 def _step_axis(focus: Focus | None) -> dict[str, Any]:
+    """A logarithmic axis that begins at step 0: step s stands at s + 1 and is labelled s."""
     steps = focus.config.steps if focus else 500
-    axis: dict[str, Any] = {
-        "title": {"text": _("step + 1 (log scale)")},
+    ticks = [0, *(first * 10**power for power in range(7) for first in (1, 3) if first * 10**power <= steps)]
+    return {
+        "title": {"text": _("step (log scale)")},
         "type": "log",
-        "exponentformat": "none",
-        "dtick": 1,
+        "tickvals": [step + 1 for step in ticks],
+        "ticktext": [f"{step:,}" for step in ticks],
+        "range": [-0.03, log10(steps + 1) + 0.03],
     }
-    return axis | {"range": [-0.03, log10(steps + 1) + 0.03]}
 
 
 def threshold(config: Config, focus: Focus | None) -> float | None:

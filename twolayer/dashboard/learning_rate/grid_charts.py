@@ -24,12 +24,13 @@ def band_chart(search: Search) -> None:
     hovers = texts.copy()
     for places, found in search.bands.items():
         cell = (places[1] if down else 0, places[0])
-        if found.rate is None or found.low is None or found.high is None:
+        if found.rate is None:
             texts[cell] = "–"
             continue
         rates[cell] = log10(found.rate)
         texts[cell] = f"{found.rate:.1e}".replace("e-0", "e-")
-        hovers[cell] = f"{found.rate:.2g} ({found.low:.2g} – {found.high:.2g})"
+        band = "" if found.low is None else f" ({found.low:.3g} – {found.high:.3g})"
+        hovers[cell] = f"{found.rate:.2g}{band}"
     _heatmap(
         (rates, texts, hovers),
         ([str(value) for value in across.values], [str(value) for value in down.values] if down else [""]),

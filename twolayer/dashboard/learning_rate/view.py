@@ -15,8 +15,9 @@ from twolayer.dashboard.plot import plot
 from twolayer.export import sweep_files, tables
 from twolayer.rates import advice, curvature
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
+from twolayer.rates.story import story
 from twolayer.rates.sweep import Sweep
-from twolayer.rates.zones import story, zones
+from twolayer.rates.zones import zones
 from twolayer.training.config import Config
 
 
@@ -84,18 +85,16 @@ def _advice(search: Search | None, found: advice.Advice | None, config: Config) 
         st.info(_("Press Sweep to train every learning rate with every seed, to the end."))
     elif search.live:
         st.info(_("Sweeping learning rates. A recommendation appears when all runs are done."))
-    elif found is None or found.rate is None or found.low is None or found.high is None:
+    elif found is None or found.rate is None:
         st.warning(say(found.reason) if found else _("Stopped. Results so far are kept."))
     else:
         base = search.sweep.grid.base
-        box = st.success if found.reached else st.warning
-        box(
-            _(
-                "Recommended: **{rate}** (loss below 1/1000 of its initial value from {low} to {high})."
-            ).format(rate=f"{found.rate:.2g}", low=f"{found.low:.2g}", high=f"{found.high:.2g}")
-            + " "
-            + say(found.reason)
-        )
+        recommended = [_("Recommended: **{rate}**.").format(rate=f"{found.rate:.2g}")]
+        if found.low is not None and found.high is not None:
+            band = _("Safe band: {low} to {high}.") if found.safe else _("Range: {low} to {high}.")
+            recommended.append(band.format(low=f"{found.low:.3g}", high=f"{found.high:.3g}"))
+        box = st.success if found.safe else st.warning
+        box(" ".join((*recommended, say(found.reason))))
         with st.container(horizontal=True, vertical_alignment="center"):
             taken = replace(base, learning_rate=float(f"{found.rate:.2g}"))
             take(to_train(taken, config), "take_recommended")
@@ -217,7 +216,8 @@ def _story(current: Focus | None) -> None:
     if not current.live and len(current.curve):
         run = current.run
         dead = int(run.dead[-1, 1]) if len(run.dead) else 0
-        sentences = story(current.config, run.losses, run.diverged_at, dead, current.curve)
+        zero = run.zero_loss or 0.0
+        sentences = story(current.config, run.losses, run.diverged_at, dead, zero, current.curve)
         told = " ".join(say(sentence) for sentence in sentences)
     elif not current.live:
         told = _("Stopped. Results so far are kept.")

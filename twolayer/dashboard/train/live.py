@@ -13,7 +13,7 @@ from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import charts
 from twolayer.engine.run import Run
-from twolayer.rates.outcomes import DEAD, outcome
+from twolayer.rates.outcomes import CONVERGES, SLOW, verdict
 from twolayer.training.edits import Edit
 from twolayer.training.pace import step_seconds
 
@@ -170,18 +170,6 @@ def _patience(run: Run) -> float:
 
 def _finished(run: Run) -> None:
     """What came of a run that was taken to its end."""
-    first, last = f"{run.losses[0]:.4g}", f"{run.losses[-1]:.4g}"
-    dead = int(run.dead[-1, 1])
-    if outcome(run.config, run.losses, None, dead) == DEAD:
-        text = _(
-            "Finished, but {dead} of {H} hidden units are dead: they output 0 for every sample and cannot "
-            "recover. The loss is stuck at {last}; a network that always outputs 0 would have a loss of "
-            "Σy² = {zero}. Try a lower learning rate."
-        )
-        st.warning(text.format(dead=dead, H=run.config.H, last=last, zero=f"{run.zero_loss:.4g}"))
-    elif run.losses[-1] < run.losses[0]:
-        text = _("Finished: the loss decreased from {first} to {last} in {seconds} s of compute time.")
-        st.success(text.format(first=first, last=last, seconds=f"{run.seconds:.3g}"))
-    else:
-        text = _("Finished, but the loss did not decrease: {first} → {last}. Try a lower learning rate.")
-        st.warning(text.format(first=first, last=last))
+    kind, sentences = verdict(run.config, run.losses, int(run.dead[-1, 1]), run.zero_loss or 0.0, run.seconds)
+    box = st.success if kind == CONVERGES else st.info if kind == SLOW else st.warning
+    box(" ".join(say(sentence) for sentence in sentences))
