@@ -11,6 +11,7 @@ from twolayer.engine.info import limits, machine
 from twolayer.engine.settings import from_environment
 from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS
+from twolayer.training.methods import gain_of_auto
 
 SMALL = {"N": 5, "D_in": 7, "H": 4, "D_out": 2, "learning_rate": 1e-3, "steps": 20, "seed": 3}
 
@@ -134,3 +135,15 @@ def test_info_names_a_setting_that_cannot_be(python):
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "TWOLAYER_WORKERS" in ran.stderr
     assert ran.stderr.count("\n") == 1
+
+
+def test_gram_where_it_does_not_pay_is_told_with_what_would_be_faster(train):
+    sizes = ["--N", "60", "--D_in", "20", "--H", "5", "--learning_rate", "1e-6", "--steps", "9", "--method"]
+    slow = train(*sizes, "gram").stdout
+    gain = gain_of_auto(Config(N=60, D_in=20, H=5, steps=9, method="gram"))
+    assert gain > 1.5
+    assert f"--method auto; gram takes an estimated {gain:.3g} times as many FLOPs" in slow
+    assert "FLOPs for x·xᵀ and x·w1" in slow
+    for method in ("auto", "tutorial"):
+        assert "--method auto" not in train(*sizes, method).stdout
+    assert "--method auto" not in train(*options(SMALL), "--method", "gram", "--steps", "500").stdout

@@ -17,6 +17,7 @@ from twolayer.engine.info import limits, machine
 from twolayer.engine.run import Run
 from twolayer.training.config import DEFAULTS, FIELDS
 from twolayer.training.edits import Edit
+from twolayer.training.methods import gain_of_auto
 
 
 def opened(**query: str) -> AppTest:
@@ -390,3 +391,17 @@ def test_about_this_server_is_the_table_of_the_command_line() -> None:
     (table,) = [text.value for text in page.markdown if text.value.startswith("| Processor")]
     for _, value in [*machine(server.engine().capabilities), *limits(server.engine().settings)]:
         assert plain(str(value)) in table or say(value, str) in table
+
+
+def test_gram_where_it_does_not_pay_is_shown_with_what_would_be_faster() -> None:
+    sizes = {"N": "200", "D_in": "50", "H": "10", "steps": "100"}
+    gain = gain_of_auto(Config(N=200, D_in=50, H=10, steps=100, method="gram"))
+    assert gain > 1.5
+    captions = [caption.value for caption in opened(**sizes, method="gram").caption]
+    assert any("FLOPs once for x·xᵀ" in text for text in captions)
+    assert any(f"Gram takes an estimated {gain:.3g} times as many FLOPs" in text for text in captions)
+    for query in ({**sizes, "method": "auto"}, {**sizes, "method": "fused"}, {"method": "gram"}):
+        assert not any("faster at these" in caption.value for caption in opened(**query).caption)
+    assert any(
+        f"{gain:.3g}배" in caption.value for caption in opened(**sizes, method="gram", lang="ko").caption
+    )

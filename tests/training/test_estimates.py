@@ -3,9 +3,11 @@
 import json
 from functools import cache
 
+import numpy as np
 import pytest
 
 from twolayer import Config
+from twolayer.training import methods
 from twolayer.training.config import FIELDS
 from twolayer.training.methods import flops_per_step, run_bytes
 
@@ -54,3 +56,28 @@ def test_estimates_of_the_largest_config_are_plain_numbers():
     largest = {name: FIELDS[name].high for name in ("N", "D_in", "H", "D_out", "steps")}
     assert run_bytes(Config(**largest)) > 10**11
     assert flops_per_step(Config(**largest)) == 10**16
+
+
+def test_the_cost_of_the_dual_form_holds_what_it_computes_once():
+    config = Config(N=90, D_in=30, H=20, D_out=5, steps=7, method="gram")
+    once = 2 * 90 * 90 * 30 + 2 * 90 * 30 * 20  # x·xᵀ and x·w1
+    assert methods.flops_once(config) == once
+    assert methods.run_flops(config, "gram") - 7 * flops_per_step(config) == once + 7 * 3 * 90 * 20
+    for other in ("tutorial", "fused"):
+        assert methods.flops_once(Config(method=other)) == 0
+
+
+@pytest.mark.parametrize("steps", [1, 10, 500])
+def test_auto_is_said_to_be_faster_just_where_it_picks_another_method(steps):
+    g = np.random.default_rng(steps)
+    gains = []
+    for _ in range(300):
+        sizes = {name: int(g.integers(1, 400)) for name in ("N", "D_in", "H", "D_out")}
+        other = methods.used(Config(**sizes, steps=steps, method="auto")) != "gram"
+        gains.append(methods.gain_of_auto(Config(**sizes, steps=steps, method="gram")))
+        assert other or gains[-1] == 1
+        assert not other or gains[-1] >= 1
+        assert other or sizes["N"] <= 2 * sizes["D_in"]
+        for method in ("tutorial", "fused", "auto"):
+            assert methods.gain_of_auto(Config(**sizes, steps=steps, method=method)) == 1
+    assert max(gains) > 1.5

@@ -10,7 +10,7 @@ from twolayer.cli.output import deliver, output_option
 from twolayer.training.config import Config
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import UnavailableError
-from twolayer.training.methods import flops_per_step
+from twolayer.training.methods import flops_once, flops_per_step, gain_of_auto
 from twolayer.training.training import Result, fit
 
 
@@ -61,6 +61,10 @@ def _words(config: Config, result: Result) -> str:
             ("speed", f"{flops_per_step(config) / microseconds / 1e3:.2f} GFLOP/s"),
             ("time in steps", f"{result.seconds:.3f} s for {steps} steps"),
         ]
+    if flops_once(config):
+        rows.append(("before the steps", f"{flops_once(config):.2g} FLOPs for x·xᵀ and x·w1"))
+    if (gain := gain_of_auto(config)) > 1:
+        rows.append(("faster here", f"--method auto; gram takes an estimated {gain:.3g} times as many FLOPs"))
     if result.diverged_at is not None:
         from twolayer.rates.advice import working_rate  # loads SciPy, and computes for a moment
 

@@ -165,7 +165,7 @@ class Plan:
         ]
         blocks = sum(max(BLOCK_SECONDS, step) for step in steps)
         grams = sum(c.method == "gram" for c in self.contenders)
-        constants = grams * pace.product_seconds(2 * config.N * config.D_in * (config.N + config.H))
+        constants = grams * pace.product_seconds(methods.METHODS["gram"].once(config))
         preparing = pace.drawing_seconds(config) + constants + 3 * blocks
         times = 1 if is_small(config, self.contenders) else self.rounds
         compared = steps_compared(config)

@@ -24,6 +24,10 @@ class Method:
     """The arrays of a step beside the state, and what the weights at the end need, if that is more."""
     constants: Count = lambda _: 0
     """What is computed from the data once: for `gram` K and h at the start."""
+    once: Count = lambda _: 0
+    """Floating-point operations of computing the constants."""
+    passes: Count = lambda _: 0
+    """Operations of a step in passes over arrays that the other methods do not have."""
 
 
 def _weights(config: Config) -> int:
@@ -56,6 +60,8 @@ METHODS: Mapping[str, Method] = {
         # the step; or, at the end, w1 and what is subtracted from it
         arrays=lambda c: max(_activations(c, 5, 2), 2 * _weights(c)),
         constants=lambda c: c.N * (c.N + c.H),
+        once=lambda c: 2 * c.N * c.D_in * (c.N + c.H),
+        passes=lambda c: 3 * c.N * c.H,  # h_start is copied, S is summed up
     ),
 }
 """How the same iteration can be computed. `auto` picks the cheapest of these for the sizes."""
@@ -66,12 +72,32 @@ def used(config: Config) -> str:
 
     The dual form has fewer while N < 2·D_in, unless the steps are too few to pay for x·xᵀ.
     """
-    if config.method != "auto":
-        return config.method
-    passes = 3 * config.N * config.H  # h_start is copied, S is summed up
-    once = 2 * config.N * config.D_in * (config.N + config.H)
-    gram = (flops_per_step(config, "gram") + passes) * config.steps + once
-    return "gram" if gram < flops_per_step(config, "fused") * config.steps else "fused"
+    return _cheapest(config) if config.method == "auto" else config.method
+
+
+def _cheapest(config: Config) -> str:
+    return min("fused", "gram", key=lambda method: run_flops(config, method))
+
+
+def gain_of_auto(config: Config) -> float:
+    """Return how many times as many operations `gram` takes for the whole run as `auto`, to two decimals.
+
+    1 for the other methods: they are baselines, chosen for what they show.
+    """
+    if config.method != "gram":
+        return 1.0
+    return round(run_flops(config, "gram") / run_flops(config, _cheapest(config)), 2)
+
+
+def run_flops(config: Config, method: str) -> int:
+    """Return the operations of a whole run: its steps, and what is computed once before them."""
+    row = METHODS[method]
+    return (flops_per_step(config, method) + row.passes(config)) * config.steps + row.once(config)
+
+
+def flops_once(config: Config) -> int:
+    """Return the floating-point operations before the first step: of x·xᵀ and x·w1 for `gram`, else 0."""
+    return METHODS[used(config)].once(config)
 
 
 def flops_per_step(config: Config, method: str | None = None) -> int:

@@ -76,15 +76,29 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
     except ConfigError as error:
         st.error(say(error.message))
         return None
-    st.caption(
-        _("{memory} of memory, {flops} FLOPs per step").format(
-            memory=format_bytes(methods.run_bytes(config)),
-            flops=format_compact_decimal(
-                methods.flops_per_step(config), locale=st.session_state["lang"], fraction_digits=1
-            ),
-        )
-    )
+    _costs(config)
     return config
+
+
+def _costs(config: Config) -> None:
+    """Say what the run will cost, and by how much another method is cheaper."""
+
+    def compact(count: int) -> str:
+        return str(format_compact_decimal(count, locale=st.session_state["lang"], fraction_digits=1))
+
+    costs = _("{memory} of memory, {flops} FLOPs per step").format(
+        memory=format_bytes(methods.run_bytes(config)), flops=compact(methods.flops_per_step(config))
+    )
+    if once := methods.flops_once(config):
+        costs += _(", {flops} FLOPs once for x·xᵀ and x·w1").format(flops=compact(once))
+    st.caption(costs)
+    if (gain := methods.gain_of_auto(config)) > 1:
+        st.caption(
+            _(
+                "Auto is faster at these sizes and steps: Gram takes an estimated {gain} times as many FLOPs "
+                "in the whole run."
+            ).format(gain=f"{gain:.3g}")
+        )
 
 
 def number(name: str, label: str, **options: Any) -> None:
