@@ -1,33 +1,16 @@
 """English and Korean say the same things."""
 
 import re
-from pathlib import Path
 
 import pytest
-from babel.messages.extract import extract_from_file
-from babel.messages.pofile import read_po
 
-from twolayer.dashboard.i18n import KEYWORDS, LANGUAGES, LOCALE, plain, preferred, say, translator
+from tests.tools.catalogue import OTHERS, ROOT, HiddenTextError, read, texts, texts_in
+from twolayer.dashboard.i18n import plain, preferred, say, translator
 from twolayer.training.messages import Message
-
-ROOT = Path(__file__).parents[2]
-SOURCES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "twolayer").rglob("*.py")]
-OTHERS = [language for language in LANGUAGES if language != "en"]
-
-
-def texts_in_the_code() -> set[str]:
-    """Every text that is marked for translation."""
-    return {
-        message
-        for path in SOURCES
-        for _line, message, *_ in extract_from_file("python", path, keywords=KEYWORDS)
-        if isinstance(message, str)
-    }
 
 
 def catalogue(language: str) -> dict[str, str]:
-    with (LOCALE / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        return {m.id: m.string for m in read_po(file, locale=language) if m.id}
+    return {m.id: m.string for m in read(language) if m.id}
 
 
 def places(text: str) -> set[str]:
@@ -36,13 +19,26 @@ def places(text: str) -> set[str]:
 
 
 def test_texts_are_found_in_the_code() -> None:
-    assert len(texts_in_the_code()) > 80
+    assert len(texts()) > 500
+
+
+def test_a_text_inside_an_f_string_is_found() -> None:
+    source = """f"- {_('a')}: {N_('b')}"; Message.of("c" "d", x=_(LABELS[0]))"""
+    assert list(texts_in(source)) == ["a", "b", "cd"]
+
+
+@pytest.mark.parametrize(
+    "call", ['_(f"{n} runs")', '_("a" + b)', "N_(text)", "Message.of(form)", '_("a".format())']
+)
+def test_a_text_that_no_catalogue_can_have_is_refused(call: str) -> None:
+    with pytest.raises(HiddenTextError):
+        list(texts_in(call))
 
 
 @pytest.mark.parametrize("language", OTHERS)
 def test_nothing_is_untranslated_and_nothing_is_left_over(language: str) -> None:
     translated = {text for text, string in catalogue(language).items() if string}
-    assert texts_in_the_code() == translated
+    assert set(texts()) == translated
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twolayer.training.fields import Field, Name, Whole, declared, fields_of, parse_fields
-from twolayer.training.messages import Message, MessageError
+from twolayer.training.messages import N_, Message, MessageError
 
 MB = 1024 * 1024
 WORKER_MB = 400
@@ -31,26 +31,28 @@ class Settings:
     scheduler: str | None = declared(
         Name(
             r"(tcp|tls|wss?)://.*",
-            "an address such as tcp://host:port",
+            Message.of("an address such as tcp://host:port"),
             default_words="an embedded cluster",
-            words="address of a Dask scheduler to compute on, tcp://host:port; its workers must run from the "
-            "same checkout",
+            words=N_("address of the Dask scheduler to compute on; its workers must run the same version"),
         )
     )
-    workers: int = _count("worker processes of the embedded cluster", default_words="by cores and memory")
+    workers: int = _count(
+        N_("number of worker processes of the embedded cluster"), default_words="by cores and memory"
+    )
     memory_mb: int = _count(
-        "memory that all live runs together may take, in MB; a larger run is refused, and runs that do not "
-        "fit at the same time wait for each other",
+        N_(
+            "memory limit for all active runs together, in MB; a run over the limit is refused, others are "
+            "queued until memory is free"
+        ),
         default_words="a quarter of the memory, 64 to 2048",
     )
-    max_seconds: int = _count(
-        "computing time that one run may take, in seconds; then it is stopped", default=600
-    )
+    max_seconds: int = _count(N_("time limit per run, in seconds of computing"), default=600)
     live_per_visitor: int = _count(
-        "runs and other jobs that one visitor may have at work or waiting; one more is refused", default=6
+        N_("maximum number of active or queued runs and jobs per visitor; further ones are refused"),
+        default=6,
     )
     live: int = _count(
-        "runs and other jobs that all visitors together may have at work or waiting; one more is refused",
+        N_("maximum number of active or queued runs and jobs on the server; further ones are refused"),
         default=200,
     )
 
@@ -79,7 +81,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
                 "Invalid value {got} for the environment variable {name}: {effect}.",
                 name=error.field,
                 got=error.got,
-                effect=SETTINGS[error.field].words,
+                effect=Message(SETTINGS[error.field].words),
             )
         )
     settings = {name.removeprefix("TWOLAYER_").lower(): value for name, value in values.items()}

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from twolayer.training.fields import Choice, ConfigError, Name, Real, Whole, declared, fields_of, parse_fields
-from twolayer.training.messages import N_, Message
+from twolayer.training.messages import Message
 
 PAGE_PARAMETERS = ("lang", "run")
 """Query parameters that belong to a page, not to a run."""
@@ -33,7 +33,7 @@ class Config:
     device: str = declared(
         Name(
             r"cpu|mps|cuda:\d{1,2}",
-            N_("cpu, mps, or cuda with a device number, such as cuda:0"),
+            Message.of("cpu, mps, or cuda with a device number, such as cuda:0"),
             default="cpu",
         )
     )

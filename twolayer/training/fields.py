@@ -98,7 +98,7 @@ class Name(Field):
     """A text of a given form: a regular expression, and its description."""
 
     pattern: str
-    form: str
+    form: Message
 
     def check(self, value: Any) -> str:
         if not isinstance(value, str) or not re.fullmatch(self.pattern, value, re.ASCII):
@@ -107,7 +107,7 @@ class Name(Field):
 
     @property
     def takes(self) -> Message:
-        return Message.of(self.form)
+        return self.form
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ def begin(name: str) -> None:
     End the page with a message if the server's settings are wrong.
     """
     page = pages.PAGES[name]
-    st.set_page_config(page_title="Two layers by hand", page_icon="📉", layout="wide")
     entered = st.session_state.get("page") != name or address.went_back() or "preset" in st.query_params
     if entered:
         address.read(page)
@@ -34,6 +33,7 @@ def begin(name: str) -> None:
     parameters.mend(page.parameters)
     if st.session_state.get("lang") not in LANGUAGES:
         st.session_state["lang"] = preferred(st.context.locale)
+    st.set_page_config(page_title=_("Two layers by hand"), page_icon="📉", layout="wide")
     _send_choices_again()
     try:
         server.engine()

@@ -19,7 +19,7 @@ from twolayer.rates.grid import FORM, RATES, SEEDS, parse_axes
 from twolayer.training import config
 from twolayer.training.config import LARGEST, RATE
 from twolayer.training.fields import Choice, ConfigError, Field, Name, Whole, parse_fields
-from twolayer.training.messages import N_, Message
+from twolayer.training.messages import Message
 from twolayer.training.program import STEPS as VALUES
 
 NO_BUG = "none"
@@ -53,7 +53,7 @@ def shown_step(step: float) -> str:
 PARAMETERS: Mapping[str, Field] = {
     "contenders": Name(
         f"({CONTENDER}(,{CONTENDER}){{0,{MOST_CONTENDERS - 1}}})?",
-        N_("comma-separated names such as numpy.gram"),
+        Message.of("comma-separated names such as numpy.gram"),
         default="",
     ),
     "rounds": ROUNDS,

@@ -21,9 +21,6 @@ from twolayer.training.messages import Message
 LANGUAGES = {"en": "English", "ko": "한국어"}
 LOCALE = Path(__file__).parent / "locale"
 
-KEYWORDS: dict[str, Any] = {"_": None, "N_": None, "of": None}
-"""What marks a text for translation in the code: `_("…")`, `N_("…")` and `Message.of("…", …)`."""
-
 
 def _(text: str) -> str:
     """Return `text` in the language of the visitor whose page is being drawn.

@@ -124,8 +124,8 @@ def _numbers(search: Search) -> None:
     rows, grid = search.sweep.there, search.sweep.grid
     places = np.unravel_index(rows["index"], grid.shape)
     columns = {axis.field: np.array(axis.values)[at] for axis, at in zip(grid.axes, places, strict=True)}
-    columns["outcome"] = np.array([_(OUTCOME_NAMES[name]) for name in OUTCOMES])[rows["outcome"]]
-    columns["final_loss"] = rows["final"]
+    columns[_("Outcome")] = np.array([_(OUTCOME_NAMES[name]) for name in OUTCOMES])[rows["outcome"]]
+    columns[_("Final loss")] = rows["final"]
     plot.numbers(columns, key="scan_chart", title=_("Training runs of the sweep"))
 
 
@@ -193,9 +193,14 @@ def focus(config: Config) -> None:
         curve = current.curve
         if len(curve):
             plot.numbers(
-                {name: curve[name] for name in ("step", "loss", "residual", "value")},
+                {
+                    _("step"): curve["step"],
+                    _("loss"): curve["loss"],
+                    _("residual"): curve["residual"],
+                    "λmax": curve["value"],
+                },
                 key="curvature_chart",
-                title=_("λmax (value) and its residual during training"),
+                title=_("λmax and its residual during training"),
             )
         take(to_train(current.config, config), "take_focus")
 
