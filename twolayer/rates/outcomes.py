@@ -107,12 +107,24 @@ def verdict(
             )
         ]
     if kind == RISES:
-        rose = N_("Finished, but the loss rose: {first} → {last}. Try a lower learning rate.")
-        return kind, [Message.of(rose, first=first, last=last)]
-    fell = N_("Finished: the loss decreased from {first} to {last} in {seconds} s of compute time.")
-    stayed = N_("Finished: the loss is {last} after {seconds} s of compute time.")
-    text = fell if losses[-1] < losses[0] else stayed
-    said = [Message.of(text, first=first, last=last, seconds=f"{seconds:.3g}")]
+        return kind, [
+            Message.of(
+                "Finished, but the loss rose: {first} → {last}. Try a lower learning rate.",
+                first=first,
+                last=last,
+            )
+        ]
+    took = {"last": last, "seconds": f"{seconds:.3g}"}
+    if losses[-1] < losses[0]:
+        said = [
+            Message.of(
+                "Finished: the loss decreased from {first} to {last} in {seconds} s of compute time.",
+                first=first,
+                **took,
+            )
+        ]
+    else:
+        said = [Message.of("Finished: the loss is {last} after {seconds} s of compute time.", **took)]
     if kind == SLOW:
         said.append(
             Message.of("A network that always outputs 0 would have a loss of Σy² = {zero}.", zero=zero)

@@ -37,9 +37,8 @@ def sweep_chart(
     focus: Focus | None,
     on_click: Callable[[int], None],
 ) -> None:
-    """A point for each training of a sweep: its learning rate and its final loss. With the safe band, the
-    learning rate that is set, 2/λmax at the start, and a ring around the training that is looked at, as far
-    as they are there. `on_click` is given the number of the training that was clicked."""
+    """Draw each run of a sweep by learning rate and final loss, with the recommended range, the rate that is
+    set, 2/λmax at initialization and a ring around `focus`. `on_click` gets the index of a clicked run."""
     traces = [] if sweep is None else [_points(sweep, kind) for kind in OUTCOMES]
     if sweep is not None and focus is not None:
         traces.append(_ring(sweep, focus.config))
@@ -247,6 +246,5 @@ def threshold(config: Config, focus: Focus | None) -> float | None:
     sizes = ("N", "D_in", "H", "D_out")
     if focus is None or any(getattr(focus.config, name) != getattr(config, name) for name in sizes):
         return None
-    start = focus.curve[:1]
-    known = len(start) and start["step"][0] == 0 and start["value"][0] > 0
-    return 2 / float(start["value"][0]) if known else None
+    first = [float(row["value"]) for row in focus.curve[:1] if row["step"] == 0 and row["value"] > 0]
+    return 2 / first[0] if first else None
