@@ -41,9 +41,9 @@ def test_one_run_too_many_of_a_visitor_is_refused_and_nobody_else_notices(busy, 
 def test_one_run_too_many_on_the_server_is_refused_for_everybody(busy):
     engine, _ = busy
     engine.submit(LONG, "b")
-    for viewer in ("b", "c", None):
+    for visitor in ("b", "c", None):
         with pytest.raises(LimitError, match=r"3 active runs.*again in a moment"):
-            engine.submit(LONG, viewer)
+            engine.submit(LONG, visitor)
 
 
 def test_a_run_that_was_stopped_makes_room_at_once(busy):

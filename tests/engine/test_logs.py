@@ -37,7 +37,7 @@ def parsed(line: str) -> dict[str, str]:
 
 
 def test_a_run_is_one_line_that_a_program_can_read(lines):
-    run = Run("7-ab", Config(N=3, method="auto"), viewer="secret")
+    run = Run("7-ab", Config(N=3, method="auto"), visitor="secret")
     run.begin()
     run.end("failed", Message.of("{name} is gone; try again", name="<typed>"))
     logging.getLogger("twolayer.engine.engine").info("run", run.log_fields())
@@ -53,7 +53,7 @@ def test_a_run_is_one_line_that_a_program_can_read(lines):
 
 
 def test_a_job_is_one_line_too(lines):
-    job = Job("job-1", 9, viewer="secret")
+    job = Job("job-1", 9, visitor="secret")
     job.begin()
     job.receive(0, 1)
     job.end("stopped")

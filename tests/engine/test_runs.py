@@ -183,7 +183,7 @@ def test_stopping_a_running_and_a_queued_run_together_frees_their_memory(limited
     runs = [limited.submit(Config(**WIDE, steps=5000, seed=seed)) for seed in range(2)]
     wait_until(lambda: runs[0].state == "running")
     cancel = limited._loop.cancel
-    limited._loop.soon(lambda: [cancel(run.name) for run in runs])  # as when their viewer has gone
+    limited._loop.soon(lambda: [cancel(run.name) for run in runs])  # as when their visitor has gone
     wait_until(lambda: not {run.name for run in runs} & limited.live.keys())
     assert [run.state for run in runs] == ["stopped"] * 2
     assert finished(limited, Config(**WIDE, steps=3)).state == "finished"
@@ -191,7 +191,7 @@ def test_stopping_a_running_and_a_queued_run_together_frees_their_memory(limited
 
 def test_each_run_that_is_over_is_one_line_in_the_log(engine, finished, wait_until, caplog):
     caplog.set_level("INFO", logger="twolayer")
-    run = finished(engine, Config(**TINY, steps=30), viewer="somebody")
+    run = finished(engine, Config(**TINY, steps=30), visitor="somebody")
     wait_until(lambda: run.name not in engine._loop.tasks)
     lines = [record for record in caplog.records if record.args and record.args["name"] == run.name]
     assert [(record.msg, record.args["state"], record.args["done"]) for record in lines] == [

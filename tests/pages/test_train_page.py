@@ -284,7 +284,7 @@ def test_a_new_run_changes_nothing_that_was_chosen_and_every_run_is_kept() -> No
 
 
 def history(page: AppTest) -> History:
-    return visitors.histories().of(page.session_state["viewer"])
+    return visitors.histories().of(page.session_state["visitor"])
 
 
 @pytest.mark.parametrize("name", ["tutorial", "tiny", "wide", "edge", "dead", "diverges"])

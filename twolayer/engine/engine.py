@@ -81,24 +81,24 @@ class Engine:
     def submit(
         self,
         config: Config,
-        viewer: str | None = None,
+        visitor: str | None = None,
         *,
         edits: tuple[Edit, ...] = (),
         pause_at: int | None = None,
         speed: float | None = None,
         keep_state: bool = False,
     ) -> Run:
-        """Start a run. It stops by itself when `viewer` has been away for a while.
+        """Start a run. It stops by itself when `visitor` has been away for a while.
 
         It pauses at the step `pause_at`, if given, and takes `speed` steps per second. With `keep_state`
         it has its `last_state` once it is settled, and may compute longer. Raises
         `LimitError`, and what `Capabilities.require` raises for a config that the workers cannot compute.
         """
         limits.check_run(self.settings, config)
-        limits.admit(self.settings, self._all(), viewer)
+        limits.admit(self.settings, self._all(), visitor)
         if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
-        run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, viewer)
+        run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, visitor)
         run.edits, run.pause_at, run.speed, run.keeps_state = edits, pause_at, speed, keep_state
         self._start(run)
         return run
@@ -107,7 +107,7 @@ class Engine:
         self,
         function: Callable[..., Any],
         items: Sequence[tuple[Any, ...]],
-        viewer: str | None = None,
+        visitor: str | None = None,
         *,
         memory_bytes: int = 0,
         exclusive: bool = False,
@@ -121,8 +121,8 @@ class Engine:
         job give way to all others. Raises `LimitError`.
         """
         limits.check_memory(self.settings, memory_bytes)
-        limits.admit(self.settings, self._all(), viewer)
-        job = Job(f"job-{next(self._names)}", len(items), viewer)
+        limits.admit(self.settings, self._all(), visitor)
+        job = Job(f"job-{next(self._names)}", len(items), visitor)
         self._jobs[job.name] = job
         watched = partial(worker.within, self.settings.max_seconds, function)
         loop = JobLoop(job, watched, list(items), self._lock, exclusive=exclusive, later=later)
@@ -155,7 +155,7 @@ class Engine:
         if steps == run.step:
             return  # it is complete
         limits.check_run(self.settings, replace(run.config, steps=steps))
-        limits.admit(self.settings, self._all(), run.viewer)
+        limits.admit(self.settings, self._all(), run.visitor)
         run.edits = edits
         run.pause_at = None if more is None else run.step + more
         run.reopen()
@@ -180,13 +180,13 @@ class Engine:
         self.stop(run)
         self._loop.soon(self._checkpoints.discard, run.name)
 
-    def arrived(self, viewer: str) -> None:
-        """Record that a viewer has connected, perhaps again."""
-        self._loop.soon(self._visitors.arrive, viewer)
+    def arrived(self, visitor: str) -> None:
+        """Record that a visitor has connected, perhaps again."""
+        self._loop.soon(self._visitors.arrive, visitor)
 
-    def left(self, viewer: str) -> None:
-        """Record that a viewer's last connection has closed. Its runs stop unless it returns in time."""
-        self._loop.soon(self._visitors.leave, viewer)
+    def left(self, visitor: str) -> None:
+        """Record that a visitor's last connection has closed. Its runs stop unless it returns in time."""
+        self._loop.soon(self._visitors.leave, visitor)
 
     def close(self) -> None:
         """Stop all runs, the connection and the embedded cluster, and wait for their end."""
@@ -202,8 +202,8 @@ class Engine:
     # -- on the event loop ------------------------------------------------------------------------
 
     def _begin(self, task: Task, work: Callable[[], Awaitable[None]]) -> None:
-        if task.viewer is not None:
-            self._visitors.add(task.viewer)
+        if task.visitor is not None:
+            self._visitors.add(task.visitor)
         self._loop.begin(task, work)
 
     def _ended(self, task: Task) -> None:
@@ -212,9 +212,9 @@ class Engine:
         self.live.pop(task.name, None)
         self._jobs.pop(task.name, None)
 
-    def _stop_all_of(self, viewer: str, why: Message) -> None:
+    def _stop_all_of(self, visitor: str, why: Message) -> None:
         for task in self._all():
-            if task.viewer == viewer:
+            if task.visitor == visitor:
                 task.end("stopped", why)
                 self._loop.cancel(task.name)
 

@@ -10,8 +10,8 @@ class Job(Task):
 
     kind = "job"
 
-    def __init__(self, name: str, total: int, viewer: str | None = None) -> None:
-        super().__init__(name, viewer)
+    def __init__(self, name: str, total: int, visitor: str | None = None) -> None:
+        super().__init__(name, visitor)
         self.total = total
         self._results: list[tuple[int, Any]] = []
         self._received: set[int] = set()

@@ -25,10 +25,10 @@ class LimitError(MessageError, ValueError):
     """A run or job that this server does not allow, or not at the moment."""
 
 
-def admit(settings: Settings, others: Iterable[Task], viewer: str | None) -> None:
-    """Raise `LimitError` if the viewer, or the server, has as many live runs and jobs as allowed."""
+def admit(settings: Settings, others: Iterable[Task], visitor: str | None) -> None:
+    """Raise `LimitError` if the visitor, or the server, has as many live runs and jobs as allowed."""
     live = [task for task in others if task.live]
-    theirs = sum(viewer is not None and task.viewer == viewer for task in live)
+    theirs = sum(visitor is not None and task.visitor == visitor for task in live)
     if theirs >= settings.live_per_visitor:
         raise LimitError(
             Message.of(

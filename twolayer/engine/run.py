@@ -51,8 +51,8 @@ class Run(Task):
 
     kind = "run"
 
-    def __init__(self, name: str, config: Config, viewer: str | None = None) -> None:
-        super().__init__(name, viewer)
+    def __init__(self, name: str, config: Config, visitor: str | None = None) -> None:
+        super().__init__(name, visitor)
         self.config = config
         self.edits: tuple[Edit, ...] = ()
         """Changes made to the config on the way."""

@@ -36,8 +36,8 @@ class Task(ABC):
     kind: ClassVar[str]
     """The name of its event in the log."""
 
-    def __init__(self, name: str, viewer: str | None = None) -> None:
-        self.name, self.viewer = name, viewer
+    def __init__(self, name: str, visitor: str | None = None) -> None:
+        self.name, self.visitor = name, visitor
         self.state: State = "queued"
         self.message: Message | None = None
         """Why it failed, or why the server stopped it."""
@@ -102,7 +102,7 @@ class Task(ABC):
         self._settled.set()
 
     def log_fields(self) -> dict[str, Any]:
-        """Return what is logged at the end; times in seconds. Nothing in it identifies the viewer."""
+        """Return what is logged at the end; times in seconds. Nothing in it identifies the visitor."""
         fields = {
             "name": self.name,
             "state": self.state,

@@ -19,27 +19,27 @@ class Visitors:
         self._loop, self._on_gone = loop, on_gone
         self._timers: dict[str, asyncio.TimerHandle | None] = {}
 
-    def add(self, viewer: str) -> None:
+    def add(self, visitor: str) -> None:
         """Add a visitor. One that is known stays connected or away."""
-        self._timers.setdefault(viewer, None)
+        self._timers.setdefault(visitor, None)
 
-    def arrive(self, viewer: str) -> None:
+    def arrive(self, visitor: str) -> None:
         """Record that a visitor has connected, perhaps again."""
-        timer = self._timers.get(viewer)
+        timer = self._timers.get(visitor)
         if timer is not None:
             timer.cancel()
-        self._timers[viewer] = None
+        self._timers[visitor] = None
 
-    def leave(self, viewer: str) -> None:
+    def leave(self, visitor: str) -> None:
         """Record that the last connection of a visitor has closed."""
-        if viewer in self._timers and self._timers[viewer] is None:
-            self._timers[viewer] = self._loop.call_later(GRACE_SECONDS, self._gone, viewer)
+        if visitor in self._timers and self._timers[visitor] is None:
+            self._timers[visitor] = self._loop.call_later(GRACE_SECONDS, self._gone, visitor)
 
-    def _gone(self, viewer: str) -> None:
-        del self._timers[viewer]
+    def _gone(self, visitor: str) -> None:
+        del self._timers[visitor]
         why = Message.of(
             "Stopped because its page was closed or inactive for more than {seconds} s. Results so far are "
             "kept.",
             seconds=f"{GRACE_SECONDS:.0f}",
         )
-        self._on_gone(viewer, why)
+        self._on_gone(visitor, why)

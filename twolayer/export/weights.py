@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 120.0
 """The wait for a worker, besides the time that the run itself may take."""
 
 
-def of_run(engine: Engine, run: Run, viewer: str | None) -> dict[str, Array]:
+def of_run(engine: Engine, run: Run, visitor: str | None) -> dict[str, Array]:
     """Return w1 and w2 after the steps that have been received of a run.
 
     They come from its checkpoint, or else from a second run that repeats its steps. Raises
@@ -30,10 +30,10 @@ def of_run(engine: Engine, run: Run, viewer: str | None) -> dict[str, Array]:
     if chunk is not None and chunk.step != step:
         chunk = None
     if chunk is None and step:
-        again = engine.submit(run.config, viewer, edits=run.edits, pause_at=step, keep_state=True)
+        again = engine.submit(run.config, visitor, edits=run.edits, pause_at=step, keep_state=True)
         _wait(engine, again)
         chunk = again.last_state
-    job = engine.map(of_state, [(run.config, chunk)], viewer, memory_bytes=methods.run_bytes(run.config))
+    job = engine.map(of_state, [(run.config, chunk)], visitor, memory_bytes=methods.run_bytes(run.config))
     _wait(engine, job)
     arrays: dict[str, Array] = job.results()[0][1]
     return arrays

@@ -40,7 +40,7 @@ def begin(name: str) -> None:
     except SettingError as error:
         st.error(say(error.message))
         st.stop()
-    browser.remember(visitors.viewer(), visitors.returned, plot.scripts())
+    browser.remember(visitors.token(), visitors.returned, plot.scripts())
 
 
 def _send_choices_again() -> None:

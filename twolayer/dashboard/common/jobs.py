@@ -124,7 +124,7 @@ def start(
     where the server refuses.
     """
     stop(name)
-    job = server.engine().map(function, items, visitors.viewer(), **options)
+    job = server.engine().map(function, items, visitors.token(), **options)
     st.session_state[f"job_{name}"] = made(job)
     return job
 
@@ -141,7 +141,7 @@ def ask(name: str, function: Callable[..., Any], arguments: tuple[Any, ...], mem
     if last is not None and last.job is not None:
         server.engine().stop(last.job)
     try:
-        job = server.engine().map(function, [arguments], visitors.viewer(), memory_bytes=memory_bytes)
+        job = server.engine().map(function, [arguments], visitors.token(), memory_bytes=memory_bytes)
         asked = Question(arguments, job, before=before)
     except MessageError as error:
         asked = Question(arguments, None, error.message)

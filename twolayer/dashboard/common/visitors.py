@@ -18,37 +18,37 @@ def histories() -> Histories:
 class _Presence:
     """A connected session, and whose it is."""
 
-    def __init__(self, viewer: str) -> None:
+    def __init__(self, visitor: str) -> None:
         self.engine, self.histories = server.engine(), histories()
-        self.viewer = viewer
+        self.visitor = visitor
         self._begin()
 
     def _begin(self) -> None:
-        self.engine.arrived(self.viewer)
-        self.histories.connected(self.viewer)
+        self.engine.arrived(self.visitor)
+        self.histories.connected(self.visitor)
 
     def end(self) -> None:
         """The connection is gone."""
-        self.engine.left(self.viewer)
-        self.histories.disconnected(self.viewer)
+        self.engine.left(self.visitor)
+        self.histories.disconnected(self.visitor)
 
-    def become(self, viewer: str) -> None:
+    def become(self, visitor: str) -> None:
         """It turns out to be the session of another visitor."""
         self.end()
-        self.viewer = viewer
+        self.visitor = visitor
         self._begin()
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=_Presence.end)
 def _presence() -> _Presence:
     # Made when a session begins and made again when a lost connection is back.
-    return _Presence(st.session_state.get("viewer") or secrets.token_hex(16))
+    return _Presence(st.session_state.get("visitor") or secrets.token_hex(16))
 
 
-def viewer() -> str:
+def token() -> str:
     """The token of this visitor: known to the engine as long as the session is connected, told to nobody
     but the visitor's own tab."""
-    token = st.session_state["viewer"] = _presence().viewer
+    token = st.session_state["visitor"] = _presence().visitor
     return token
 
 
@@ -61,9 +61,9 @@ def returned(before: str) -> bool:
     if histories().is_free(before):
         meantime = history().entries
         _presence().become(before)
-        viewer()
+        token()
         for entry in meantime:
-            entry.run.viewer = before
+            entry.run.visitor = before
             history().adopt(entry)
         entries = history().entries
         st.session_state["run"] = entries[-1].run if entries else None
@@ -72,11 +72,11 @@ def returned(before: str) -> bool:
 
 def history() -> History:
     """The runs of this visitor."""
-    return histories().of(viewer())
+    return histories().of(token())
 
 
 def keep(run: Run, name: str) -> None:
     """Put a new run into the visitor's history, within the limits of the server."""
     history().add(run, name)
-    for gone in histories().trim(viewer()):
+    for gone in histories().trim(token()):
         server.engine().forget(gone)

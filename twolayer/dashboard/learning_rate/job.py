@@ -108,7 +108,7 @@ def look_at(config: Config) -> None:
 
 def _look_at(config: Config) -> None:
     def made(job: Job) -> Focus:
-        return Focus(job, config, server.engine().submit(config, visitors.viewer()))
+        return Focus(job, config, server.engine().submit(config, visitors.token()))
 
     tasks, memory = curvature.tasks(config), curvature.memory_bytes(config)
     jobs.start("focus", made, curvature.along, tasks, memory_bytes=memory, later=True)  # than the sweep

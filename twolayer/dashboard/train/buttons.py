@@ -30,7 +30,7 @@ def train(pause_at: int | None = None) -> None:
 
 def _submit(pause_at: int | None) -> None:
     run = server.engine().submit(
-        address.current_config(), visitors.viewer(), pause_at=pause_at, speed=_speed()
+        address.current_config(), visitors.token(), pause_at=pause_at, speed=_speed()
     )
     stop()  # the one before: only now, for a refused run ends nothing
     visitors.keep(run, _(RUN_NAME))

@@ -30,8 +30,8 @@ def show(entry: Entry) -> None:
         _("Complete run (JSON)"), partial(run_files.as_json, run, machine), f"{file}.json", "application/json"
     )
     st.caption(_("Weights after {step} steps (recomputed on a worker if needed)").format(step=f"{steps:,}"))
-    engine, viewer = server.engine(), visitors.viewer()
-    arrays = partial(weights.of_run, engine, run, viewer)
+    engine, visitor = server.engine(), visitors.token()
+    arrays = partial(weights.of_run, engine, run, visitor)
     _download("w1, w2 (.npz)", partial(_file, weights.npz, arrays), f"{file}.npz", "application/octet-stream")
     if weights.has_safetensors():
         _download(

@@ -1,4 +1,4 @@
-"""A run ends some time after its last viewer has gone."""
+"""A run ends some time after its last visitor has gone."""
 
 import pytest
 
@@ -16,9 +16,9 @@ def grace(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("grace")
-def test_the_runs_of_a_viewer_who_left_stop_and_others_go_on(engine, wait_until):
+def test_the_runs_of_a_visitor_who_left_stop_and_others_go_on(engine, wait_until):
     engine.arrived("a")
-    gone, other, nobodys = (engine.submit(LONG, viewer) for viewer in ("a", "b", None))
+    gone, other, nobodys = (engine.submit(LONG, visitor) for visitor in ("a", "b", None))
     wait_until(lambda: gone.step and other.step and nobodys.step)
     engine.left("a")
     wait_until(lambda: gone.over)
@@ -33,7 +33,7 @@ def test_the_runs_of_a_viewer_who_left_stop_and_others_go_on(engine, wait_until)
 
 
 @pytest.mark.usefixtures("grace")
-def test_a_viewer_who_comes_back_in_time_keeps_the_run(engine, wait_until):
+def test_a_visitor_who_comes_back_in_time_keeps_the_run(engine, wait_until):
     engine.arrived("back")
     engine.arrived("gone")
     kept, stopped = engine.submit(LONG, "back"), engine.submit(LONG, "gone")
@@ -50,7 +50,7 @@ def test_a_viewer_who_comes_back_in_time_keeps_the_run(engine, wait_until):
 
 
 @pytest.mark.usefixtures("grace")
-def test_both_runs_of_a_viewer_stop_even_one_that_waits_for_memory(new_engine, wait_until):
+def test_both_runs_of_a_visitor_stop_even_one_that_waits_for_memory(new_engine, wait_until):
     wide = {"N": 1, "D_in": 100_000, "H": 20, "D_out": 1, "dtype": "float64", "learning_rate": 1e-12}
     engine = new_engine(memory_mb=methods.run_bytes(Config(**wide)) * 3 // 2 >> 20)
     runs = [engine.submit(Config(**wide, steps=5000, seed=seed), "a") for seed in range(2)]
