@@ -3,6 +3,8 @@
 import io
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -96,6 +98,33 @@ def test_only_a_click_on_a_point_of_the_scan_is_one(monkeypatch: pytest.MonkeyPa
         drawn["on_click"]({"customdata": data})
     drawn["on_click"]({})
     assert clicks == [3]
+
+
+def test_a_run_that_only_rose_is_a_kind_of_its_own_and_no_hover_says_a_step_before_0(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base, rates = computed(Config(N=8, D_in=30, H=10, D_out=2, steps=3)), list(np.geomspace(1e-6, 1e6, 40))
+    sweep, drawn = Sweep(sweep_grid(base, [float(rate) for rate in rates], 3)), {}
+    sweep.take([(0, train(sweep.grid, 0, sweep.grid.size))])
+    monkeypatch.setattr(plot, "draw", lambda traces, _layout, **_rest: drawn.update(traces=traces))
+    charts.sweep_chart(sweep, None, 1e-6, 1e-5, None, lambda _index: None)
+    kinds = {trace["uid"]: trace for trace in drawn["traces"]}
+    assert len(kinds["rises"]["customdata"]) > 0
+    assert "not finite" not in kinds["rises"]["hovertemplate"]
+    assert "final loss" in kinds["rises"]["hovertemplate"]
+    assert len(kinds["diverges"]["customdata"]) > 0
+    assert all(diverged_at >= 0 for _, _, diverged_at, _ in kinds["diverges"]["customdata"])
+    assert len({(t["marker"]["color"], t["marker"]["symbol"]) for t in kinds.values()}) == len(kinds)
+
+
+def test_the_curves_over_steps_begin_at_step_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = {}
+    monkeypatch.setattr(plot, "draw", lambda traces, layout, **_rest: drawn.update(traces=traces, **layout))
+    run = SimpleNamespace(losses=np.array([9.0, 8.0, 7.0]), name="run")
+    charts.loss_chart(SimpleNamespace(run=run, config=replace(BASE, steps=3)))
+    assert drawn["traces"][0]["customdata"] == [0, 1, 2]
+    axis = drawn["xaxis"]
+    assert dict(zip(axis["ticktext"], axis["tickvals"], strict=True)) == {"0": 1, "1": 2, "3": 4}
 
 
 def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:

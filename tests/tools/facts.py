@@ -373,7 +373,7 @@ def _(t: Truth, dead: str, H: str, last: str, zero: str) -> bool:
         and t.dead(t.measured[-1]) > t.dead(0)  # a lower rate would spare them
         and fits(last, t.losses[-1])
         and fits(zero, t.zero)
-        and not moved(t.losses, 0.01)
+        and not (moved(t.losses, 0.01) and int(dead) < t.H)
     )
 
 
@@ -416,7 +416,7 @@ def wrong_outcome(kind: str, truth: Truth, dead: int) -> bool:
     return {
         "converges": last >= truth.zero or (last > 0.1 * truth.zero and moved(losses, 0.01)),
         "slow": last < 0.1 * truth.zero or last > losses[0] * (1 + 1e-4),
-        "dead": dead == 0 or moved(losses, 0.01),
+        "dead": dead == 0 or (moved(losses, 0.01) if dead < truth.H else not np.isclose(last, truth.zero)),
         "rises": last <= losses[0],
     }[kind]
 

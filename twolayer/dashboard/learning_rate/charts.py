@@ -169,14 +169,10 @@ def loss_chart(focus: Focus | None) -> None:
     losses = focus.run.losses if focus else np.empty(0)
     at = plot.thinned(losses)
     trace = _curve(at, losses[at], _("loss"), "theme:0")
+    y_axis = {"title": {"text": _("loss")}, "type": "log", "exponentformat": "power"}
     layout = {
         "xaxis": _step_axis(focus),
-        "yaxis": {
-            "title": {"text": _("loss")},
-            "type": "log",
-            "exponentformat": "power",
-            **({} if len(losses) else {"range": [-6, 8]}),
-        },
+        "yaxis": y_axis | ({} if len(losses) else {"range": [-6, 8]}),
         "uirevision": focus.run.name if focus else "",
     }
     plot.draw([trace], layout, key="focus_loss_chart", alt=_("Line chart: loss at each step"))
