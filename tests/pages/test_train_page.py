@@ -89,6 +89,15 @@ def test_what_auto_picked_is_shown() -> None:
     assert any("auto → gram" in caption.value for caption in page.caption)
 
 
+def test_a_device_that_is_not_here_costs_no_other_field() -> None:
+    page = opened(backend="torch", device="mps", dtype="float64", N="32")
+    text = page.warning[0].value
+    assert text.count("\n- ") == 1
+    assert "device" in text
+    assert (page.session_state["dtype"], page.session_state["device"]) == ("float64", "cpu")
+    assert page.session_state["N"] == 32
+
+
 def test_what_is_wrong_in_the_address_is_said_by_field_and_the_rest_is_used() -> None:
     page = opened(N="abc", D_in="33", learning_rate="nan", nothing="1", lang="xx")
     text = page.warning[0].value

@@ -140,11 +140,14 @@ def test_numpy_goes_with_the_cpu_only(device):
     assert Config(backend="torch", device=device).device == device
 
 
-@pytest.mark.parametrize(
-    "device", ["cuda", "cuda:", "cuda:-1", "cuda:123", "cuda:٣", "CPU", "cpu:0", "mps:0"]
-)
+@pytest.mark.parametrize("device", ["cuda:", "cuda:-1", "cuda:123", "cuda:٣", "CPU", "cpu:0", "mps:0"])
 def test_other_forms_of_a_device_are_refused(device):
     assert refusal(backend="torch", device=device).field == "device"
+
+
+def test_cuda_without_a_number_is_the_first_one():
+    assert Config(backend="torch", device="cuda") == Config(backend="torch", device="cuda:0")
+    assert Config(backend="torch", device="cuda").to_query()["device"] == "cuda:0"
 
 
 def test_mps_goes_with_float32_only():

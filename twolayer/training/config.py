@@ -32,8 +32,8 @@ class Config:
     backend: str = declared(Choice(("numpy", "torch"), default="numpy"))
     device: str = declared(
         Name(
-            r"cpu|mps|cuda:\d{1,2}",
-            Message.of("cpu, mps, or cuda with a device number, such as cuda:0"),
+            r"cpu|mps|cuda(:\d{1,2})?",
+            Message.of("cpu, mps, cuda (that is cuda:0) or cuda with a number, such as cuda:1"),
             default="cpu",
         )
     )
@@ -51,6 +51,8 @@ class Config:
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
             object.__setattr__(self, name, field.checked(name, getattr(self, name)))
+        if self.device == "cuda":  # as in PyTorch, the first one
+            object.__setattr__(self, "device", "cuda:0")
         if self.backend == "numpy" and self.device != "cpu":
             raise ConfigError("device", self.device, Message.of("cpu, the only device of the numpy backend"))
         if self.device == "mps" and self.dtype == "float64":

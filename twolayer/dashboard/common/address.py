@@ -33,13 +33,16 @@ def went_back() -> bool:
 def read(page: Page) -> None:
     """Set the session's values from the address, and remember what was wrong in it."""
     raw = dict(islice(st.query_params.items(), MOST_PARAMETERS))
-    config, errors = _read_config({k: v for k, v in raw.items() if k not in parameters.PARAMETERS})
-    errors += parameters.take_over(page.parameters, raw)
+    query = {k: v for k, v in raw.items() if k not in parameters.PARAMETERS}
+    config, errors = _read_config(query)
     devices = available_devices(config.backend)
     if config.device not in devices:
         here = Message.of("one of the available devices: {devices}", devices=", ".join(devices))
-        errors.append(ConfigError("device", config.device, here))
-        config = Config(**(asdict(config) | {"device": "cpu"}))
+        missing = ConfigError("device", config.device, here)
+        # Again without it: what does not go with that device may go with the CPU
+        config, errors = _read_config({k: v for k, v in query.items() if k != "device"})
+        errors.append(missing)
+    errors += parameters.take_over(page.parameters, raw)
     if raw.get("lang", "en") not in LANGUAGES:
         takes = Message.of("one of {options}", options=", ".join(LANGUAGES))
         errors.append(ConfigError("lang", raw.pop("lang"), takes))
@@ -53,7 +56,8 @@ def read(page: Page) -> None:
 
 def _read_config(raw: dict[str, str]) -> tuple[Config, list[ConfigError]]:
     """Read a Config and its errors; a `preset` gives the fields that are not named."""
-    name = raw.pop("preset", None)
+    name = raw.get("preset")
+    raw = {field: text for field, text in raw.items() if field != "preset"}
     config, errors = Config.from_query(raw)
     if name is None:
         return config, errors
