@@ -59,6 +59,7 @@ def test_the_bug_of_a_round_is_the_same_each_time_shows_and_is_sometimes_none():
     assert {bugs.drawn(round, inputs, bare) for round in range(60)} == {
         None,
         "no_factor",
+        "grad_w2_for_w2",
         "wrong_side",
         "updated_early",
     }

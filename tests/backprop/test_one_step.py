@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,29 @@ def test_the_chain_rule_adds_up(planted):
     assert_allclose(chain.samples[:, 1] * chain.samples[:, 4], chain.samples[:, 5])
     assert chain.outputs[:, 5].sum() == pytest.approx(chain.samples[1, 3], rel=1e-12)
     assert chain.after == pytest.approx(chain.before - TINY.learning_rate * chain.total, rel=1e-12)
+
+
+@pytest.mark.parametrize("planted", [None, *BUGS])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_chain_rule_names_the_factor_that_its_numbers_have(planted, seed):
+    config = replace(TINY, seed=seed)
+    chosen = Chosen(n=1, i=2, j=1, o=0)
+    chain = observe(config, 0, planted, chosen).chain
+    problem, step = make_problem(config), observe(config, 0, planted, chosen)
+    grad_w2 = step.views["grad_w2"].window
+    names = {
+        "w2[1, o]": problem.w2[1],
+        "w2[o, 1]": problem.w2[:, 1],
+        "grad_w2[1, o]": grad_w2[1],
+        "(w2 - η·grad_w2)[1, o]": step.views["w2"].window[1],
+    }
+    assert_allclose(chain.outputs[:, 4], names[chain.factor], rtol=1e-12)
+    expected = {
+        "not_transposed": "w2[o, 1]",
+        "grad_w2_for_w2": "grad_w2[1, o]",
+        "updated_early": "(w2 - η·grad_w2)[1, o]",
+    }
+    assert chain.factor == expected.get(planted, "w2[1, o]")
 
 
 def test_the_chain_rule_of_a_large_batch_keeps_the_samples_that_weigh_most():

@@ -98,6 +98,8 @@ def test_a_bug_is_shown_in_its_line_and_in_what_comes_after(name: str) -> None:
     page.button(key="step_h").click().run()
     assert not page.error
     assert not page.warning
+    not_these = [box.value for box in page.info if "correct chain rule" in box.value]
+    assert [bug.line in text for text in not_these] == [True] * ("w1" in bug.tensors)
 
 
 def test_the_cell_that_is_chosen_travels_in_the_address_and_is_kept_within_the_sizes() -> None:

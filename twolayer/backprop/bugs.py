@@ -92,6 +92,20 @@ BUGS: Mapping[str, Bug] = MappingProxyType(
             ),
             impossible=_no_transpose,
         ),
+        "grad_w2_for_w2": Bug(
+            label=N_("grad_w2 instead of w2"),
+            value="grad_h_relu",
+            line="grad_h_relu = grad_y_pred @ grad_w2.T",
+            formula=Formula(
+                r"{grad_y_pred}\cdot {grad_w2:T}",
+                "Σ_o grad_y_pred[n,o]·grad_w2[j,o]",
+            ),
+            tensors=("w1",),
+            why=N_(
+                "A hidden value reaches output o through the weight w2[j, o], so the gradient comes back "
+                "through that weight. grad_w2 has the same shape, so NumPy raises no error."
+            ),
+        ),
         "wrong_side": Bug(
             label=N_("Mask inverted"),
             value="grad_h",

@@ -89,6 +89,13 @@ class Cells:
         shift = 1 if match["shift"] else 0  # the row before the first is the last, as in np.roll
         return self._arrays[match["array"]][at[match["row"]] - shift, at[match["column"]]]
 
+    def factor_names(self, name: str, row: int, column: int) -> list[str]:
+        """Return what is multiplied in each term of a cell's sum, with the cell's indices: `w2[3,o]`."""
+        at = dict(zip(AXES[name], (str(row), str(column)), strict=True))
+        term = self._parts(name)[2]
+        found = [(match["array"], match["row"], match["column"]) for match in NUMBER.finditer(term)]
+        return [f"{array}[{at.get(row, row)}, {at.get(column, column)}]" for array, row, column in found]
+
     def factors(self, name: str, row: int, column: int) -> list[NDArray[Any]]:
         """Return the numbers in each term of a cell's single sum, one array (terms,) per factor."""
         at: dict[str, Any] = dict(zip(AXES[name], (row, column), strict=True))

@@ -77,8 +77,10 @@ class Chain:
     total: float
     """grad_w1[i, j]."""
     outputs: NDArray[np.float64]
-    """Rows of o, y_pred[n, o], y[n, o], grad_y_pred[n, o], w2[j, o] and the product of the last two, for the
+    """Rows of o, y_pred[n, o], y[n, o], grad_y_pred[n, o], `factor` and the product of the last two, for the
     chosen sample n."""
+    factor: str
+    """What grad_y_pred is multiplied by: w2[j, o], unless a bug is planted there."""
     other_outputs: int
     before: float
     """w1[i, j]."""
@@ -177,6 +179,7 @@ def chain(cells: Cells, chosen: Chosen) -> Chain:
         other_sum=float(samples[order[MOST_ROWS:], 5].sum()),
         total=float(values["grad_w1"][i, j]),
         outputs=outputs[:MOST_ROWS],
+        factor=cells.factor_names("grad_h_relu", n, j)[1],
         other_outputs=len(outputs[MOST_ROWS:]),
         before=float(inputs["w1"][i, j]),
         after=float(values["w1"][i, j]),

@@ -33,8 +33,8 @@ PRESETS = {
         Config(H=2000, method="auto", learning_rate=3e-8),
         N_("Wide"),
         N_(
-            "With 20 times as many hidden units, the learning rate must be about 20 times lower, and each "
-            "unit moves less."
+            "With 20 times as many hidden units λmax is about 20 times larger, so the usable learning rates "
+            "are about 20 times lower, and each unit moves less."
         ),
     ),
     "edge": Preset(

@@ -6,10 +6,10 @@ import streamlit as st
 
 from twolayer.backprop.bugs import BUGS, program
 from twolayer.backprop.check import Check
-from twolayer.backprop.comparison import BANDS, Comparison
+from twolayer.backprop.comparison import Comparison
 from twolayer.backprop.references import DIRECTIONS
 from twolayer.dashboard.common import formulas, iteration, server
-from twolayer.dashboard.gradients import charts
+from twolayer.dashboard.gradients import charts, reading
 from twolayer.dashboard.i18n import _, say
 from twolayer.training.messages import N_
 from twolayer.training.program import GRADIENTS
@@ -30,7 +30,7 @@ def show(check: Check, *, hidden: bool) -> None:
         _figures(check)
         _where(check)
     _steps(check)
-    _reading()
+    reading.show()
 
 
 def _verdict(check: Check, *, hidden: bool) -> None:
@@ -221,28 +221,3 @@ def _steps(check: Check) -> None:
 def error(value: float) -> str:
     """Format a relative error or a step with two digits."""
     return f"{value:.1e}" if value else "0"
-
-
-def _reading() -> None:
-    with st.expander(_("How to read relative errors")):
-        st.markdown(
-            _(
-                "The relative error of two numbers a and b is |a − b| / max(|a|, |b|). It measures how "
-                "many significant digits agree, regardless of scale; if both are 0, it is 0. Stanford's "
-                "CS231n course suggests these thresholds:"
-            )
-        )
-        above, below = _("above {threshold}"), _("below that")
-        ranges = [above.format(threshold=f"{threshold:g}") if threshold else below for threshold, _w in BANDS]
-        lines = [f"- {place}: {_(words)}" for place, (_t, words) in zip(ranges, BANDS, strict=True)]
-        st.markdown("\n".join(lines))
-        st.markdown(
-            _(
-                "Kinks make these thresholds less strict: if the difference straddles the kink of a ReLU, "
-                "the quotient mixes the slopes of both sides and says nothing about the gradient. Here "
-                "such entries are detected by the sign change of h and excluded, so the rest can be judged "
-                "strictly: **wrong** means that an entry differs by more than rounding can explain in sums "
-                "of this length. A correct backward pass is therefore never flagged, even where a gradient "
-                "near 0 has few correct digits left, and bugs far below 1e-7 are still found."
-            )
-        )

@@ -169,8 +169,17 @@ def _chain(seen: Observation) -> None:
         r"\underbrace{2\,(\mathtt{y\_pred}-\mathtt{y})[n,o]}"
         r"_{\partial \mathtt{loss}/\partial \mathtt{y\_pred}}"
     )
+    if seen.planted is not None and seen.changed and "w1" in BUGS[seen.planted].tensors:
+        bug = BUGS[seen.planted]
+        st.info(
+            _(
+                "This is the correct chain rule. The numbers below are not: they are those of the program "
+                "with the planted bug, `{line}`."
+            ).format(line=bug.line),
+            icon=":material/bug_report:",
+        )
     st.caption(_("Sample {n}: from the outputs back to hidden unit {j}").format(n=n, j=j))
-    titles = ("o", "y_pred", "y", "grad_y_pred", f"w2[{j}, o]", "grad_y_pred·w2")
+    titles = ("o", "y_pred", "y", "grad_y_pred", chain.factor, f"grad_y_pred · {chain.factor}")
     st.dataframe(_table(chain.outputs, titles), hide_index=True, height=_height(len(chain.outputs)))
     if chain.other_outputs:
         st.caption(_("Only the first rows are shown ({count} more).").format(count=chain.other_outputs))
