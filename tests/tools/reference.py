@@ -44,8 +44,10 @@ def takes(field: Field) -> str:
 
 def fields(kind: str, declared: Mapping[str, Field]) -> str:
     """Return declared fields, each of which is a `kind`."""
-    rows = ((code(name), code(field.default), takes(field)) for name, field in declared.items())
-    return table((kind, "default", "takes"), *rows)
+    rows = [[code(name), code(field.default), takes(field), field.words] for name, field in declared.items()]
+    head = [kind, "default", "takes", "meaning"]
+    width = 4 if all(row[3] for row in rows) else 3
+    return table(head[:width], *(row[:width] for row in rows))
 
 
 def parameters(page: str) -> str:

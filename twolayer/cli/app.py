@@ -30,7 +30,7 @@ class Commands(click.Group):
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """The two-layer network of the PyTorch tutorial, trained by hand."""
+    """Train the two-layer ReLU network of the PyTorch tutorial with a hand-written backward pass."""
 
 
 def run() -> int:

@@ -10,7 +10,7 @@ from twolayer.training.capabilities import probe
 
 @click.command("info")
 def command() -> None:
-    """Print what this machine has, what is missing and how to get it, and what a server here would allow."""
+    """Show the hardware, software and limits of this machine."""
     try:
         rows = [*machine(probe(load_torch=True)), *limits(from_environment())]
     except SettingError as error:

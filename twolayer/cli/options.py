@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from twolayer.training.config import FIELDS, Config
-from twolayer.training.fields import ConfigError, Whole, parse_fields
+from twolayer.training.fields import Choice, ConfigError, Whole, parse_fields
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -32,15 +32,17 @@ def with_config(command: Callable[..., None]) -> Callable[..., None]:
         command(config, **given)
 
     for name, field in reversed(list(FIELDS.items())):
-        text = f"{field.takes}  [default: {field.default_text}]"
-        given_texts = click.option(f"--{name}", name, metavar="VALUE", help=text)(given_texts)
+        text = f"{field.words} ({field.takes})  [default: {field.default_text}]"
+        hidden = isinstance(field, Choice) and len(field.options) == 1
+        option = click.option(f"--{name}", name, metavar="VALUE", help=text, hidden=hidden)
+        given_texts = option(given_texts)
     return given_texts
 
 
 def whole(name: str, field: Whole) -> Decorator:
     """Return the option `name` for a declared whole number."""
     limits = click.IntRange(field.low, field.high)
-    return click.option(name, type=limits, default=field.default, show_default=True)
+    return click.option(name, type=limits, default=field.default, show_default=True, help=field.words)
 
 
 def progress_bar(length: int, label: str) -> Any:

@@ -23,13 +23,23 @@ from twolayer.training.machine import Machine
 @click.command("race")
 @with_config
 @whole("--rounds", ROUNDS)
-@click.option("--contenders", metavar="NAMES", help="Who races, as in numpy.gram,torch.fused  [default: all]")
-@click.option("--sweep", metavar="FIELD=A,B,…", help="Race once for each of these values of a dimension.")
-@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON, for the Race page.")
+@click.option(
+    "--contenders",
+    metavar="NAMES",
+    help="Implementations to benchmark, such as numpy.gram,torch.fused  [default: all]",
+)
+@click.option(
+    "--sweep",
+    metavar="FIELD=A,B,…",
+    help="Repeat the benchmark for each value of one dimension, such as H=64,128,256.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all results as JSON, which the Race page reads.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
-@output_option("--output", "Write all figures to this file as JSON; the table with --csv, or to a .csv file.")
+@output_option(
+    "--output", "Write all results to this file as JSON; as a CSV table with --csv, or to a .csv file."
+)
 def command(config: Config, contenders: str | None, sweep: str | None, **options: Any) -> None:
-    """Let every backend and method race on this machine, with PyTorch's autograd as a peer."""
+    """Benchmark every backend and method on this machine. PyTorch autograd takes part for comparison."""
     try:
         here = all_contenders(probe(load_torch=True).machine.devices, config.dtype)
         taking_part = here if contenders is None else chosen(contenders, here)
@@ -66,15 +76,15 @@ def _table(result: Race) -> str:
         *map(str, verdict.sentences(result)),
         *map(str, verdict.disturbances([result])),
         "",
-        f"{'contender':<18}{'µs/step':>10}{'p95':>10}{'spread':>8}{'× NumPy':>9}{'GFLOP/s':>9}{'of peak':>9}"
-        f"{'loss error':>12}{'last loss ×':>13}{'weight error':>14}",
+        f"{'implementation':<18}{'µs/step':>10}{'p95':>10}{'spread':>8}{'× NumPy':>9}{'GFLOP/s':>9}"
+        f"{'of peak':>9}{'loss error':>12}{'last loss ×':>13}{'weight error':>14}",
     ]
     for row in result.rows():
         faster = f"{row['speed_up']:9.2f}" if row["speed_up"] else f"{'':9}"
         lines.append(
             f"{row['contender']:<18}{row['median_us']:10.1f}{row['p95_us']:10.1f}{row['spread']:8.0%}{faster}"
             f"{row['gflops']:9.1f}{row['share_of_ceiling']:9.0%}{row['loss_error']:12.1e}"
-            f"{row['last_ratio']:13.3g}{row['weight_error']:14.1e}{'' if row['right'] else '  wrong'}"
+            f"{row['last_ratio']:13.3g}{row['weight_error']:14.1e}{'' if row['right'] else '  INCORRECT'}"
         )
     steps = result.standings[0].agreement
     roof = result.roofline
@@ -82,10 +92,10 @@ def _table(result: Race) -> str:
     assert roof is not None, "and measured the machine"
     lines += [
         "",
-        f"ceilings: {roof.gflops_here:.0f} GFLOP/s for x·w1 here, {roof.gflops_large:.0f} for a large "
-        f"product (the peak is the larger one), {roof.gbytes:.0f} GB/s of memory",
-        f"errors: against the formulas in float64 over {steps.steps} steps; "
-        "× NumPy: against the tutorial's NumPy loop",
+        f"peak: the larger of {roof.gflops_large:.0f} GFLOP/s (large matrix product) and "
+        f"{roof.gflops_here:.0f} GFLOP/s (x·w1 at this size); memory bandwidth: {roof.gbytes:.0f} GB/s",
+        f"errors: relative to the formulas in float64 over {steps.steps} steps; "
+        "× NumPy: speedup over the tutorial's NumPy loop",
         CLOCK,
     ]
     return "\n".join(lines)

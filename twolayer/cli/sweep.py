@@ -29,26 +29,25 @@ OF_CURVATURE = ("data", "N", "D_in", "H", "D_out", "seed")
 @click.command("sweep")
 @with_config
 @whole("--rates", RATES)
-@click.option("--from", "low", metavar="RATE", help="Lowest learning rate.  [default: by the sizes]")
-@click.option("--to", "high", metavar="RATE", help="Highest learning rate.  [default: by the sizes]")
+@click.option("--from", "low", metavar="RATE", help="Lowest learning rate.  [default: chosen by the sizes]")
+@click.option("--to", "high", metavar="RATE", help="Highest learning rate.  [default: chosen by the sizes]")
 @whole("--seeds", SEEDS)
 @click.option(
     "--grid",
     "axes",
     metavar="FIELD=VALUES;…",
-    help="Instead of rates and seeds: up to three fields, each with values as in H=50,100,200 or "
-    "learning_rate=1e-8:1e-5:25.",
+    help="Sweep these fields instead (up to three), such as 'H=50,100,200; learning_rate=1e-8:1e-5:25'.",
 )
-@output_option("--csv", "Write a row for each training, as CSV.")
-@output_option("--parquet", "The same as Parquet.")
-@output_option("--output", "The same to this file: as Parquet if it ends in .parquet, else as CSV.")
+@output_option("--csv", "Write one CSV row per run to this file.")
+@output_option("--parquet", "Write the same rows as Parquet.")
+@output_option("--output", "Write the same rows: as Parquet to a .parquet file, else as CSV.")
 def command(
     config: Config, csv: str | None, parquet: str | None, output: str | None, **grid_options: Any
 ) -> None:
-    """Train a whole grid: by default many learning rates with some seeds; and say which rate to take.
+    """Sweep learning rates (or any grid) and recommend one.
 
-    It runs on an embedded cluster, or on that of TWOLAYER_SCHEDULER. Ctrl+C stops it; what is done by
-    then is told and written all the same.
+    Runs on an embedded Dask cluster, or on the one at TWOLAYER_SCHEDULER. Ctrl+C stops the sweep; finished
+    runs are still reported and written.
     """
     from twolayer.export import sweep_files, tables  # load Arrow
 
@@ -112,7 +111,10 @@ def compute(sweep: Sweep, on_progress: Callable[[int], None]) -> tuple[Curvature
 def words(sweep: Sweep, start: Curvature | None) -> str:
     """What came of a sweep, for the terminal."""
     grid, base = sweep.grid, sweep.grid.base
-    along = ", ".join(f"{axis.field}: {len(axis.values)}" for axis in grid.axes)
+    plurals = {"seed": "seeds", "learning_rate": "learning rates"}
+    along = " × ".join(
+        f"{len(axis.values)} {plurals.get(axis.field, f'values of {axis.field}')}" for axis in grid.axes
+    )
     fields = vars(base) | {axis.field: axis.field for axis in grid.axes}
     lines = [
         "{N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps".format(**fields),
@@ -127,7 +129,7 @@ def words(sweep: Sweep, start: Curvature | None) -> str:
         first = [f"{name}={value}" for name, value in grid.values(0).items() if name in OF_CURVATURE]
         lines += [
             "",
-            f"λmax at the start{' of ' if first else ''}{', '.join(first)}: {start.value:.6g} "
+            f"λmax at initialization{' with ' if first else ''}{', '.join(first)}: {start.value:.6g} "
             f"(residual {start.residual:.1g}, {start.products} products); 2/λmax: {start.threshold:.3g}",
         ]
     return "\n".join(lines)
@@ -140,7 +142,7 @@ def _rates(sweep: Sweep) -> list[str]:
     if not outer:
         found = advise(grid, sweep.there)
         return [*_zones(sweep), "", *_advice(sweep, found)]
-    lines = ["".join(f"{axis.field:>10}" for axis in outer) + f"{'recommended':>14}{'safe band':>22}"]
+    lines = ["".join(f"{axis.field:>10}" for axis in outer) + f"{'recommended':>14}{'safe range':>22}"]
     for places, found in bands(grid, sweep.there).items():
         values = [axis.values[place] for axis, place in zip(outer, places, strict=True)]
         band = _band(found, "{low:.3g} – {high:.3g}", "none")
@@ -162,8 +164,8 @@ def _advice(sweep: Sweep, found: Advice) -> list[str]:
     return [
         f"recommended: {found.rate:.2g}" + _band(found, ", safe from {low:.3g} to {high:.3g}", ""),
         str(found.reason),
-        f"with the mean loss for the sum the same steps take {mean_loss_rate(base, found.rate):.2g}: "
-        f"its gradient is N·D_out = {base.N * base.D_out} times smaller",
+        f"equivalent learning rate for the mean loss: {mean_loss_rate(base, found.rate):.2g} "
+        f"(its gradient is N·D_out = {base.N * base.D_out} times smaller)",
     ]
 
 

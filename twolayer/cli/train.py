@@ -16,12 +16,12 @@ from twolayer.training.training import Result, fit
 
 @click.command("train")
 @with_config
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @output_option("--output", "Write the result to this file as JSON.")
 def command(config: Config, as_json: bool, output: str | None) -> None:
-    """Train once and print what came of it. The exit status is 1 if the loss diverges.
+    """Train one run and print a summary. The exit status is 1 if the loss diverges.
 
-    The progress bar goes to standard error, and only to a terminal.
+    Progress is shown on standard error if it is a terminal.
     """
     try:
         with progress_bar(config.steps, "training") as bar:
@@ -69,7 +69,7 @@ def _words(config: Config, result: Result) -> str:
         from twolayer.rates.advice import working_rate  # loads SciPy, and computes for a moment
 
         rows += [
-            ("diverged", f"the loss of step {result.diverged_at} is not finite"),
+            ("diverged", f"at step {result.diverged_at} (loss not finite)"),
             ("a rate that works", f"--learning_rate {working_rate(config):g}"),
         ]
     width = max(len(name) for name, _ in rows) + 2

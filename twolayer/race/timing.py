@@ -23,7 +23,7 @@ from twolayer.training.fields import Whole
 from twolayer.training.messages import N_
 from twolayer.training.problem import Problem, make_problem
 
-ROUNDS = Whole(3, 1000, default=15)
+ROUNDS = Whole(3, 1000, default=15, words="Number of rounds; each times every implementation once.")
 BLOCK_SECONDS = 0.02
 KEPT_BYTES = 32 << 20
 """Memory that a worker keeps between the rounds of a race; larger races are prepared again in each round."""

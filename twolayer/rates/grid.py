@@ -16,8 +16,8 @@ GRID_FIELDS = tuple(field for field in FIELDS if field not in ("data", "device",
 """The fields that a grid may vary."""
 MOST_AXES = 3
 MOST_VALUES = 1000
-RATES = Whole(2, MOST_VALUES, default=100)
-SEEDS = Whole(1, 20, default=3)
+RATES = Whole(2, MOST_VALUES, default=100, words="Number of learning rates.")
+SEEDS = Whole(1, 20, default=3, words="Number of seeds for each learning rate.")
 """How many of each a scan has."""
 MOST_TRAININGS = 20_000
 INNERMOST = ("seed", "learning_rate")

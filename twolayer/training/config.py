@@ -16,9 +16,9 @@ PAGE_PARAMETERS = ("lang", "run")
 """Query parameters that belong to a page, not to a run."""
 
 LARGEST = 100_000
-RATE = Real(1e-30, 1e6, default=1e-6)
-STEPS = Whole(1, 5_000_000, default=500)
-SEED = Whole(0, 2**32 - 1, default=0)
+RATE = Real(1e-30, 1e6, default=1e-6, words="Step size of gradient descent")
+STEPS = Whole(1, 5_000_000, default=500, words="Number of weight updates")
+SEED = Whole(0, 2**32 - 1, default=0, words="Seed of the data and the initial weights")
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,32 @@ class Config:
     Raises `ConfigError` when a field is out of its range, or when two do not go together.
     """
 
-    data: str = declared(Choice(("random",), default="random"))
-    backend: str = declared(Choice(("numpy", "torch"), default="numpy"))
+    data: str = declared(Choice(("random",), default="random", words="Training data"))
+    backend: str = declared(Choice(("numpy", "torch"), default="numpy", words="Array library"))
     device: str = declared(
         Name(
             r"cpu|mps|cuda(:\d{1,2})?",
             Message.of("cpu, mps, cuda (that is cuda:0) or cuda with a number, such as cuda:1"),
             default="cpu",
+            words="Device that computes",
         )
     )
-    method: str = declared(Choice(("tutorial", "fused", "gram", "auto"), default="tutorial"))
-    dtype: str = declared(Choice(("float32", "float64"), default="float32"))
-    N: int = declared(Whole(1, LARGEST, default=64))
-    D_in: int = declared(Whole(1, LARGEST, default=1000))
-    H: int = declared(Whole(1, LARGEST, default=100))
-    D_out: int = declared(Whole(1, LARGEST, default=10))
+    method: str = declared(
+        Choice(
+            ("tutorial", "fused", "gram", "auto"),
+            default="tutorial",
+            words="How an iteration is computed; all give the same losses up to rounding",
+        )
+    )
+    dtype: str = declared(Choice(("float32", "float64"), default="float32", words="Precision"))
+    N: int = declared(Whole(1, LARGEST, default=64, words="Number of samples"))
+    D_in: int = declared(Whole(1, LARGEST, default=1000, words="Number of inputs"))
+    H: int = declared(Whole(1, LARGEST, default=100, words="Number of hidden units"))
+    D_out: int = declared(Whole(1, LARGEST, default=10, words="Number of outputs"))
     learning_rate: float = declared(RATE)
     steps: int = declared(STEPS)
     seed: int = declared(SEED)
-    threads: int = declared(Whole(1, 256, default=1))
+    threads: int = declared(Whole(1, 256, default=1, words="Threads of a matrix product"))
 
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
