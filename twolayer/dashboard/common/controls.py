@@ -86,12 +86,17 @@ def _costs(config: Config) -> None:
     def compact(count: int) -> str:
         return str(format_compact_decimal(count, locale=st.session_state["lang"], fraction_digits=1))
 
-    costs = _("{memory} of memory, {flops} FLOPs per step").format(
-        memory=format_bytes(methods.run_bytes(config)), flops=compact(methods.flops_per_step(config))
+    once = methods.flops_once(config)
+    costs = _("{memory} of memory, {flops} FLOPs per step")
+    if once:
+        costs = _("{memory} of memory, {flops} FLOPs per step, {once} FLOPs once for x·xᵀ and x·w1")
+    st.caption(
+        costs.format(
+            memory=format_bytes(methods.run_bytes(config)),
+            flops=compact(methods.flops_per_step(config)),
+            once=compact(once),
+        )
     )
-    if once := methods.flops_once(config):
-        costs += _(", {flops} FLOPs once for x·xᵀ and x·w1").format(flops=compact(once))
-    st.caption(costs)
     if (gain := methods.gain_of_auto(config)) > 1:
         st.caption(
             _(
