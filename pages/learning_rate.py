@@ -6,7 +6,7 @@ from twolayer.dashboard import rerun
 from twolayer.dashboard.common import address, controls, frame, jobs, server
 from twolayer.dashboard.common.parameters import LONGEST_GRID, SIZES
 from twolayer.dashboard.i18n import _
-from twolayer.dashboard.learning_rate import grid_view, job, view
+from twolayer.dashboard.learning_rate import explanations, grid_view, job, view
 from twolayer.dashboard.plot import plot
 from twolayer.training.config import RATE
 
@@ -73,6 +73,7 @@ def watch_sweep() -> None:
 
 watch_sweep()
 st.header(_("Why: the curvature along one run"), anchor=False, divider="gray")
+explanations.draw()
 
 
 @st.fragment(run_every=intervals["focus"])

@@ -204,3 +204,10 @@ def test_korean() -> None:
     scanned(page)
     assert "추천 학습률: **" in shown(page)
     assert "이차 함수" in shown(page)
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "What is λmax?"), ("ko", "λmax란 무엇인가요?")])
+def test_sharpness_is_explained_before_its_chart(lang: str, words: str) -> None:
+    page = opened(lang=lang)
+    assert words in [expander.label for expander in page.expander]
+    assert "1 − ηλ" in shown(page)

@@ -3,6 +3,7 @@
 import re
 from html import unescape
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -13,7 +14,9 @@ from twolayer.backprop.bugs import BUGS
 from twolayer.dashboard.common import formulas
 from twolayer.dashboard.i18n import translator
 from twolayer.dashboard.one_step import playback
-from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS
+from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, values
+from twolayer.rates.curvature import largest_eigenvalue
+from twolayer.training.problem import make_problem
 from twolayer.training.program import STEPS, numpy_statements, torch_statements
 
 
@@ -130,3 +133,46 @@ def test_a_run_that_diverges_is_shown_while_it_is_finite() -> None:
     page = opened(learning_rate="1e-5", at="400", show="loss")
     assert "Showing iteration 3, the last one with a finite loss" in page.warning[0].value
     assert page.metric[0].value == f"{fit(Config(learning_rate=1e-5)).losses[3]:.4g}"
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("sizes", [{}, {"N": 20, "D_in": 300, "H": 200, "D_out": 30}])
+def test_the_estimates_of_the_learning_rates_answer_hold(sizes: dict[str, int], seed: int) -> None:
+    config = Config(seed=seed, dtype="float64", steps=1, **sizes)
+    said = {name: float(value.replace(",", "")) for name, value in values(config).items()}
+    problem = make_problem(config)
+    predictions = np.maximum(problem.x @ problem.w1, 0) @ problem.w2
+    assert said["size"] == pytest.approx(np.sqrt(np.mean(predictions**2)), rel=0.25)
+    assert said["loss"] == pytest.approx(fit(config).losses[0], rel=0.5)
+    assert said["sharpness"] == pytest.approx(largest_eigenvalue(config).value, rel=0.25)
+    assert said["limit"] == pytest.approx(2 / said["sharpness"], rel=0.1)
+
+
+def test_what_the_learning_rates_answer_says_of_the_tutorial_is_so() -> None:
+    first, *losses = fit(Config(steps=60)).losses
+    assert losses[0] < first
+    assert list(np.flatnonzero(np.diff([first, *losses]) > 0) + 1) == [2, 3]
+    sharpness = largest_eigenvalue(Config()).value
+    assert (f"{sharpness:.3g}", f"{1e-6 * sharpness / 2:.3g}") == ("2.36e+06", "1.18")
+
+
+def test_with_he_initialization_the_curvature_is_some_300_times_smaller() -> None:
+    problem = make_problem(Config(dtype="float64"))
+    w1 = problem.w1 * np.sqrt(2 / problem.w1.shape[0])
+    w2 = problem.w2 * np.sqrt(2 / problem.w2.shape[0])
+
+    def gradients(w1: np.ndarray, w2: np.ndarray) -> np.ndarray:
+        h = problem.x @ w1
+        outer = 2 * (np.maximum(h, 0) @ w2 - problem.y)
+        inner = problem.x.T @ (outer @ w2.T * (h >= 0))
+        return np.concatenate([inner.ravel(), (np.maximum(h, 0).T @ outer).ravel()])
+
+    direction = np.random.default_rng(0).normal(size=w1.size + w2.size)
+    for _step in range(100):  # power iteration on the Hessian
+        direction *= 1e-6 / np.linalg.norm(direction)
+        to_w1, to_w2 = np.split(direction, [w1.size])
+        moved = to_w1.reshape(w1.shape), to_w2.reshape(w2.shape)
+        ahead, behind = (gradients(w1 + s * moved[0], w2 + s * moved[1]) for s in (1, -1))
+        direction = (ahead - behind) / 2
+    ratio = largest_eigenvalue(Config()).value / (np.linalg.norm(direction) / 1e-6)
+    assert 250 < ratio < 350

@@ -44,9 +44,9 @@ def memory_bytes(config: Config) -> int:
 
 
 def take(config: Config, at: int) -> Snapshot:
-    """Compute a run up to the weights after `at` steps.
+    """Return the weights after `at` steps of a run, with its data.
 
-    If it diverges before, returns the last iteration with a finite loss. Raises `ConfigError` or
+    If it diverges before, these are those of the last iteration with a finite loss. Raises `ConfigError` or
     `UnavailableError` if this machine lacks what the config asks for, `MessageError` if no loss is finite.
     """
     capabilities.require(config)

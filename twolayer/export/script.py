@@ -19,7 +19,7 @@ _LOOP = "for t in range(steps):\n"
 
 
 def script(config: Config, edits: Sequence[Edit] = (), steps: int | None = None) -> str:
-    """Return the run of `config` and `edits` as a Python script; only its first `steps` steps, if given.
+    """Return a standalone Python script that reproduces a run, or its first `steps` steps.
 
     The script prints a line `step loss` for each step with a finite loss. It needs NumPy, and SciPy for
     the methods `fused` and `gram` of NumPy, or PyTorch.

@@ -1,1 +1,1 @@
-"""Many trainings, and which learning rate to take."""
+"""Sweeps: many runs, and which learning rate to choose."""

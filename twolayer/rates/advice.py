@@ -42,7 +42,7 @@ class Advice:
     reason: Message
     low: float | None = None
     high: float | None = None
-    """All rates of the sweep from `low` to `high` converge, in the sense of `reason`. None if none does."""
+    """Lowest and highest learning rate of the range that `reason` describes. None without one."""
     safe: bool = False
     """Whether they do for every seed."""
 

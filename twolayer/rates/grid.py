@@ -28,7 +28,7 @@ FORM = Message.of("values such as H=32,64,128, or start:stop:count such as learn
 
 @dataclass(frozen=True)
 class Axis:
-    """A field and the values that it takes, in their order."""
+    """A field and its ordered values."""
 
     field: str
     values: tuple[Any, ...]

@@ -23,9 +23,13 @@ SEED = Whole(0, 2**32 - 1, default=0, words="Seed of the data and the initial we
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides a run: the same Config gives the same losses.
+    """All settings of a run: equal configs give identical losses on the same kind of machine.
 
-    Raises `ConfigError` when a field is out of its range, or when two do not go together.
+    The network has `D_in` inputs, `H` hidden units and `D_out` outputs; it is trained on `N` samples, all of
+    them in each of the `steps`, at `learning_rate`. `seed` gives the data and the initial weights. `backend`,
+    `device`, `method`, `dtype` and `threads` are how it is computed: `FIELDS[name].words` says what each is.
+
+    Raises `ConfigError` for a field out of its range or an incompatible combination.
     """
 
     data: str = declared(Choice(("random",), default="random", words="Training data"))

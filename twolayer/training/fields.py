@@ -19,7 +19,7 @@ UNFIT = (ValueError, TypeError, OverflowError)
 
 
 class ConfigError(MessageError, ValueError):
-    """A value that a field cannot have: names the field, what it got and what it takes."""
+    """An invalid value of a declared field: `field` is its name, `got` the value, `takes` what it accepts."""
 
     def __init__(self, field: str, got: object, takes: Message) -> None:
         self.field, self.got, self.takes = field, got, takes

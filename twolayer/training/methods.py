@@ -41,14 +41,14 @@ def _activations(config: Config, hidden: int, outputs: int) -> int:
 
 METHODS: Mapping[str, Method] = {
     "tutorial": Method(
-        "the formulas as the tutorial writes them, a new array each line",
+        "the formulas as the tutorial writes them, with a new array on each line",
         operations=lambda c: 4 * c.N * c.D_in * c.H,
         state=_weights,
         # h, h_relu, grad_h_relu, grad_h; the outputs; the gradients and what is subtracted
         arrays=lambda c: _activations(c, 4, 4) + 2 * _weights(c),
     ),
     "fused": Method(
-        "the same arithmetic in arrays that are kept, changed in place",
+        "the same arithmetic with preallocated arrays, in place",
         operations=lambda c: 4 * c.N * c.D_in * c.H,
         state=_weights,
         arrays=lambda c: c.N * c.D_in + _activations(c, 5, 2),  # Fortran's order wants a copy of x

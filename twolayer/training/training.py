@@ -38,9 +38,9 @@ class Chunk:
     diverged_at: int | None = None
     """The step whose loss is not finite. The state is then the one before it."""
     dead: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
-    """Rows of (steps of the run so far, dead units): hidden units active for no row of the batch."""
+    """Rows of (steps of the run so far, dead units): hidden units that are active for no sample."""
     zero_loss: float = np.nan
-    """Σy²: the loss when every unit is dead and y_pred is 0."""
+    """Σy²: the loss of a network that always outputs 0, as one whose units are all dead does."""
 
     def without_losses(self) -> "Chunk":
         """Return the chunk with only what the next one needs."""
@@ -54,19 +54,24 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run."""
+    """The result of `fit`."""
 
     losses: NDArray[np.float64]
     """One per step, up to the first that is not finite (excluded)."""
     w1: Array
+    """The weights after the last step, (D_in, H), as an array of the backend."""
     w2: Array
+    """As `w1`, (H, D_out)."""
     seconds: float
-    """Time in the steps alone, without the data, the set-up and the conversion of losses."""
+    """Time spent in training steps, excluding data generation, setup and loss conversion."""
     method: str
+    """The method that was used: not `auto`."""
     diverged_at: int | None
+    """The first step whose loss is not finite."""
     laps: NDArray[np.float64]
+    """Rows of (steps, their seconds)."""
     dead: NDArray[np.float64]
-    """Rows of (steps so far, dead units)."""
+    """Rows of (steps so far, dead units): hidden units that are active for no sample."""
     zero_loss: float
     """Σy²: the loss of a network that always outputs 0."""
 
@@ -137,10 +142,10 @@ def _timed_steps(kernel: kernels.Kernel, steps: int) -> tuple[NDArray[np.float64
 def fit(
     config: Config, edits: Sequence[Edit] = (), on_chunk: Callable[[Chunk], None] | None = None
 ) -> Result:
-    """Train `config` in the calling process, applying `edits` at their steps.
+    """Train in the calling process and return the result.
 
-    `on_chunk` is called about ten times a second. Raises `ConfigError` or `UnavailableError` if this
-    machine cannot run the config.
+    `edits` change settings from their steps on. `on_chunk` is called about every 0.1 s. Raises
+    `ConfigError` or `UnavailableError` if this machine cannot run the config.
     """
     capabilities.require(config)
     problem = prepare(config)

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 
+from twolayer.rates import curvature
+from twolayer.training.config import Config
 from twolayer.training.messages import N_
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question and its answer, in English; the answer may use `{terms}`, `{rate}` and `{mean_rate}`."""
+    """A question and its answer, in English; the answer may use the places of `values`."""
 
     asked: str
     answer: str
@@ -51,6 +54,25 @@ MEANINGS: Mapping[str, str] = {
 QUESTIONS: Mapping[str, tuple[Question, ...]] = {
     "h": (
         Question(
+            N_("What is being learned?"),
+            N_(
+                "Nothing that can be understood: x, y and the initial weights are random numbers. There is "
+                "no pattern to find, so the network can only memorize the {N} random targets, and a loss "
+                "near 0 does not mean that it predicts anything new. The tutorial uses random data only to "
+                "show the mechanics."
+            ),
+        ),
+        Question(
+            N_("Where are the bias and the minibatches?"),
+            N_(
+                "There are none, as in the tutorial. A bias would add a learned number to each hidden unit "
+                "and each output; without it the output for x = 0 is always 0. Every iteration uses all "
+                "{N} samples (full-batch gradient descent), so nothing is random after the initialization. "
+                "Stochastic gradient descent (SGD) would use a different random part of the samples in "
+                "each iteration."
+            ),
+        ),
+        Question(
             N_("Why does the tutorial use float64 in NumPy and float32 in PyTorch?"),
             N_(
                 "NumPy's random numbers are float64 by default. The tutorial's PyTorch version sets `dtype "
@@ -84,6 +106,29 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
             ),
         ),
     ),
+    "grad_y_pred": (
+        Question(
+            N_("What is a gradient here, and why does grad_v have the shape of v?"),
+            N_(
+                "The entry [a, b] of grad_v is ∂loss/∂v[a, b]: how fast the loss grows when v[a, b] alone "
+                "grows. The loss is a single number, so each entry of v has exactly one such slope, and "
+                "grad_v has the shape of v. By the chain rule each gradient is computed from that of the "
+                "value after it, so the backward pass goes from the loss back to the weights."
+            ),
+        ),
+    ),
+    "grad_w2": (
+        Question(
+            N_("Why h_reluᵀ · grad_y_pred, in this order?"),
+            N_(
+                "`y_pred[n, o] = Σ_j h_relu[n, j] · w2[j, o]`, so ∂y_pred[n, o]/∂w2[j, o] is "
+                "`h_relu[n, j]`. Every sample n uses w2[j, o], so the chain rule sums over n: `grad_w2[j, "
+                "o] = Σ_n h_relu[n, j] · grad_y_pred[n, o]`. That is row j of h_reluᵀ times column o of "
+                "grad_y_pred: ({H} × {N}) · ({N} × {D_out}) = {H} × {D_out}, the shape of w2. The "
+                "transpose and the order follow from the sum; the shapes alone only confirm them."
+            ),
+        ),
+    ),
     "grad_h_relu": (
         Question(
             N_("Why w2 here, and not grad_w2?"),
@@ -97,6 +142,16 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         ),
     ),
     "grad_h": (
+        Question(
+            N_("Why is the gradient set to 0 where h < 0?"),
+            N_(
+                "`h_relu = max(h, 0)` has the slope 1 where h > 0 and 0 where h < 0. ReLU acts on each "
+                "entry by itself, so the chain rule multiplies entry by entry: `grad_h = grad_h_relu × [h "
+                "≥ 0]`, where [h ≥ 0] is 1 or 0. A hidden unit with h < 0 for every sample is **dead**: "
+                "its output and the gradients of all its weights are 0, so they never change and the unit "
+                "stays dead."
+            ),
+        ),
         Question(
             N_("Why make a copy before masking?"),
             N_(
@@ -117,5 +172,37 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
             ),
         ),
     ),
+    "w1": (
+        Question(
+            N_("Why is the learning rate so small?"),
+            N_(
+                "Because the curvature of the loss is large, which follows from the sizes. With random "
+                "weights of size 1 the predictions are about ±√(H·D_in/2) ≈ ±{size}, the loss is about "
+                "N·D_out·(H·D_in/2 + 1) ≈ {loss} and its curvature λmax is about {sharpness}, all estimated "
+                "from the sizes alone. On a quadratic with that curvature gradient descent needs η < "
+                "2/λmax ≈ {limit}; here η = {rate}. The tutorial's own λmax is 2.36·10⁶, and its η = 1e-6 "
+                "is 1.18 times that limit: the loss grows in steps 2 and 3 and falls from then on, because "
+                "λmax falls. Smaller initial weights allow a larger η: scaled by √(2/number of inputs) (He "
+                "initialization), the tutorial's network would have a λmax some 300 times smaller."
+            ),
+        ),
+    ),
 }
 """The questions that each value's line raises."""
+
+
+def values(config: Config) -> dict[str, str]:
+    """Return the numbers of the answers; those of the initial weights are estimates from the sizes."""
+    terms = config.N * config.D_out
+    square = config.H * config.D_in / 2
+    sharpness = curvature.expected(config)
+    return {
+        **{name: f"{getattr(config, name):,}" for name in ("N", "H", "D_out")},
+        "terms": f"{terms:,}",
+        "rate": f"{config.learning_rate:g}",
+        "mean_rate": f"{config.learning_rate * terms:.3g}",
+        "size": f"{sqrt(square):.3g}",
+        "loss": f"{terms * (square + 1):.2g}",
+        "sharpness": f"{sharpness:.2g}",
+        "limit": f"{2 / sharpness:.2g}",
+    }

@@ -9,7 +9,7 @@ from twolayer.backprop.one_step import Chosen, Observation
 from twolayer.dashboard.common import formulas, iteration, server
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.one_step import charts, diagrams, listing
-from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS
+from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, values
 from twolayer.training.config import Config
 from twolayer.training.program import AXES, SIZES, numpy_statements, torch_statements
 
@@ -145,15 +145,9 @@ def indices(config: Config) -> None:
 
 def _questions(config: Config, name: str) -> None:
     """Show the questions about this line and their answers."""
-    terms = config.N * config.D_out
-    values = {
-        "terms": f"{terms:,}",
-        "rate": f"{config.learning_rate:g}",
-        "mean_rate": f"{config.learning_rate * terms:.3g}",
-    }
     for question in QUESTIONS.get(name, ()):
         with st.expander(_(question.asked)):
-            st.markdown(_(question.answer).format(**values))
+            st.markdown(_(question.answer).format(**values(config)))
 
 
 def _chain(seen: Observation) -> None:

@@ -191,6 +191,7 @@ def _figures(race: Race) -> None:
             hide_index=True,
             column_config={name: st.column_config.NumberColumn(format="%.4g") for name in list(columns)[1:]},
         )
+        st.caption(_("Spread: the interquartile range of the step times relative to their median."))
 
 
 def _agreement(race: Race) -> None:

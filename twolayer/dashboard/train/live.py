@@ -101,7 +101,8 @@ def _figures(run: Run | None) -> None:
             dead = _("{dead} of {H}").format(dead=f"{run.dead[-1, 1]:.0f}", H=run.config.H)
     helps = {
         "metric_dead": _(
-            "Dead ReLUs: hidden units that output 0 for every sample, so no gradient reaches their weights."
+            "Dead ReLUs: hidden units that output 0 for every sample. No gradient reaches their weights, so "
+            "they stay dead."
         )
     }
     figures = (
