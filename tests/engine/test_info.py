@@ -40,7 +40,7 @@ def test_what_is_missing_and_how_to_get_it():
 
 def test_the_limits_are_those_of_the_settings():
     said = words(info.limits(SETTINGS))
-    assert said["Compute backend"] == "3 local worker processes"
+    assert said["Compute backend"] == "local worker processes: 3"
     assert "321 MB" in said.values()
     assert "at most 77 s" in said.values()
 

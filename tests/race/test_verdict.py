@@ -161,7 +161,7 @@ def test_busy_rounds_are_told():
     assert disturbances([race_of(times, loads=[quiet] * 3)]) == []
     races = [race_of(times, loads=[quiet, busy, quiet]), race_of(times, loads=[quiet] * 3)]
     (said,) = map(str, disturbances(races))
-    assert "disturbed 1 of 6 rounds. These were repeated, but 1 were disturbed again" in said
+    assert "disturbed 1 of 6 rounds, which were repeated; disturbed again: 1." in said
 
 
 def test_a_sweep_names_the_fastest_of_each_size():

@@ -28,7 +28,7 @@ def limits(settings: Settings) -> list[Row]:
     """Return what the settings allow as (name, value)."""
     place = Message.of("an external cluster")
     if settings.scheduler is None:
-        place = Message.of("{workers} local worker processes", workers=settings.workers)
+        place = Message.of("local worker processes: {workers}", workers=settings.workers)
     return [
         (Message.of("Compute backend"), place),
         (

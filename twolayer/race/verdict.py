@@ -122,8 +122,8 @@ def disturbances(races: Sequence[Race]) -> list[Message]:
     if busy:
         return [
             Message.of(
-                "Other processes disturbed {repeated} of {rounds} rounds. These were repeated, but {busy} "
-                "were disturbed again: interpret these timings with care.",
+                "Other processes disturbed {repeated} of {rounds} rounds, which were repeated; disturbed "
+                "again: {busy}. Interpret these timings with care.",
                 repeated=repeated,
                 rounds=rounds,
                 busy=busy,

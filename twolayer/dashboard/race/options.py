@@ -35,7 +35,7 @@ def draw(config: Config) -> Plan | None:
         st.error(say(error.message))
         return None
     st.caption(
-        _("Estimated time: {seconds} s ({contenders} implementations × {sizes} sizes)").format(
+        _("Estimated time: {seconds} s (implementations: {contenders}, sizes: {sizes})").format(
             seconds=f"{plan.seconds:.0f}", contenders=len(plan.contenders), sizes=len(plan.configs)
         )
     )
