@@ -149,3 +149,29 @@ def test_charts_are_drawn_each_time_that_a_page_is_opened(visit: Visit) -> None:
                 f"document.querySelector('.st-key-{chart} .js-plotly-plot')?.calcdata?.[0]?.length > 10"
             )
         page.reload()
+
+
+def box(page: Page, selector: str) -> dict[str, float]:
+    """Where the first such element is on the page."""
+    found = page.locator(selector).first.bounding_box()
+    assert found is not None
+    return dict(found)
+
+
+@pytest.mark.parametrize(("locale", "done"), [("en-US", "finished"), ("ko-KR", "완료")])
+def test_the_curve_the_figures_and_the_verdict_are_in_view_on_a_projector(
+    visit: Visit, locale: str, done: str
+) -> None:
+    page = visit("/?run=1", locale=locale)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    state_is(page, done)
+    settled(page)
+    for selector in (".st-key-figures", ".st-key-loss_chart", ".st-key-time_chart", ".stAlert"):
+        there = box(page, selector)
+        assert 0 <= there["y"] <= there["y"] + there["height"] <= 720, selector
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+def test_the_curve_begins_on_the_first_screen_of_a_phone(visit: Visit, locale: str) -> None:
+    page = visit("/?run=1", width=390, locale=locale)
+    assert box(page, ".st-key-loss_chart")["y"] < 844
