@@ -252,7 +252,7 @@ def test_a_file_that_is_no_race_is_said_and_the_page_stays(
 
 def test_korean_by_address() -> None:
     page = raced(lang="ko", **FEW)
-    assert "이 컴퓨터의 7 × 30 → 5 → 3" in shown(page)
+    assert "이 컴퓨터에서 7 × 30 → 5 → 3" in shown(page)
     assert page.button(key="race").label == "속도 비교"
 
 
