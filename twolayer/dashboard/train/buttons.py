@@ -155,7 +155,7 @@ def _step_count() -> None:
 def _speeds() -> None:
     if st.session_state.get("speed", 0) not in SPEEDS:
         st.session_state["speed"] = 0
-    labels = {k: _("{k} steps per second").format(k=k) for k in SPEEDS} | {0: _("Maximum")}
+    labels = {k: _("{k} steps per second").format(k=k) for k in SPEEDS} | {0: _("Full speed")}
     st.selectbox(
         _("Speed"),
         SPEEDS,
