@@ -36,11 +36,11 @@ def watch() -> None:
     paused, or when so many others have come that the redraws must be fewer."""
     rerun.whole_page_if_asked()
     current = buttons.current()
-    live.show(current, visitors.history().shown)
-    diagnosis.show(current)
     at_rest = current is None or not (current.live or diagnosis.is_pending(current))
     if interval is not None and (at_rest or server.redraw_seconds() > 2 * interval):
-        rerun.whole_page()
+        rerun.whole_page()  # before anything is drawn: what a rerun interrupts never reaches the browser
+    live.show(current, visitors.history().shown)
+    diagnosis.show(current)
 
 
 @st.fragment(run_every=max(TABLE_SECONDS, 4 * (interval or 0.0)) if is_live else None)

@@ -19,7 +19,7 @@ LOSS = ".st-key-loss_chart .js-plotly-plot"
 WATCH = """() => {
     const seen = window.seen = {frames: 0, empty: 0, removed: 0, drawn: false};
     const nodes = new Set();
-    for (const key of ["loss_chart", "time_chart", "dead_chart"]) {
+    for (const key of ["loss_chart", "time_chart"]) {
         const plot = document.querySelector(`.st-key-${key} .plot`);
         nodes.add(plot);
         nodes.add(plot.querySelector(".main-svg"));
@@ -49,7 +49,7 @@ def trained(page: Page, wait: str = "finished") -> None:
 def test_nothing_flickers_in_a_long_run_and_a_zoom_made_on_the_way_stays(visit: Visit) -> None:
     page = visit("/?steps=200000&method=auto")
     page.wait_for_selector(f"{LOSS} .main-svg")
-    page.wait_for_selector(".st-key-dead_chart .js-plotly-plot .main-svg")
+    page.wait_for_selector(".st-key-time_chart .js-plotly-plot .main-svg")
     page.evaluate(WATCH)
     page.click(".st-key-train button")
     state_is(page, "running")
@@ -230,7 +230,7 @@ def test_what_is_taken_away_is_the_whole_run(visit: Visit) -> None:
 def test_the_numbers_of_a_chart_are_there_as_a_table(visit: Visit) -> None:
     page = visit("/?steps=30")
     trained(page)
-    page.click(".st-key-loss_chart_numbers button")
+    page.click(".st-key-train_numbers button")
     page.wait_for_selector("[data-testid=stPopoverBody] [data-testid=stDataFrame]")
 
 
@@ -335,12 +335,12 @@ def test_a_run_is_hidden_and_its_settings_are_loaded_from_the_table(visit: Visit
     page.mouse.click(box["x"] + 84, box["y"] + 54)  # the tick of the first row: a canvas has no elements
     page.wait_for_function(f"{curves} === 1")
     page.click(".st-key-chosen_run [data-baseweb=select], .st-key-chosen_run [role=combobox]")
-    page.click("[role=option]:has-text('Run 1')")
+    page.click("[role=option]:has-text('seed = 4')")
     settled(page)
     page.click(".st-key-load_settings button")
     page.wait_for_url("**seed=4**")
     page.click(".st-key-delete_run button")
-    page.wait_for_function("!document.querySelector('.st-key-chosen_run')?.innerText.includes('Run 1')")
+    page.wait_for_function("!document.querySelector('.st-key-chosen_run')?.innerText.includes('seed = 4')")
     settled(page)
     assert page.evaluate(curves) == 1
 
@@ -403,4 +403,8 @@ def test_a_reload_of_a_link_that_starts_does_not_start_again(visit: Visit) -> No
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     chosen.press("ArrowDown")
     page.wait_for_selector("[role=option] >> nth=2")
-    assert page.locator("[role=option]").all_inner_texts() == ["Current run", "Run 1", "Run 2"]
+    assert page.locator("[role=option]").all_inner_texts() == [
+        "Current run",
+        "NumPy, steps = 30",
+        "NumPy, steps = 30 (2)",
+    ]

@@ -166,7 +166,7 @@ def test_the_curve_the_figures_and_the_verdict_are_in_view_on_a_projector(
     page.set_viewport_size({"width": 1280, "height": 720})
     state_is(page, done)
     settled(page)
-    for selector in (".st-key-figures", ".st-key-loss_chart", ".st-key-time_chart", ".stAlert"):
+    for selector in (".st-key-figures", ".st-key-loss_chart", ".st-key-time_chart", ".st-key-verdict"):
         there = box(page, selector)
         assert 0 <= there["y"] <= there["y"] + there["height"] <= 720, selector
 

@@ -16,7 +16,7 @@ from twolayer import Config
 from twolayer.dashboard.common import jobs
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.plot import plot
-from twolayer.dashboard.train import runs_table
+from twolayer.dashboard.train import charts, runs_table
 from twolayer.engine.run import Run
 from twolayer.export import run_files
 from twolayer.training import training
@@ -54,7 +54,7 @@ def a_page(by_seconds: bool) -> None:
     plot.draw = lambda traces, _layout, key, **_rest: drawn.update(
         {key: [trace | trace.get("make", dict)() for trace in traces]}
     )
-    plot.numbers = lambda columns, key, **_rest: tables.update({key: columns})
+    plot.numbers = lambda given, **_rest: tables.update(given)
     try:
         run = known_run()
         live.show(run, [Entry(run, 1, "Run 1")])
@@ -79,21 +79,41 @@ def test_the_cards(page: AppTest) -> None:
     assert cards["Steps done"] == "10"
     assert cards["Loss"] == "10"
     assert cards["Median step time"] == "750 µs"
-    assert cards["Dead units"] == "2 of 5"
+    assert cards["Dead units"] == "2 / 5"
     assert cards["Status"] == "finished"
 
 
-@pytest.mark.parametrize(
-    ("chart", "x", "y"),
-    [
-        ("time_chart", [4, 10], [1000, 500]),
-        ("dead_chart", [4, 10], [1, 2]),
-    ],
-)
-def test_the_charts_over_steps(page: AppTest, chart: str, x: list[float], y: list[float]) -> None:
-    (trace,) = page.session_state["drawn"][chart]
-    assert_allclose(unpacked(trace["x"]), x)
-    assert_allclose(unpacked(trace["y"]), y)
+def test_the_dead_units_over_steps(page: AppTest) -> None:
+    (trace,) = page.session_state["drawn"]["dead_chart"]
+    assert_allclose(unpacked(trace["x"]), [4, 10])
+    assert_allclose(unpacked(trace["y"]), [1, 2])
+
+
+def around(values: list[float], at: int) -> list[float]:
+    """The 31 values around one of them, in order of size; the ends continue as in a mirror."""
+    mirrored = values + values[::-1]
+    return sorted(mirrored[place % len(mirrored)] for place in range(at - 15, at + 16))
+
+
+def test_the_time_chart_is_the_running_median_in_microseconds_and_its_band(page: AppTest) -> None:
+    median, band = page.session_state["drawn"]["time_chart"]
+    expected = [around([1000, 500], at) for at in (0, 1)]
+    assert_allclose(unpacked(median["x"]), [4, 10])
+    assert_allclose(unpacked(median["y"]), [window[15] for window in expected])
+    assert_allclose(unpacked(band["x"]), [4, 10, 10, 4])
+    low, high = ([window[place] for window in expected] for place in (3, 27))
+    assert_allclose(unpacked(band["y"]), low + high[::-1])
+
+
+@pytest.mark.parametrize("count", [1, 30, 100, 997])
+def test_running_quantiles_are_those_of_the_31_values_around(count: int) -> None:
+    values = np.random.default_rng(count).exponential(size=count)
+    at, quantiles = charts.running_quantiles(values, most=100)
+    assert len(at) == min(count, 100)
+    assert (at[0], at[-1]) == (0, count - 1)
+    for column, place in enumerate(at):
+        window = around(list(values), int(place))
+        assert_allclose(quantiles[:, column], [window[3], window[15], window[27]])
 
 
 def test_the_loss_chart_over_steps_and_over_seconds_in_the_steps(page: AppTest) -> None:
@@ -105,10 +125,10 @@ def test_the_loss_chart_over_steps_and_over_seconds_in_the_steps(page: AppTest) 
 
 def test_the_tables_beside_the_charts(page: AppTest) -> None:
     tables = page.session_state["tables"]
-    assert_allclose(tables["loss_chart"]["loss"], LOSSES)
-    assert_allclose(tables["loss_chart"]["step"], range(10))
-    assert_allclose(tables["time_chart"]["µs per step"], [1000, 500])
-    assert_allclose(tables["dead_chart"]["dead units"], [1, 2])
+    assert_allclose(tables["Loss"]["loss"], LOSSES)
+    assert_allclose(tables["Loss"]["step"], range(10))
+    assert_allclose(tables["Time per step"]["µs per step"], [1000, 500])
+    assert_allclose(tables["Dead hidden units"]["dead units"], [1, 2])
 
 
 def test_the_row_of_the_runs_table() -> None:

@@ -1,10 +1,11 @@
 """What the server keeps of its visitors, and for whom."""
 
 import numpy as np
+import pytest
 
 from twolayer import Config
 from twolayer.dashboard.common import history
-from twolayer.dashboard.common.history import Histories
+from twolayer.dashboard.common.history import Histories, name_of
 from twolayer.engine.run import Run
 from twolayer.training import methods
 
@@ -19,30 +20,44 @@ def run(name: str, steps: int = 10, *, over: bool = True) -> Run:
 
 def test_numbers_and_names_stay_when_runs_are_deleted():
     kept = Histories().of("a")
-    entries = [kept.add(run(str(n)), "Run {number}") for n in range(3)]
+    entries = [kept.add(run(str(n))) for n in range(3)]
     kept.remove(entries[1])
-    after = kept.add(run("new"), "Run {number}")
-    assert [(e.number, e.name) for e in kept.entries] == [(1, "Run 1"), (3, "Run 3"), (4, "Run 4")]
+    after = kept.add(run("new"))
+    assert [e.number for e in kept.entries] == [1, 3, 4]
+    assert [e.name for e in kept.entries] == [f"NumPy, steps = 10{again}" for again in ("", " (3)", " (2)")]
     assert kept.entry(4) is after
     assert kept.entry(2) is None
     assert [e.number for e in kept.shown] == [1, 3, 4]
 
 
-def test_a_run_from_another_history_is_named_by_its_new_number_unless_it_was_renamed():
+def test_a_run_from_another_history_gets_a_name_that_is_not_taken():
     kept, other = Histories().of("a"), Histories().of("b")
-    kept.add(run("first"), "Run {number}")
-    plain, renamed = other.add(run("second"), "Run {number}"), other.add(run("third"), "Run {number}")
+    kept.add(run("first"))
+    plain, renamed = other.add(run("second")), other.add(run("third"))
     renamed.name = "mine"
     for entry in (plain, renamed):
         kept.adopt(entry)
-    assert [(e.number, e.name) for e in kept.entries] == [(1, "Run 1"), (2, "Run 2"), (3, "mine")]
+    names = ["NumPy, steps = 10", "NumPy, steps = 10 (2)", "mine"]
+    assert [(e.number, e.name) for e in kept.entries] == list(enumerate(names, 1))
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (Config(), "NumPy"),
+        (Config(backend="torch", H=200), "PyTorch, H = 200"),
+        (Config(method="gram", dtype="float64", learning_rate=5e-7), "NumPy, gram, float64, η = 5e-07"),
+    ],
+)
+def test_a_run_is_named_by_what_differs_from_the_tutorial(config, name):
+    assert name_of(config) == name
 
 
 def test_a_history_is_free_only_when_nobody_looks_at_it():
     histories = Histories()
     assert not histories.is_free("a")
     histories.connected("a")
-    histories.of("a").add(run("1"), "")
+    histories.of("a").add(run("1"))
     assert not histories.is_free("a")
     histories.connected("a")
     histories.disconnected("a")
@@ -58,7 +73,7 @@ def test_the_oldest_runs_go_first_and_live_ones_stay(monkeypatch):
     histories.connected("a")
     kept = histories.of("a")
     for number in range(5):
-        kept.add(run(str(number), over=number != 0), "")
+        kept.add(run(str(number), over=number != 0))
     gone = histories.trim("a")
     assert [one.name for one in gone] == ["1", "2"]
     assert [entry.run.name for entry in kept.entries] == ["0", "3", "4"]
@@ -69,7 +84,7 @@ def test_those_who_left_take_a_part_of_the_memory_alone(monkeypatch):
     histories = Histories()
     for token in ("first", "second", "third", "here"):
         histories.connected(token)
-        histories.of(token).add(run(token, 1000), "")
+        histories.of(token).add(run(token, 1000))
     for token in ("first", "second", "third"):
         histories.disconnected(token)
     a_run = histories.of("here").nbytes_with_states
@@ -86,7 +101,7 @@ def test_those_who_left_go_before_those_who_are_here(monkeypatch):
     histories = Histories()
     for token in ("left", "here"):
         histories.connected(token)
-        histories.of(token).add(run(token, 1000), "")
+        histories.of(token).add(run(token, 1000))
     histories.disconnected("left")
     size = histories.of("here").nbytes
     monkeypatch.setattr(history, "MOST_BYTES", size)

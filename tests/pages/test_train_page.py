@@ -50,10 +50,9 @@ def until_known(page: AppTest) -> None:
 
 
 def shown(page: AppTest) -> str:
-    """Every text that the page shows in a box."""
-    return "\n".join(
-        box.value for boxes in (page.error, page.warning, page.info, page.success) for box in boxes
-    )
+    """Every text that the page shows in a box or a paragraph."""
+    kinds = (page.error, page.warning, page.info, page.success, page.markdown)
+    return "\n".join(element.value for elements in kinds for element in elements)
 
 
 def test_controls_begin_with_the_tutorials_values() -> None:
@@ -125,7 +124,7 @@ def test_a_device_that_is_not_here_is_refused_and_cpu_is_used() -> None:
 def test_a_diverged_run_says_at_which_step() -> None:
     page = opened(run="1", learning_rate="1e-5")
     until(page, "over")
-    assert "from step 4 on" in page.error[0].value
+    assert "from step 4 on" in shown(page)
     assert not page.button(key="train").disabled
 
 
@@ -229,7 +228,11 @@ def test_pause_resume_and_step_end_with_the_losses_of_fit() -> None:
     page.run()
     assert f"Paused after {run.step:,} steps" in shown(page)
     step = run.step
+    page.session_state["more"] = True
+    page.run()
     page.number_input(key="step_count").set_value(7).run()
+    page.session_state["more"] = False
+    page.run()
     pressed(page, "step")
     assert run.wait(10)
     assert (run.state, run.step) == ("paused", step + 7)
@@ -254,7 +257,7 @@ def test_step_begins_a_run_and_reset_goes_back_to_ready() -> None:
 def test_a_finished_run_goes_on_with_more_steps_and_another_rate_and_says_so() -> None:
     page = opened(run="1", steps="50")
     until(page, "over")
-    page.session_state["continue"] = True
+    page.session_state["more"] = True
     page.run()
     page.number_input(key="continue_steps").set_value(80)
     page.number_input(key="continue_learning_rate").set_value(5e-7)
@@ -281,14 +284,15 @@ def test_a_new_run_changes_nothing_that_was_chosen_and_every_run_is_kept() -> No
             page.selectbox(key="chosen_run").select(1).run()
     assert page.selectbox(key="chosen_run").value == 1
     kept = history(page).entries
-    assert [entry.name for entry in kept] == ["Run 1", "Run 2", "Run 3"]
+    names = ["NumPy, steps = 20", "NumPy, steps = 20, seed = 1", "NumPy, steps = 20, seed = 2"]
+    assert [entry.name for entry in kept] == names
     assert [entry.run.config.seed for entry in kept] == [0, 1, 2]
     assert all(entry.shown for entry in kept)
     page.number_input(key="N").set_value(12).run()
     pressed(page, "load_settings")
     assert (page.session_state["N"], page.session_state["seed"]) == (64, 0)
     pressed(page, "delete_run")
-    assert [entry.name for entry in history(page).entries] == ["Run 2", "Run 3"]
+    assert [entry.name for entry in history(page).entries] == names[1:]
     assert any("**seed** (1\\, 2)" in caption.value for caption in page.caption)
 
 
@@ -349,7 +353,7 @@ def test_the_shown_runs_differ_only_in_the_fields_that_are_named() -> None:
 def test_a_changed_rate_counts_against_the_curvature() -> None:
     page = opened(run="1", steps="50")
     until(page, "over")
-    page.session_state["continue"] = True
+    page.session_state["more"] = True
     page.run()
     page.number_input(key="continue_steps").set_value(80)
     page.number_input(key="continue_learning_rate").set_value(1e-3)
@@ -376,16 +380,33 @@ def test_a_run_that_is_refused_leaves_the_one_before_as_it_was() -> None:
     assert run.state == "paused"
 
 
-def test_the_first_run_of_a_korean_link_has_a_korean_name() -> None:
-    page = opened(lang="ko", run="1", steps="10")
+def test_a_link_starts_once_and_its_run_is_named_by_what_differs_from_the_tutorial() -> None:
+    page = opened(lang="ko", run="1", steps="10", backend="torch", method="gram", learning_rate="2e-6")
     until(page, "over")
-    assert [entry.name for entry in history(page).entries] == ["실행 1"]
+    expected = ["PyTorch, gram, η = 2e-06, steps = 10"]
+    assert [entry.name for entry in history(page).entries] == expected
     assert "run" not in page.query_params
+
+
+def test_runs_with_the_same_losses_are_said_to_be_identical() -> None:
+    page = opened(run="1", steps="20")
+    for _ in range(2):
+        until(page, "over")
+        pressed(page, "train")
+    until(page, "over")
+    first, second, third = (plain(f"NumPy, steps = 20{again}") for again in ("", " (2)", " (3)"))
+    said = "Identical losses, one curve on top of the other"
+    assert any(f"{said}: {first}, {second}, {third}." in caption.value for caption in page.caption)
+    page.number_input(key="seed").set_value(1).run()
+    pressed(page, "delete_run")
+    pressed(page, "train")
+    until(page, "over")
+    assert any(f"{said}: {first}, {second}." in caption.value for caption in page.caption)
 
 
 def test_what_was_trained_before_the_tab_was_known_again_comes_along() -> None:
     old = visitors._Presence("0" * 32)
-    visitors.histories().of("0" * 32).add(Run("before", Config()), "Run {number}")
+    visitors.histories().of("0" * 32).add(Run("before", Config()))
     page = opened(run="1", steps="10")
     until(page, "over")
     assert visitors.histories().is_taken("0" * 32)

@@ -220,10 +220,10 @@ def browser_away() -> Report:
         state_is(page, "stopped")
         report.goes_on = time.monotonic() - began
         report.state = "stopped; both runs are in the table"
-        report.texts.append(page.inner_text("[data-testid=stAlert] >> nth=0").strip())
+        report.texts.append(page.inner_text(".st-key-verdict").strip())
         page.click("text=한국어")
         state_is(page, "정지됨")
-        report.texts.append(page.inner_text("[data-testid=stAlert] >> nth=0").strip())
+        report.texts.append(page.inner_text(".st-key-verdict").strip())
         began = time.monotonic()
         page.click(".st-key-train button")
         state_is(page, "완료")

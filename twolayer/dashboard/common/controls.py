@@ -15,7 +15,7 @@ from twolayer.dashboard.common import address, server
 from twolayer.dashboard.common.parameters import PARAMETERS
 from twolayer.dashboard.i18n import _, plain, say
 from twolayer.training import methods
-from twolayer.training.config import DEFAULTS, FIELDS, Config
+from twolayer.training.config import BACKEND_NAMES, DEFAULTS, FIELDS, Config
 from twolayer.training.fields import Choice, ConfigError, Real, Whole
 from twolayer.training.messages import N_
 
@@ -25,7 +25,6 @@ RATES = [float(f"{mantissa}e{exponent}") for exponent in range(-10, 1) for manti
 LARGEST_NEW_SEED = 10_000
 COMPUTE = {"backend", "device", "method", "dtype", "threads"}
 
-BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
 METHOD_NAMES = {
     "tutorial": N_("Tutorial"),
     "fused": N_("Fused (reuses arrays)"),
@@ -152,7 +151,7 @@ def _compute(leave_out: Collection[str]) -> None:
     if "backend" not in leave_out:
         missing = dict(known.missing) if known else {}
         here = [name for name in _options("backend") if name not in missing]
-        _choice("backend", _("Backend"), BACKENDS, here)
+        _choice("backend", _("Backend"), BACKEND_NAMES, here)
         for why in missing.values():
             st.caption(say(why))
     if "device" not in leave_out:
@@ -205,5 +204,5 @@ def summary(config: Config) -> str:
         "{backend} ({method}), {dtype}, {device}, threads: {threads}"
     )
     method = config.method if config.method == methods.used(config) else f"auto → {methods.used(config)}"
-    shown = {"backend": BACKENDS[config.backend], "device": plain(config.device), "method": method}
+    shown = {"backend": BACKEND_NAMES[config.backend], "device": plain(config.device), "method": method}
     return text.format(**asdict(config) | shown, rate=repr(config.learning_rate))

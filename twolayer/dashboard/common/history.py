@@ -7,9 +7,11 @@ session only if it knows the token and no other session has it.
 import threading
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 
 from twolayer.engine.run import Run
 from twolayer.training import methods
+from twolayer.training.config import BACKEND_NAMES, Config
 
 MOST_RUNS = 50
 MOST_BYTES = 256 * 1024 * 1024
@@ -28,8 +30,6 @@ class Entry:
     number: int
     name: str
     shown: bool = True
-    pattern: str = ""
-    """Its name before its visitor gave it another, with a place for its `{number}`."""
 
 
 @dataclass
@@ -41,20 +41,18 @@ class History:
     """How many old runs are not kept any more, for the memory that they took."""
     _count: int = 0
 
-    def add(self, run: Run, name: str) -> Entry:
-        """A new run; its name may have a place for its `{number}`."""
-        self._count += 1
-        entry = Entry(run, self._count, name.format(number=self._count), pattern=name)
-        self.entries.append(entry)
-        return entry
+    def add(self, run: Run) -> Entry:
+        """Add a new run under the next number, and name it after its settings."""
+        return self.adopt(Entry(run, 0, name_of(run.config)))
 
-    def adopt(self, entry: Entry) -> None:
-        """A run from another history, under the next number, and under the name that goes with it unless it
-        was renamed."""
+    def adopt(self, entry: Entry) -> Entry:
+        """Add a run, perhaps of another history, under the next number. Its name stays unless it is taken."""
         self._count += 1
-        renamed = entry.name != entry.pattern.format(number=entry.number)
-        name = entry.name if renamed else entry.pattern.format(number=self._count)
+        taken = {other.name for other in self.entries}
+        names = chain([entry.name], (f"{entry.name} ({again})" for again in count(2)))
+        name = next(name for name in names if name not in taken)
         self.entries.append(replace(entry, number=self._count, name=name))
+        return self.entries[-1]
 
     def entry(self, number: int | None) -> Entry | None:
         """The run of this number, if it is still there."""
@@ -89,6 +87,17 @@ class History:
                 self.let_go += 1
                 return entry.run
         return None
+
+
+def name_of(config: Config) -> str:
+    """Return what tells a run apart, in every language: its backend, and the fields that differ from the
+    tutorial's."""
+    fields = {name: value for name, value in config.to_query().items() if name != "backend"}
+    parts = [BACKEND_NAMES[config.backend]]
+    for name, value in fields.items():
+        named = not isinstance(getattr(config, name), str)
+        parts.append(f"{'η' if name == 'learning_rate' else name} = {value}" if named else str(value))
+    return ", ".join(parts)
 
 
 class Histories:

@@ -75,8 +75,8 @@ def history() -> History:
     return histories().of(token())
 
 
-def keep(run: Run, name: str) -> None:
+def keep(run: Run) -> None:
     """Put a new run into the visitor's history, within the limits of the server."""
-    history().add(run, name)
+    history().add(run)
     for gone in histories().trim(token()):
         server.engine().forget(gone)

@@ -126,7 +126,7 @@ def _numbers(search: Search) -> None:
     columns = {axis.field: np.array(axis.values)[at] for axis, at in zip(grid.axes, places, strict=True)}
     columns[_("Outcome")] = np.array([_(OUTCOME_NAMES[name]) for name in OUTCOMES])[rows["outcome"]]
     columns[_("Final loss")] = rows["final"]
-    plot.numbers(columns, key="scan_chart", title=_("Training runs of the sweep"))
+    plot.numbers({_("Training runs of the sweep"): columns}, key="scan_chart")
 
 
 def downloads(search: Search, name: str) -> None:
@@ -192,16 +192,13 @@ def focus(config: Config) -> None:
         st.caption(_measured(current), width="stretch")
         curve = current.curve
         if len(curve):
-            plot.numbers(
-                {
-                    _("step"): curve["step"],
-                    _("loss"): curve["loss"],
-                    _("residual"): curve["residual"],
-                    "λmax": curve["value"],
-                },
-                key="curvature_chart",
-                title=_("λmax and its residual during training"),
-            )
+            columns = {
+                _("step"): curve["step"],
+                _("loss"): curve["loss"],
+                _("residual"): curve["residual"],
+                "λmax": curve["value"],
+            }
+            plot.numbers({_("λmax and its residual during training"): columns}, key="curvature_chart")
         take(to_train(current.config, config), "take_focus")
 
 

@@ -170,23 +170,20 @@ def draw(
         )
 
 
-def numbers(columns: dict[str, NDArray[Any]] | None, *, key: str, title: str, titled: bool = False) -> None:
-    """A button that shows the numbers of a chart as a table, for those who cannot see it. Without columns
-    the button is there, but has nothing to show.
-
-    The columns are as long as the curve is; rows are picked as `thinned` does by the last column. The button
-    is `titled` where several stand side by side.
+def numbers(tables: dict[str, dict[str, NDArray[Any]]], *, key: str) -> None:
+    """Draw a button that shows the numbers of charts as tables, for those who cannot see them. Each table has
+    a title and columns of one length, of which rows are picked as `thinned` does by the last column. Without
+    tables the button is there, but has nothing to show.
     """
-    columns = columns or {}
     with st.popover(
-        ": ".join((_("Data table"), title)) if titled else _("Data table"),
+        _("Data table"),
         icon=":material/table_rows:",
         key=f"{key}_numbers",
         on_change="rerun",
         type="tertiary",
-        disabled=not columns,
+        disabled=not tables,
     ) as opened:
-        if opened.open and columns:
+        for title, columns in tables.items() if opened.open else ():
             at = thinned(np.ascontiguousarray(list(columns.values())[-1], dtype=float), MOST_ROWS)
             st.caption(title)
             st.dataframe({name: column[at] for name, column in columns.items()}, hide_index=True, height=320)

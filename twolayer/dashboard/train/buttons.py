@@ -5,13 +5,11 @@ from functools import partial
 
 import streamlit as st
 
-from twolayer.dashboard.common import address, controls, jobs, presets, server, visitors
+from twolayer.dashboard.common import address, jobs, presets, server, visitors
 from twolayer.dashboard.i18n import _
 from twolayer.engine.run import Run
 from twolayer.training.config import RATE, STEPS, Config
-from twolayer.training.messages import N_
 
-RUN_NAME = N_("Run {number}")
 SPEEDS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Steps a second; 0 is as fast as it goes."""
 A_MOMENT = 0.3
@@ -33,7 +31,7 @@ def _submit(pause_at: int | None) -> None:
         address.current_config(), visitors.token(), pause_at=pause_at, speed=_speed()
     )
     stop()  # the one before: only now, for a refused run ends nothing
-    visitors.keep(run, _(RUN_NAME))
+    visitors.keep(run)
     st.session_state["run"] = run
 
 
@@ -118,25 +116,27 @@ def draw(config: Config | None) -> None:
     live = run is not None and run.live
     paused = run is not None and run.state == "paused"
     again = (_("Resume"), "resume") if paused else (_("Pause"), "pause")
-    with st.container(horizontal=True, vertical_alignment="bottom", key="conduct"):
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="bottom", key="conduct"):
         _button("train", _("Train"), "play_arrow", _press_train, on=ready, shortcut="T")
         _button("pause", *again, _pause_or_resume, on=live or paused, shortcut="P")
         _button("step", _("Step"), "skip_next", _step, on=ready and not live, shortcut="N")
-        _step_count()
         _button("stop", _("Stop"), "stop", stop, on=live or paused, shortcut="S")
         _button("reset", _("Reset"), "restart_alt", _reset, on=run is not None, shortcut="X")
         _speeds()
-        _continuation(run)
-        presets_label, icon = _("Presets"), ":material/auto_awesome:"
-        with st.popover(presets_label, icon=icon, key="presets", on_change="rerun") as opened:
+        with st.popover(_("Presets"), key="presets", on_change="rerun") as opened:
             if opened.open:
                 presets.links()
+        with st.popover(_("More"), key="more", on_change="rerun") as opened:
+            if opened.open:
+                _step_count()
+                _continuation(run)
 
 
 def look(config: Config) -> None:
-    """Say what to look at in a run of `config`, or what it is."""
+    """Say what to look at in a run of `config`, if it is a preset."""
     preset = presets.of(config)
-    st.caption(_(preset.look) if preset is not None else controls.summary(config))
+    if preset is not None:
+        st.caption(_(preset.look))
 
 
 def _step_count() -> None:
@@ -146,9 +146,7 @@ def _step_count() -> None:
         1_000_000,
         1,
         key="step_count",
-        icon=":material/skip_next:",  # that of the button
-        width=100,
-        label_visibility="collapsed",
+        persist_state="session",
     )
 
 
@@ -170,27 +168,23 @@ def _speeds() -> None:
 
 def _continuation(run: Run | None) -> None:
     """How a run that is paused or over may go on: with more steps, or with another rate."""
-    can = run is not None and run.continuable
-    with st.popover(
-        _("Extend run"), icon=":material/edit:", disabled=not can, key="continue", on_change="rerun"
-    ) as opened:
-        if run is None or not can or not opened.open:
-            return
-        st.markdown(
-            _("Continue after step {step} with different settings. The run is then marked as edited.").format(
-                step=f"{run.step:,}"
-            )
+    if run is None or not run.continuable:
+        return
+    st.markdown(
+        _("Continue after step {step} with different settings. The run is then marked as edited.").format(
+            step=f"{run.step:,}"
         )
-        least = min(run.step + (run.state == "finished"), STEPS.high)
-        asked = run.steps if run.step < run.steps else min(2 * run.steps, STEPS.high)
-        st.number_input(_("Total steps"), least, STEPS.high, asked, key="continue_steps")
-        st.number_input(
-            _("New learning rate"),
-            RATE.low,
-            RATE.high,
-            run.value("learning_rate"),
-            format="%e",
-            step=run.value("learning_rate") / 10,
-            key="continue_learning_rate",
-        )
-        st.button(_("Continue"), key="go_on", icon=":material/play_arrow:", on_click=_continue)
+    )
+    least = min(run.step + (run.state == "finished"), STEPS.high)
+    asked = run.steps if run.step < run.steps else min(2 * run.steps, STEPS.high)
+    st.number_input(_("Total steps"), least, STEPS.high, asked, key="continue_steps")
+    st.number_input(
+        _("New learning rate"),
+        RATE.low,
+        RATE.high,
+        run.value("learning_rate"),
+        format="%e",
+        step=run.value("learning_rate") / 10,
+        key="continue_learning_rate",
+    )
+    st.button(_("Continue"), key="go_on", icon=":material/play_arrow:", on_click=_continue)

@@ -1,11 +1,12 @@
 """The charts of the runs that are shown: loss, time per step, dead hidden units."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from html import escape
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from twolayer.dashboard.common.history import Entry
@@ -19,7 +20,9 @@ Points = tuple[NDArray[Any], NDArray[Any]]
 COLOURS = 8
 DASHES = ("solid", "dash", "dot", "dashdot")
 TALL, SMALL = 320, 152
-TIME_POINTS, DEAD_POINTS = 400, 300
+TIME_POINTS, DEAD_POINTS = 100, 300
+WINDOW = 31
+"""Laps in a running quantile."""
 SMALL_MARGIN = {"l": 70, "r": 16, "t": 8, "b": 40}
 
 
@@ -54,20 +57,43 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
         "legend": figure.LEGEND | {"uirevision": "kept"},
         **_changes(entries, by_seconds=by_seconds),
     }
-    plot.draw(traces, layout, key="loss_chart", alt=_("Line chart: loss at each step"), height=TALL)
+    alt = _("Line chart: loss at each step")
+    if current is not None and current.step:
+        first, last = (f"{current.losses[at]:.4g}" for at in (0, -1))
+        alt += ". " + _("From {first} to {last}.").format(first=first, last=last)
+    plot.draw(traces, layout, key="loss_chart", alt=alt, height=TALL)
 
 
-def time_chart(entries: Sequence[Entry], current: Run | None) -> None:
-    """The time of a step in microseconds, as the clock was read on the way."""
-    traces = [_line(entry, str(len(entry.run.laps)), partial(_times, entry.run), 1) for entry in entries]
+def time_chart(entries: Sequence[Entry], current: Run | None, *, half: bool) -> None:
+    """The running median of the time of a step in microseconds, and a band from the 10th to the 90th
+    percentile. The chart is `half` as high where another one stands below it."""
+    timed = [entry for entry in entries if len(entry.run.laps)]
+    traces = [trace for entry in timed for trace in _median_and_band(entry)]
     layout = {
         "xaxis": _axis(entries),
         "yaxis": figure.axis(_("µs per step"), **_calm_range([entry.run for entry in entries])),
         "uirevision": current.name if current else "",
-        "margin": SMALL_MARGIN,
+        "margin": SMALL_MARGIN | {"t": 24},
+        "title": {
+            "text": _("running median, 10th–90th percentile"),
+            "font": {"size": 12},
+            "xref": "paper",
+            "x": 1,
+            "y": 0.99,
+        },
     }
-    alt = _("Line chart: time per step in microseconds")
-    plot.draw(traces, layout, key="time_chart", alt=alt, height=SMALL)
+    alt = _(
+        "Line chart: running median of the time per step in microseconds, and a band from the 10th to the "
+        "90th percentile"
+    )
+    plot.draw(traces, layout, key="time_chart", alt=alt, height=SMALL if half else TALL)
+
+
+def _median_and_band(entry: Entry) -> Iterator[dict[str, Any]]:
+    state = str(len(entry.run.laps))
+    band = {"fill": "toself", "fillcolor": _colour(entry), "opacity": 0.25, "hoverinfo": "skip"}
+    yield _line(entry, state, partial(_median, entry.run))
+    yield _line(entry, state, partial(_band, entry.run), 0) | {"uid": f"{entry.run.name} band"} | band
 
 
 def dead_chart(entries: Sequence[Entry], current: Run | None) -> None:
@@ -114,11 +140,24 @@ def _last_loss(run: Run, by_seconds: bool) -> Points:
     return _place(run, last, by_seconds), run.losses[last]
 
 
-def _times(run: Run) -> Points:
-    laps = run.laps
-    microseconds = laps[:, 1] * 1e6
-    at = plot.thinned(np.ascontiguousarray(microseconds), TIME_POINTS)
-    return laps[at, 0], microseconds[at]
+def running_quantiles(values: NDArray[np.float64], most: int = TIME_POINTS) -> tuple[NDArray[np.intp], Any]:
+    """Return indices of at most `most` values, and the quantiles 0.1, 0.5 and 0.9 of the `WINDOW` values
+    around each (of shape 3 × indices). The ends are continued by their mirror images."""
+    at = np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).astype(np.intp))
+    padded = np.pad(values, WINDOW // 2, mode="symmetric")
+    return at, np.quantile(sliding_window_view(padded, WINDOW)[at], (0.1, 0.5, 0.9), axis=1)
+
+
+def _median(run: Run) -> Points:
+    at, (_low, median, _high) = running_quantiles(run.laps[:, 1] * 1e6)
+    return run.laps[at, 0], median
+
+
+def _band(run: Run) -> Points:
+    """The band as one outline: along the 10th percentile, and back along the 90th."""
+    at, (low, _mid, high) = running_quantiles(run.laps[:, 1] * 1e6)
+    steps = run.laps[at, 0]
+    return np.concatenate((steps, steps[::-1])), np.concatenate((low, high[::-1]))
 
 
 def _dead(run: Run) -> Points:
@@ -178,13 +217,12 @@ def _idle_range(*, logarithmic: bool) -> dict[str, Any]:
 
 
 def _calm_range(runs: list[Run]) -> dict[str, Any]:
-    """From 0 to the highest point, but not so high that one interruption hides all the rest: what is
-    above is cut off on the screen, and a double click shows it."""
-    usual = max((run.step_seconds for run in runs if run.step), default=None)
-    if usual is None:
+    """From 0 to above the bands, but not so high that one disturbed run hides all the others."""
+    usual = [run.step_seconds for run in runs if run.step]
+    if not usual:
         return {"range": [0, 1000]}
-    highest = max(float(run.laps[:, 1].max()) for run in runs if run.step)
-    return {"range": [0, 1e6 * min(highest * 1.1, usual * 4)]}
+    highest = max(running_quantiles(run.laps[:, 1])[1][2].max() for run in runs if run.step)
+    return {"range": [0, 1e6 * min(highest * 1.1, max(usual) * 4)]}
 
 
 def _axis(entries: Sequence[Entry], *, by_seconds: bool = False) -> dict[str, Any]:

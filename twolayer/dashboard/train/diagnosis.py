@@ -30,28 +30,33 @@ def is_pending(run: Run | None) -> bool:
 
 
 def show(run: Run | None) -> None:
-    """Show what is known of why a run diverged, and a button that sets a rate that works."""
+    """Show what is known of why a run diverged."""
     question = diagnose(run)
     if run is None or question is None:
         return
-    with st.container(border=True, key="diagnosis"):
+    found: divergence.Diagnosis | None = question.answer
+    with st.container(key="diagnosis"):
         if question.live:
             st.markdown(_("Finding the first non-finite value and a learning rate that works …"))
-            return
-        found: divergence.Diagnosis | None = question.answer
-        if found is None:
+        elif found is None:
             st.markdown(_("The cause could not be determined."))
-            return
-        st.markdown(" ".join((*_where(run, found), *_rate(run, found))))
-        if found.rate is not None:
-            st.caption(_("A learning rate that works, found in short runs with these sizes and three seeds:"))
-            st.button(
-                _("Set learning rate to {rate}").format(rate=f"{found.rate:g}"),
-                key="use_rate",
-                icon=":material/build:",
-                on_click=_use,
-                args=(found.rate,),
-            )
+        else:
+            st.markdown(" ".join((*_where(run, found), *_rate(run, found))))
+
+
+def cure(run: Run | None) -> None:
+    """Draw a button that sets a learning rate that works, once one is known."""
+    question = diagnose(run)
+    if question is not None and question.answer is not None and question.answer.rate is not None:
+        rate = question.answer.rate
+        st.button(
+            _("Set learning rate to {rate}").format(rate=f"{rate:g}"),
+            key="use_rate",
+            icon=":material/build:",
+            help=_("A learning rate that works, found in short runs with these sizes and three seeds."),
+            on_click=_use,
+            args=(rate,),
+        )
 
 
 def _where(run: Run, found: divergence.Diagnosis) -> Iterator[str]:

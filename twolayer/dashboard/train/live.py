@@ -6,17 +6,24 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from twolayer.dashboard.common import controls, jobs, server
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.plot import plot
-from twolayer.dashboard.train import charts
+from twolayer.dashboard.train import charts, diagnosis
 from twolayer.engine.run import Run
 from twolayer.rates.outcomes import CONVERGES, SLOW, verdict
 from twolayer.training.edits import Edit
 from twolayer.training.pace import step_seconds
 
+DONE, WARNING, ERROR = (
+    f":{colour}[:material/{icon}:]"
+    for colour, icon in (("green", "check_circle"), ("orange", "warning"), ("red", "error"))
+)
+DISTURBED, LEAST_LAPS = 1.5, 20
+"""Times are called disturbed from this ratio of the 90th percentile to the median, and this many laps."""
 SILENT_SECONDS = 2.5
 SILENT_STEPS = 5
 
@@ -25,7 +32,7 @@ SILENT_STEPS = 5
 def show(run: Run | None, entries: list[Entry]) -> None:
     """Draw all of a run as it is now, and the curves of `entries`; the same places are there before the
     first run."""
-    _figures(run)
+    state_place = _figures(run)
     logarithmic, by_seconds = (
         st.session_state.get(key, key == "log_loss") for key in ("log_loss", "by_seconds")
     )
@@ -33,26 +40,42 @@ def show(run: Run | None, entries: list[Entry]) -> None:
     with left:
         charts.loss_chart(entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
     with right:
-        charts.time_chart(entries, run)
-        charts.dead_chart(entries, run)
-    _verdict(run)
+        some_died = any(len(entry.run.dead) and entry.run.dead[:, 1].any() for entry in entries)
+        charts.time_chart(entries, run, half=some_died)
+        if some_died:
+            charts.dead_chart(entries, run)
+    with st.container(horizontal=True, vertical_alignment="center", key="verdict"):
+        _verdict(run)
+        diagnosis.cure(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.toggle(_("Logarithmic"), value=True, key="log_loss")
         st.toggle(_("By time"), key="by_seconds")
-        for chart in ("loss_chart", "time_chart", "dead_chart"):
-            _numbers(run, chart)
+        _numbers(run)
     st.caption(_shown(run))
+    # Last, so that the curves are whole when the state says that the run has ended.
+    state_place.metric(_("Status"), _("ready") if run is None else _(jobs.STATES[run.state]))
 
 
 def _shown(run: Run | None) -> str:
     """Which run the figures are of, and what was changed in it on the way."""
     if run is None:
-        return _("No run yet")
+        return _("Press Train. The default settings are those of the tutorial.")
     text = _("Charts show: {summary}").format(summary=controls.summary(run.config))
     if run.edits:
         edits = "; ".join(_edit(edit) for edit in run.edits)
         text += " — " + _("**edited during the run**: {edits}").format(edits=edits)
-    return text
+    return ". ".join(filter(None, (text, _disturbance(run))))
+
+
+def _disturbance(run: Run) -> str:
+    """How disturbed the machine was, if it was."""
+    if len(run.laps) < LEAST_LAPS:
+        return ""
+    ratio = float(np.quantile(run.laps[:, 1], 0.9)) / run.step_seconds
+    if ratio < DISTURBED:
+        return ""
+    text = _("The server was busy with other work: a tenth of the steps took over {ratio} times the median.")
+    return text.format(ratio=f"{ratio:,.1f}")
 
 
 def _edit(edit: Edit) -> str:
@@ -63,18 +86,17 @@ def _edit(edit: Edit) -> str:
     return _("learning rate {value} from step {step}").format(value=repr(edit.value), step=f"{edit.step:,}")
 
 
-def _numbers(run: Run | None, chart: str) -> None:
-    """The table beside a chart, of the current run."""
-    titles = {"loss_chart": _("Loss"), "time_chart": _("Time per step"), "dead_chart": _("Dead hidden units")}
-    columns: dict[str, dict[str, NDArray[Any]]] = {}
+def _numbers(run: Run | None) -> None:
+    """The tables of the charts, of the current run."""
+    tables: dict[str, dict[str, NDArray[Any]]] = {}
     if run is not None and run.step:
         losses, laps, dead = run.losses, run.laps, run.dead
-        columns = {
-            "loss_chart": {_("step"): np.arange(len(losses)), _("loss"): losses},
-            "time_chart": {_("step"): laps[:, 0], _("µs per step"): laps[:, 1] * 1e6},
-            "dead_chart": {_("step"): dead[:, 0], _("dead units"): dead[:, 1]},
+        tables = {
+            _("Loss"): {_("step"): np.arange(len(losses)), _("loss"): losses},
+            _("Time per step"): {_("step"): laps[:, 0], _("µs per step"): laps[:, 1] * 1e6},
+            _("Dead hidden units"): {_("step"): dead[:, 0], _("dead units"): dead[:, 1]},
         }
-    plot.numbers(columns.get(chart), key=chart, title=titles[chart], titled=True)
+    plot.numbers(tables, key="train")
 
 
 def _progress(run: Run | None) -> None:
@@ -82,7 +104,7 @@ def _progress(run: Run | None) -> None:
         st.progress(0.0, text=_("No run yet"))
         return
     steps, done, began = run.steps, run.step, run.began
-    text = _("{done} of {steps} steps").format(done=f"{done:,}", steps=f"{steps:,}")
+    text = _("of {steps} steps").format(steps=f"{steps:,}")
     if run.live and run.speed:
         text += " · " + _("slow motion, {speed:g} steps per second").format(speed=run.speed)
     elif run.live and run.pause_at is None:
@@ -90,15 +112,15 @@ def _progress(run: Run | None) -> None:
     st.progress(min(1.0, done / steps), text=text)
 
 
-def _figures(run: Run | None) -> None:
-    step, loss, time, dead, state = "–", "–", "–", "–", _("ready")
+def _figures(run: Run | None) -> DeltaGenerator:
+    """Draw the figures, and return the place of the run's state."""
+    step, loss, time, dead = "–", "–", "–", "–"
     if run is not None:
-        state = _(jobs.STATES[run.state])
         losses = run.losses
         if len(losses):
             step, loss = f"{len(losses):,}", f"{losses[-1]:.4g}"
             time = f"{run.step_seconds * 1e6:,.0f} µs"
-            dead = _("{dead} of {H}").format(dead=f"{run.dead[-1, 1]:.0f}", H=run.config.H)
+            dead = f"{run.dead[-1, 1]:.0f} / {run.config.H}"
     helps = {
         "metric_dead": _(
             "Dead ReLUs: hidden units that output 0 for every sample. No gradient reaches their weights, so "
@@ -110,55 +132,52 @@ def _figures(run: Run | None) -> None:
         ("metric_loss", _("Loss"), loss),
         ("metric_step_time", _("Median step time"), time),
         ("metric_dead", _("Dead units"), dead),
-        ("metric_state", _("Status"), state),
     )
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="figures"):
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="figures"):
         for key, label, value in figures:
-            with st.container(key=key, width=112):
-                st.metric(label, value, help=helps.get(key))
+            st.container(key=key, width=112).metric(label, value, help=helps.get(key))
+        state_place = st.container(key="metric_state", width=112)
         with st.container(width=160):
             _progress(run)
+    return state_place
 
 
 def _verdict(run: Run | None) -> None:
-    """One box that is always there, so that nothing moves when a run ends."""
+    """One line that is always there, so that nothing moves when a run ends."""
     if run is None:
-        st.info(_("Press Train. The default settings are those of the tutorial."))
+        _line("", _("No run yet"))
         return
     trouble = server.engine().trouble
     if run.live and trouble is not None:
-        st.warning(_("{reason} Retrying; results so far are kept.").format(reason=say(trouble)))
+        _line(WARNING, _("{reason} Retrying; results so far are kept.").format(reason=say(trouble)))
     elif run.state == "queued":
         ahead = server.engine().ahead(run)
         if ahead:
-            st.info(_("Waiting for a free worker. Runs ahead in the queue: {count}").format(count=ahead))
+            _line("", _("Waiting for a free worker. Runs ahead in the queue: {count}").format(count=ahead))
         else:
-            st.info(_("Waiting for a free worker."))
+            _line("", _("Waiting for a free worker."))
     elif run.state == "running" and (silent := monotonic() - run.heard) > _patience(run):
         text = _(
             "No new data for {seconds} s. Other runs are being computed, or a worker failed and is being "
             "replaced. Results so far are kept."
         )
-        st.warning(text.format(seconds=f"{silent:.0f}"))
+        _line(WARNING, text.format(seconds=f"{silent:.0f}"))
     elif run.state == "running":
-        st.info(_("Training: each step is one forward pass, one backward pass, and one weight update."))
+        _line("", _("Training: each step is one forward pass, one backward pass, and one weight update."))
     elif run.state == "paused":
         text = _(
-            "Paused after {step} steps. Resume, advance step by step, or change the remaining settings "
-            "with Extend run."
+            "Paused after {step} steps. Resume, advance step by step, or continue with other settings "
+            "under More."
         )
-        st.info(text.format(step=f"{run.step:,}"))
+        _line("", text.format(step=f"{run.step:,}"))
     elif run.state == "diverged":
-        text = _(
-            "Diverged: the loss is not finite from step {step} on. See below the charts for the cause and "
-            "a learning rate that works."
-        )
-        st.error(text.format(step=f"{run.diverged_at:,}"))
+        text = _("Diverged: the loss is not finite from step {step} on.")
+        _line(ERROR, text.format(step=f"{run.diverged_at:,}"))
     elif run.state == "failed":
         reason = say(run.message) if run.message else ""
-        st.error(_("Failed: {reason}").format(reason=reason))
+        _line(ERROR, _("Failed: {reason}").format(reason=reason))
     elif run.state == "stopped":
-        st.warning(say(run.message) if run.message else _("Stopped. Results so far are kept."))
+        _line(WARNING, say(run.message) if run.message else _("Stopped. Results so far are kept."))
     else:
         _finished(run)
 
@@ -172,5 +191,9 @@ def _patience(run: Run) -> float:
 def _finished(run: Run) -> None:
     """What came of a run that was taken to its end."""
     kind, sentences = verdict(run.config, run.losses, int(run.dead[-1, 1]), run.zero_loss or 0.0, run.seconds)
-    box = st.success if kind == CONVERGES else st.info if kind == SLOW else st.warning
-    box(" ".join(say(sentence) for sentence in sentences))
+    mark = DONE if kind == CONVERGES else "" if kind == SLOW else WARNING
+    _line(mark, " ".join(say(sentence) for sentence in sentences))
+
+
+def _line(mark: str, text: str) -> None:
+    st.markdown(" ".join((mark, text)), width="content")

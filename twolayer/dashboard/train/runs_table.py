@@ -29,7 +29,7 @@ def show(current: Run | None) -> None:
         st.caption(_("All runs of this session are kept here. Show, compare, or download them."))
         return
     _table(history.entries)
-    st.caption(differences([entry.run for entry in history.shown]))
+    st.caption(" ".join((differences([entry.run for entry in history.shown]), equal_curves(history.shown))))
     if history.let_go:
         st.caption(_("Old runs discarded: {count}").format(count=history.let_go))
     _actions(history.entries, current)
@@ -54,6 +54,16 @@ def differences(runs: Sequence[Run]) -> str:
     if not parts:
         return _("All shown runs have the same settings.")
     return _("Shown runs differ in: {fields}").format(fields=", ".join(parts))
+
+
+def equal_curves(entries: Sequence[Entry]) -> str:
+    """Say which of these runs have the same losses, so that one curve hides the others."""
+    groups: dict[bytes, list[str]] = {}
+    for entry in entries:
+        if entry.run.over and entry.run.step:
+            groups.setdefault(entry.run.losses.tobytes(), []).append(plain(entry.name))
+    text = _("Identical losses, one curve on top of the other: {names}.")
+    return " ".join(text.format(names=", ".join(names)) for names in groups.values() if len(names) > 1)
 
 
 def _table(entries: list[Entry]) -> None:
