@@ -114,6 +114,10 @@ async def crowd(server: Server, options: argparse.Namespace) -> dict[str, Any]:
         "probe_seconds": spread(probe.seconds),
         "ticks": dict(after.ticks),
         "pages_that_tick_on": still_ticking,
+        "of_a_visit": {
+            name: median(getattr(v.page, name) for v in visitors if v.page is not None)
+            for name in ("messages", "elements", "containers")
+        },
         "received_mb": total(visitors, lambda page: page.received_bytes) / 1e6,
         "cpu_seconds": {role: after.cpu_since(before, role) for role in after.usage},
         "cpu_seconds_of_the_clients": own,

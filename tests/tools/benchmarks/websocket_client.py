@@ -47,6 +47,10 @@ class Page:
         self.fragment_runs = 0
         """Fragment runs that ended well; the server may answer several ticks with one."""
         self.received_bytes = 0
+        self.messages = 0
+        self.elements = 0
+        self.containers = 0
+        """Messages received, and the elements and containers in them."""
         self._boxes: dict[DeltaPath, str] = {}
         self._socket, self._address, self._query, self._key = socket, address, query, key
         self._script_hash = ""
@@ -93,6 +97,7 @@ class Page:
         while not condition():
             payload = await self._socket.recv(decode=False)
             self.received_bytes += len(payload)
+            self.messages += 1
             self._take(ForwardMsg.FromString(payload))
             if self._missing:
                 await self._ask_for_what_is_missing()
@@ -216,6 +221,9 @@ class Page:
             message.metadata.CopyFrom(reference.metadata)
         elif message.metadata.cacheable:
             self._kept.setdefault(message.hash, _Kept(message, 0)).used = self._script_runs
+        if message.WhichOneof("type") == "delta":
+            self.elements += message.delta.WhichOneof("type") == "new_element"
+            self.containers += message.delta.WhichOneof("type") == "add_block"
         match message.WhichOneof("type"):
             case "new_session":
                 self._script_is_running = True
