@@ -10,7 +10,8 @@ from scipy.linalg.blas import daxpy, ddot, dgemm, saxpy, sdot, sgemm
 from threadpoolctl import ThreadpoolController
 
 from twolayer.training.config import Config
-from twolayer.training.kernels import State, dual
+from twolayer.training.kernels import Kernel, State
+from twolayer.training.kernels.dual import Dual
 from twolayer.training.problem import Problem
 
 Array = NDArray[Any]
@@ -22,7 +23,7 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-class Tutorial:
+class Tutorial(Kernel):
     """A new array on each line, as in the tutorial's NumPy version."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
@@ -33,24 +34,9 @@ class Tutorial:
         self._done = 0
 
     @staticmethod
-    def constants(problem: Problem) -> State:
-        return {}
-
-    @staticmethod
-    def start(problem: Problem) -> State:
-        return {"w1": problem.w1, "w2": problem.w2}
-
-    @staticmethod
-    def weights(problem: Problem, state: State) -> tuple[Array, Array]:
-        return state["w1"], state["w2"]
-
-    @staticmethod
     def threads(count: int) -> AbstractContextManager[object]:
         limit: AbstractContextManager[object] = _libraries().limit(limits=count, user_api="blas")
         return limit
-
-    def synchronize(self) -> None:
-        pass
 
     def _keep(self, loss: Any) -> None:
         self._losses[self._done] = loss
@@ -152,12 +138,8 @@ class Fused(Tutorial):
         self._update()
 
 
-class Gram(Fused):
-    """The dual form (see `dual`): S in place of w1."""
-
-    constants = staticmethod(dual.constants)
-    start = staticmethod(dual.start)
-    weights = staticmethod(dual.weights)
+class Gram(Dual, Fused):
+    """The dual form: S in place of w1."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         self._own(config, problem, steps)

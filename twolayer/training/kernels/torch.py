@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from twolayer.training.config import Config
-from twolayer.training.kernels import State, dual
+from twolayer.training.kernels import Kernel, State
+from twolayer.training.kernels.dual import Dual
 from twolayer.training.problem import Problem
 
 Array = NDArray[Any]
 
 
-class Tutorial:
+class Tutorial(Kernel):
     """A new tensor on each line, as in the tutorial's tensor version."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
@@ -37,18 +38,6 @@ class Tutorial:
     def _copy(self, array: Array) -> torch.Tensor:
         """Copy an array from the host to the device."""
         return torch.tensor(array, device=self.device)
-
-    @staticmethod
-    def constants(problem: Problem) -> State:
-        return {}
-
-    @staticmethod
-    def start(problem: Problem) -> State:
-        return {"w1": problem.w1, "w2": problem.w2}
-
-    @staticmethod
-    def weights(problem: Problem, state: State) -> tuple[Array, Array]:
-        return state["w1"], state["w2"]
 
     @staticmethod
     @contextmanager
@@ -150,12 +139,8 @@ class Fused(Tutorial):
         self._update()
 
 
-class Gram(Fused):
-    """The dual form (see `dual`): S in place of w1."""
-
-    constants = staticmethod(dual.constants)
-    start = staticmethod(dual.start)
-    weights = staticmethod(dual.weights)
+class Gram(Dual, Fused):
+    """The dual form: S in place of w1."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         self._own(config, problem, steps)
