@@ -33,9 +33,9 @@ class Capabilities:
 
     def require(self, config: Config) -> None:
         """Raise `UnavailableError` or `ConfigError` if `config` cannot run here."""
-        for backend, why in self.missing:
-            if backend == config.backend:
-                raise UnavailableError(why)
+        why = dict(self.missing).get(config.backend)
+        if why is not None:
+            raise UnavailableError(why)
         devices = dict(self.machine.devices)[config.backend]
         if config.device not in devices:
             here = Message.of("one of the available devices: {devices}", devices=", ".join(devices))
