@@ -75,8 +75,8 @@ def probe(*, load_torch: bool = False) -> Capabilities:
 def require(config: Config) -> None:
     """Raise `UnavailableError` or `ConfigError` if `config` cannot run in this process. Imports PyTorch only
     for a run that uses it."""
-    if config.backend == "numpy" and config.threads == 1 and methods.run_bytes(config) < ALWAYS_FITS:
-        return  # runs wherever this package does: a probe would only cost time
+    if config.device == "cpu" and config.threads == 1 and methods.run_bytes(config) < ALWAYS_FITS:
+        return  # runs wherever its library loads: a probe would only cost time
     probe(load_torch=config.backend == "torch").require(config)
 
 

@@ -5,7 +5,6 @@ import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from twolayer.training.messages import Message
@@ -100,6 +99,8 @@ def keep_freed_memory() -> None:
 
 
 def _versions() -> tuple[tuple[str, str], ...]:
+    from importlib.metadata import PackageNotFoundError, version
+
     found = [("python", platform.python_version())]
     for library in LIBRARIES:
         with suppress(PackageNotFoundError):
