@@ -18,7 +18,7 @@ from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import charts, runs_table
 from twolayer.engine.run import Run
-from twolayer.export import run_files
+from twolayer.export import files
 from twolayer.training import training
 from twolayer.training.problem import make_problem
 from twolayer.training.training import Chunk
@@ -140,7 +140,7 @@ def test_the_row_of_the_runs_table() -> None:
 
 
 def test_the_files_have_the_time_of_each_steps_own_lap() -> None:
-    table = run_files.table(known_run()).to_pydict()
+    table = files.run_table(known_run()).to_pydict()
     assert_allclose(table["microseconds"], MICROSECONDS)
     assert_allclose(table["loss"], LOSSES)
     assert table["step"] == list(range(10))

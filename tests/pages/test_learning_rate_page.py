@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from twolayer import Config, fit
 from twolayer.dashboard.learning_rate import charts
 from twolayer.dashboard.plot import plot
-from twolayer.export import sweep_files, tables
+from twolayer.export import files
 from twolayer.rates.advice import advise
 from twolayer.rates.grid import computed, sweep_grid
 from twolayer.rates.sweep import Sweep, train
@@ -139,8 +139,8 @@ def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:
     page.selectbox(key="layer").set_value(1).run()
     assert not page.exception
     for table in (
-        csv.read_csv(io.BytesIO(tables.csv(sweep_files.table(sweep)))),
-        parquet.read_table(io.BytesIO(tables.parquet(sweep_files.table(sweep)))),
+        csv.read_csv(io.BytesIO(files.csv(files.sweep_table(sweep)))),
+        parquet.read_table(io.BytesIO(files.parquet(files.sweep_table(sweep)))),
     ):
         assert table.num_rows == 40
         assert table["final_loss"].null_count == np.isnan(sweep.rows["final"]).sum()

@@ -23,8 +23,8 @@ def test_texts_are_found_in_the_code() -> None:
 
 
 def test_a_text_inside_an_f_string_is_found() -> None:
-    source = """f"- {_('a')}: {N_('b')}"; Message.of("c" "d", x=_(LABELS[0]))"""
-    assert list(texts_in(source)) == ["a", "b", "cd"]
+    source = """f"- {_('a')}: {N_('b')}"; Message.of("c" "d", x=_(LABELS[0])), AnError.of("e")"""
+    assert list(texts_in(source)) == ["a", "b", "cd", "e"]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class HiddenTextError(Exception):
 
 
 def texts_in(source: str) -> Iterator[str]:
-    """The texts of `_("…")`, `N_("…")` and `Message.of("…", …)` in a module, in order.
+    """The texts of `_("…")`, `N_("…")`, `Message.of("…", …)` and `AnError.of("…", …)` in a module, in order.
 
     `_(name)` translates what another call has marked. Raises `HiddenTextError` for a text that no catalogue
     can have.
@@ -43,7 +43,7 @@ def texts_in(source: str) -> Iterator[str]:
         match call.func:
             case ast.Name("_" | "N_" as mark):
                 pass
-            case ast.Attribute(ast.Name("Message"), "of" as mark):
+            case ast.Attribute(ast.Name(owner), "of" as mark) if owner.endswith(("Message", "Error")):
                 pass
             case _:
                 continue

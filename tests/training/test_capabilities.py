@@ -125,9 +125,9 @@ def test_pytorch_that_does_not_load_is_missing(monkeypatch, error):
     assert "torch" not in dict(here.machine.devices)
 
 
-def test_a_small_numpy_run_asks_nothing(monkeypatch):
+def test_a_small_run_asks_nothing(monkeypatch, kernel):
     monkeypatch.setattr(capabilities, "probe", lambda **_: pytest.fail("asked"))
-    capabilities.require(Config())
+    capabilities.require(Config(**kernel))
 
 
 def test_the_digest_changes_with_the_library_and_not_with_the_dashboard(tmp_path, monkeypatch):

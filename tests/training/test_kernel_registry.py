@@ -1,15 +1,18 @@
 """The table of kernels, what is missing, threads, and what a step allocates."""
 
+import sys
 import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.linalg.blas
 import torch
 from threadpoolctl import threadpool_info
 
 from twolayer import Config, fit
 from twolayer.training import kernels, training
 from twolayer.training.config import FIELDS
+from twolayer.training.kernels import numpy as numpy_kernels
 from twolayer.training.methods import METHODS
 
 SMALL = {"N": 7, "D_in": 11, "H": 5, "D_out": 3, "learning_rate": 1e-4}
@@ -133,3 +136,31 @@ def growth_of_a_step(method: str, dtype: str) -> int:
 def test_the_fused_numpy_kernel_allocates_no_array_in_a_step(dtype):
     assert growth_of_a_step("fused", dtype) < 1000  # the smallest array of this run has 1200 bytes
     assert growth_of_a_step("tutorial", dtype) > 4000  # the measurement does see arrays
+
+
+LOADED_ALONE = """
+import sys
+from twolayer import Config, fit
+config = Config(method="gram", steps=3)
+losses = fit(config).losses
+assert not {"scipy.linalg", "numpy.f2py", "distributed", "importlib.metadata"} & set(sys.modules)
+from scipy.linalg import blas
+from twolayer.training.kernels import numpy
+assert numpy.BLAS.sgemm is blas.sgemm
+assert (fit(config).losses == losses).all()
+"""
+
+
+def test_a_run_loads_the_blas_without_the_rest_of_scipy(python):
+    ran = python("-c", LOADED_ALONE)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("broken", ["find_spec", "module_from_spec"])
+def test_a_blas_that_does_not_load_alone_comes_with_the_rest_of_scipy(monkeypatch, broken):
+    def fails(*_: object) -> None:
+        raise ImportError
+
+    monkeypatch.delitem(sys.modules, "scipy.linalg._fblas")
+    monkeypatch.setattr(numpy_kernels, broken, fails)
+    assert numpy_kernels.load_blas() is scipy.linalg.blas

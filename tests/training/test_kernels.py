@@ -129,6 +129,19 @@ def test_where_h_is_exactly_zero_the_gradient_passes(kernel, dtype):
     assert_array_equal(w2, [[1], [7]])
 
 
+def test_the_mask_is_below_zero_to_the_smallest_number(kernel, dtype):
+    least = np.finfo(dtype).smallest_subnormal
+    h = np.array([[0.0, -0.0, least, -least, -np.finfo(dtype).smallest_normal, 1.0, -1.0]], dtype)
+    config = Config(**kernel, dtype=dtype, N=1, D_in=1, H=7, D_out=1, learning_rate=0.5, steps=1)
+    one = np.ones((1, 1), dtype)
+    problem = Problem(x=one, y=-2 * one, w1=h, w2=np.ones((7, 1), dtype))
+    problem = training.prepare(config, problem=problem)
+    chunk = training.advance(config, problem, training.start(config, problem), 1)
+    assert_array_equal(chunk.losses, [9])
+    w1, _ = training.weights(config, problem, chunk)
+    assert_array_equal(w1, np.where(h < 0, h, h - np.array(3, dtype)))
+
+
 def test_losses_are_summed_in_the_dtype_of_the_config(kernel):
     losses = fit(Config(**kernel, steps=5, dtype="float32")).losses
     assert_array_equal(losses, losses.astype(np.float32))

@@ -55,23 +55,21 @@ def say(text: str, *, error: bool = False) -> None:
         stream.flush()
 
 
-class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
-    """The name of a file that can be written; `-` is standard output. Checked before any work is done."""
-
-    name = "file"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            if value != "-":
-                _check(value)
-        except (OSError, ValueError) as error:
-            self.fail(_reason(value, error), param, ctx)
-        return str(value)
-
-
 def output_option(name: str, help: str) -> Callable[[Any], Any]:
-    """Return the option `name` for a file to write."""
-    return click.option(name, name.strip("-"), type=OutputFile(), metavar="FILE", help=help)
+    """Return the option `name` for a file to write; `-` is standard output.
+
+    Whether the file can be written is checked before any work is done.
+    """
+
+    def checked(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+        if value is not None and value != "-":
+            try:
+                _check(value)
+            except (OSError, ValueError) as error:
+                raise click.BadParameter(_reason(value, error)) from None
+        return value
+
+    return click.option(name, callback=checked, metavar="FILE", help=help)
 
 
 def deliver(words: str, *files: tuple[str | None, Callable[[], bytes]]) -> None:

@@ -7,17 +7,16 @@ import click
 from twolayer.cli.options import progress_bar, whole, with_config
 from twolayer.cli.output import deliver, output_option, say
 from twolayer.race import crossover, verdict
-from twolayer.race.contenders import ContenderError, chosen
+from twolayer.race.contenders import chosen
 from twolayer.race.contenders import contenders as all_contenders
 from twolayer.race.file import to_csv, to_json
-from twolayer.race.plan import Plan, PlanError, parse_sweep, race
+from twolayer.race.plan import Plan, parse_sweep, race
 from twolayer.race.result import Race
 from twolayer.race.timing import CLOCK, ROUNDS
 from twolayer.training.capabilities import probe
 from twolayer.training.config import Config
-from twolayer.training.fields import ConfigError
-from twolayer.training.kernels import UnavailableError
 from twolayer.training.machine import Machine
+from twolayer.training.messages import MessageError
 
 
 @click.command("race")
@@ -48,15 +47,17 @@ def command(config: Config, contenders: str | None, sweep: str | None, **options
         )
         with progress_bar(100, "racing") as bar:
             races = race(plan, on_progress=lambda share: bar.update(100 * share - bar.pos))
-    except (ConfigError, ContenderError, PlanError, UnavailableError) as error:
+    except MessageError as error:
         raise click.UsageError(str(error)) from None
     output, as_csv = options["output"], options["as_csv"]
     if output is None and (as_csv or options["as_json"]):
         say((to_json if options["as_json"] else to_csv)(races).rstrip("\n"))
         return
-    said = [*map(_table, races), *([] if plan.sweep is None else [_crossovers(plan.sweep.field, races)])]
+    said = [_machine(races[0].machine), *map(_table, races)]
+    if plan.sweep is not None:
+        said.append("\n".join(map(str, crossover.sentences(plan.sweep.field, races))))
     write = to_csv if as_csv or str(output).endswith(".csv") else to_json
-    deliver("\n\n".join([_machine(races[0].machine), *said]), (output, lambda: write(races).encode()))
+    deliver("\n\n".join(said), (output, lambda: write(races).encode()))
 
 
 def _machine(machine: Machine) -> str:
@@ -64,10 +65,6 @@ def _machine(machine: Machine) -> str:
     gpus = "".join(f", {name}" for name in machine.gpus)
     described = f"{machine.processor}, {machine.cores} cores{gpus}; {machine.blas}; {versions}"
     return "\n".join([described, *map(str, machine.notes)])
-
-
-def _crossovers(field: str, races: list[Race]) -> str:
-    return "\n".join(map(str, crossover.sentences(field, races)))
 
 
 def _table(result: Race) -> str:

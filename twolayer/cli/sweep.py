@@ -49,7 +49,7 @@ def command(
     Runs on an embedded Dask cluster, or on the one at TWOLAYER_SCHEDULER. Ctrl+C stops the sweep; finished
     runs are still reported and written.
     """
-    from twolayer.export import sweep_files, tables  # load Arrow
+    from twolayer.export import files  # load Arrow
 
     try:
         sweep = Sweep(_grid(computed(config), **grid_options))
@@ -57,8 +57,8 @@ def command(
             start, complete = compute(sweep, lambda done: bar.update(done - bar.pos))
     except MessageError as error:
         raise click.UsageError(str(error)) from None
-    table = sweep_files.table(sweep)
-    as_csv, as_parquet = partial(tables.csv, table), partial(tables.parquet, table)
+    table = files.sweep_table(sweep)
+    as_csv, as_parquet = partial(files.csv, table), partial(files.parquet, table)
     by_name = as_parquet if str(output).endswith(".parquet") else as_csv
     deliver(words(sweep, start), (csv, as_csv), (parquet, as_parquet), (output, by_name))
     if not complete:
@@ -140,8 +140,9 @@ def _rates(sweep: Sweep) -> list[str]:
     grid = sweep.grid
     outer = [axis for axis in grid.axes if axis.field not in ("learning_rate", "seed")]
     if not outer:
-        found = advise(grid, sweep.there)
-        return [*_zones(sweep), "", *_advice(sweep, found)]
+        named = [(zone, " / ".join(OUTCOME_NAMES[name] for name in zone.outcomes)) for zone in zones(sweep)]
+        lines = [f"{zone.low:.2e} – {zone.high:.2e}  {names}" for zone, names in named]
+        return [*lines, "", *_advice(grid.base, advise(grid, sweep.there))]
     lines = ["".join(f"{axis.field:>10}" for axis in outer) + f"{'recommended':>14}{'safe range':>22}"]
     for places, found in bands(grid, sweep.there).items():
         values = [axis.values[place] for axis, place in zip(outer, places, strict=True)]
@@ -151,16 +152,9 @@ def _rates(sweep: Sweep) -> list[str]:
     return lines
 
 
-def _zones(sweep: Sweep) -> list[str]:
-    """The zones of the learning rate, a line each."""
-    named = [(zone, " / ".join(OUTCOME_NAMES[name] for name in zone.outcomes)) for zone in zones(sweep)]
-    return [f"{zone.low:.2e} – {zone.high:.2e}  {names}" for zone, names in named]
-
-
-def _advice(sweep: Sweep, found: Advice) -> list[str]:
+def _advice(base: Config, found: Advice) -> list[str]:
     if found.rate is None:
         return [str(found.reason)]
-    base = sweep.grid.base
     return [
         f"recommended: {found.rate:.2g}" + _band(found, ", safe from {low:.3g} to {high:.3g}", ""),
         str(found.reason),

@@ -8,8 +8,7 @@ import click
 from twolayer.cli.options import progress_bar, with_config
 from twolayer.cli.output import deliver, output_option
 from twolayer.training.config import Config
-from twolayer.training.fields import ConfigError
-from twolayer.training.kernels import UnavailableError
+from twolayer.training.messages import MessageError
 from twolayer.training.methods import flops_once, flops_per_step, gain_of_auto
 from twolayer.training.training import Result, fit
 
@@ -26,27 +25,21 @@ def command(config: Config, as_json: bool, output: str | None) -> None:
     try:
         with progress_bar(config.steps, "training") as bar:
             result = fit(config, on_chunk=lambda chunk: bar.update(len(chunk.losses)))
-    except (ConfigError, UnavailableError) as error:
+    except MessageError as error:
         raise click.UsageError(str(error)) from None
-    as_text = _json(config, result)
+    fields = {
+        "config": asdict(config),
+        "method": result.method,
+        "steps": len(result.losses),
+        "diverged_at": result.diverged_at,
+        "seconds": result.seconds,
+        "losses": result.losses.tolist(),
+    }
+    as_text = json.dumps(fields, allow_nan=False)
     words = as_text if as_json and output is None else _words(config, result)
     deliver(words, (output, as_text.encode))
     if result.diverged_at is not None:
         raise click.exceptions.Exit(1)
-
-
-def _json(config: Config, result: Result) -> str:
-    return json.dumps(
-        {
-            "config": asdict(config),
-            "method": result.method,
-            "steps": len(result.losses),
-            "diverged_at": result.diverged_at,
-            "seconds": result.seconds,
-            "losses": result.losses.tolist(),
-        },
-        allow_nan=False,
-    )
 
 
 def _words(config: Config, result: Result) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from distributed import WorkerPlugin
 
 from twolayer.training import capabilities, kernels, training
-from twolayer.training.allocator import keep_freed_memory
 from twolayer.training.config import Config
+from twolayer.training.machine import keep_freed_memory
 from twolayer.training.problem import Problem
 from twolayer.training.training import Chunk
 

@@ -17,11 +17,10 @@ from twolayer.race.result import Race, race_from
 from twolayer.race.roofline import COPY_BYTES, TRY_SECONDS, Roofline, measure
 from twolayer.race.timing import BLOCK_SECONDS, KEPT_BYTES, ROUNDS, Round, is_small, one_round
 from twolayer.training import methods, pace
-from twolayer.training.allocator import keep_freed_memory
 from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS, Config
 from twolayer.training.fields import ConfigError
-from twolayer.training.machine import Machine
+from twolayer.training.machine import Machine, keep_freed_memory
 from twolayer.training.messages import Message, MessageError, shown
 
 Kind = Literal["machine", "roofline", "round", "agreement"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from twolayer.training import methods, training
 from twolayer.training.config import Config
 from twolayer.training.fields import ConfigError
-from twolayer.training.kernels import dual
+from twolayer.training.kernels.dual import Dual
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.messages import Message
 from twolayer.training.problem import Array, make_problem
@@ -143,7 +143,7 @@ def _start(configs: list[Config]) -> _Block:
         if config.seed not in problems:
             problem = make_problem(config)
             # Without x and w1, which would be large for many seeds
-            problems[config.seed] = {**dual.constants(problem), "y": problem.y, "w2": problem.w2}
+            problems[config.seed] = {**Dual.constants(problem), "y": problem.y, "w2": problem.w2}
     of_runs = [problems[config.seed] for config in configs]
     # With one seed, one K serves all runs and is read once per product
     shared = of_runs[:1] if len(problems) == 1 else of_runs

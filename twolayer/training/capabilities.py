@@ -10,7 +10,7 @@ from twolayer.training import methods
 from twolayer.training.config import Config
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import UnavailableError, does_not_load, why_missing
-from twolayer.training.machine import Machine, gpu_names, this_machine, torch_devices
+from twolayer.training.machine import Machine, this_machine, torch_devices
 from twolayer.training.messages import Message
 
 PACKAGE = Path(__file__).parents[1]
@@ -33,9 +33,9 @@ class Capabilities:
 
     def require(self, config: Config) -> None:
         """Raise `UnavailableError` or `ConfigError` if `config` cannot run here."""
-        for backend, why in self.missing:
-            if backend == config.backend:
-                raise UnavailableError(why)
+        why = dict(self.missing).get(config.backend)
+        if why is not None:
+            raise UnavailableError(why)
         devices = dict(self.machine.devices)[config.backend]
         if config.device not in devices:
             here = Message.of("one of the available devices: {devices}", devices=", ".join(devices))
@@ -60,32 +60,24 @@ def probe(*, load_torch: bool = False) -> Capabilities:
     gpus: tuple[str, ...] = ()
     complete = True
     why = why_missing("torch") or failures.get("torch")
-    if why is None and (load_torch or _torch_loaded()):
+    # A module that another thread is still importing is in sys.modules: look for a name defined last.
+    if why is None and (load_torch or hasattr(sys.modules.get("torch"), "compile")):
         try:
-            devices["torch"], gpus = torch_devices(), gpu_names()
+            devices["torch"], gpus = torch_devices()
         except (ImportError, OSError) as error:
             why = does_not_load("torch", error)
     elif why is None:
         devices["torch"], complete = ("cpu",), False
-    return Capabilities(
-        machine=this_machine(devices, gpus),
-        missing=(("torch", why),) if why else (),
-        complete=complete,
-        code=code_digest(),
-    )
+    missing = (("torch", why),) if why else ()
+    return Capabilities(this_machine(devices, gpus), missing, complete, code_digest())
 
 
 def require(config: Config) -> None:
     """Raise `UnavailableError` or `ConfigError` if `config` cannot run in this process. Imports PyTorch only
     for a run that uses it."""
-    if config.backend == "numpy" and config.threads == 1 and methods.run_bytes(config) < ALWAYS_FITS:
-        return  # runs wherever this package does: a probe would only cost time
+    if config.device == "cpu" and config.threads == 1 and methods.run_bytes(config) < ALWAYS_FITS:
+        return  # runs wherever its library loads: a probe would only cost time
     probe(load_torch=config.backend == "torch").require(config)
-
-
-def _torch_loaded() -> bool:
-    # A module that another thread is still importing is in sys.modules: look for a name defined last.
-    return hasattr(sys.modules.get("torch"), "compile")
 
 
 @cache

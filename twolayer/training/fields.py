@@ -140,9 +140,8 @@ class Real(Field):
     high: float
 
     def check(self, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise ValueError
-        if not self.low <= float(value) <= self.high:  # as NaN is not
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not number or not self.low <= float(value) <= self.high:  # as NaN is not
             raise ValueError
         return float(value)
 
@@ -172,12 +171,11 @@ def parse_fields(
     """Read `fields` from text: return the sound values, and an error for each of the other texts."""
     values: dict[str, Any] = {}
     errors: list[ConfigError] = []
+    known = Message.of("one of the fields {names}", names=", ".join(fields))
     for name, text in texts.items():
-        if name not in fields:
-            known = Message.of("one of the fields {names}", names=", ".join(fields))
-            errors.append(ConfigError(shown(name)[1:-1], text, known))
-            continue
         try:
+            if name not in fields:
+                raise ConfigError(shown(name)[1:-1], text, known)
             values[name] = fields[name].read(name, text)
         except ConfigError as error:
             errors.append(error)

@@ -1,7 +1,7 @@
 """Sentences for people, kept apart from their values so that a page can translate them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 LONGEST_SHOWN = 60
 
@@ -35,11 +35,13 @@ class MessageError(Exception):
     """An error whose text is a `Message`, so that it can be shown in the reader's language."""
 
     def __init__(self, message: Message) -> None:
-        super().__init__(str(message))
+        super().__init__(message)
         self.message = message
 
-    def __reduce__(self) -> tuple[type, tuple[Message]]:
-        return type(self), (self.message,)
+    @classmethod
+    def of(cls, template: str, **values: Any) -> Self:
+        """Build an error from a template and its values, as `Message.of` does."""
+        return cls(Message(template, tuple(values.items())))
 
 
 def N_(text: str) -> str:  # gettext's own name for it

@@ -4,7 +4,7 @@ The costs are estimates that need no arrays. The sizes in a row count array elem
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twolayer.training.config import Config
 
@@ -72,10 +72,8 @@ def used(config: Config) -> str:
 
     The dual form has fewer while N < 2·D_in, unless the steps are too few to pay for x·xᵀ.
     """
-    return _cheapest(config) if config.method == "auto" else config.method
-
-
-def _cheapest(config: Config) -> str:
+    if config.method != "auto":
+        return config.method
     return min("fused", "gram", key=lambda method: run_flops(config, method))
 
 
@@ -86,7 +84,8 @@ def gain_of_auto(config: Config) -> float:
     """
     if config.method != "gram":
         return 1.0
-    return round(run_flops(config, "gram") / run_flops(config, _cheapest(config)), 2)
+    best = used(replace(config, method="auto"))
+    return round(run_flops(config, "gram") / run_flops(config, best), 2)
 
 
 def run_flops(config: Config, method: str) -> int:

@@ -67,11 +67,6 @@ def drawing_seconds(config: Config) -> float:
     return (config.N + config.H) * (config.D_in + config.D_out) / NORMALS_PER_SECOND
 
 
-def transfer_seconds(size: float) -> float:
-    """Return the seconds in which `size` bytes travel from a worker to the web process."""
-    return size / TRANSFER_BYTES_PER_SECOND
-
-
 class Pace:
     """The length of the next chunk of a run, from the speed of those before."""
 

@@ -118,10 +118,10 @@ def numpy_statements() -> Mapping[str, Statement]:
 def torch_statements() -> Mapping[str, Statement]:
     """Return the statement of the PyTorch kernel `Tutorial` that computes each value of `STEPS`."""
     text = Path(kernels.__file__).with_name("torch.py").read_text(encoding="utf-8")
-    classes = (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
-    tutorial = next(node for node in classes if node.name == "Tutorial")
-    step = next(node for node in tutorial.body if isinstance(node, ast.FunctionDef) and node.name == "step")
-    return _by_value("".join(text.splitlines(keepends=True)[step.lineno - 1 : step.end_lineno]))
+    classes = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
+    functions = (node for node in classes["Tutorial"].body if isinstance(node, ast.FunctionDef))
+    step = next(node for node in functions if node.name == "step")
+    return _by_value(ast.get_source_segment(text, step, padded=True) or "")
 
 
 def _by_value(*sources: str) -> Mapping[str, Statement]:

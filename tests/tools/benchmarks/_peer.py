@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.training.allocator import keep_freed_memory
 from twolayer.training.config import Config
+from twolayer.training.machine import keep_freed_memory
 from twolayer.training.problem import make_problem
 
 Block = Callable[[int], tuple[float, Sequence[float]]]

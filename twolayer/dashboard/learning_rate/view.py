@@ -12,7 +12,7 @@ from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.learning_rate import charts
 from twolayer.dashboard.learning_rate.job import Focus, Search, look_at, to_train
 from twolayer.dashboard.plot import plot
-from twolayer.export import sweep_files, tables
+from twolayer.export import files
 from twolayer.rates import advice, curvature
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.rates.story import story
@@ -132,7 +132,7 @@ def _numbers(search: Search) -> None:
 def downloads(search: Search, name: str) -> None:
     """The trainings that are done as files; made when they are asked for."""
     sweep = search.sweep
-    for label, ending, write in (("CSV", "csv", tables.csv), ("Parquet", "parquet", tables.parquet)):
+    for label, ending, write in (("CSV", "csv", files.csv), ("Parquet", "parquet", files.parquet)):
         st.download_button(
             label,
             partial(_file, write, sweep),
@@ -146,7 +146,7 @@ def downloads(search: Search, name: str) -> None:
 
 
 def _file(write: Callable[..., bytes], sweep: Sweep) -> bytes:
-    return write(sweep_files.table(sweep))
+    return write(files.sweep_table(sweep))
 
 
 def _zones(search: Search) -> None:

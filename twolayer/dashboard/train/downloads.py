@@ -8,7 +8,7 @@ import streamlit as st
 from twolayer.dashboard.common import server, visitors
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, plain
-from twolayer.export import run_files, script, tables, weights
+from twolayer.export import files, script, weights
 
 
 def show(entry: Entry) -> None:
@@ -18,16 +18,16 @@ def show(entry: Entry) -> None:
     steps = run.step
     machine = server.engine().capabilities
     file = f"run-{entry.number}"
-    table = partial(run_files.table, run)
-    _download(_("Losses and timings (CSV)"), partial(_file, tables.csv, table), f"{file}.csv", "text/csv")
+    table = partial(files.run_table, run)
+    _download(_("Losses and timings (CSV)"), partial(_file, files.csv, table), f"{file}.csv", "text/csv")
     _download(
         _("Losses and timings (Parquet)"),
-        partial(_file, tables.parquet, table),
+        partial(_file, files.parquet, table),
         f"{file}.parquet",
         "application/vnd.apache.parquet",
     )
     _download(
-        _("Complete run (JSON)"), partial(run_files.as_json, run, machine), f"{file}.json", "application/json"
+        _("Complete run (JSON)"), partial(files.run_json, run, machine), f"{file}.json", "application/json"
     )
     st.caption(_("Weights after {step} steps (recomputed on a worker if needed)").format(step=f"{steps:,}"))
     engine, visitor = server.engine(), visitors.token()

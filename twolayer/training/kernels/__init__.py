@@ -1,16 +1,17 @@
-"""Kernels: the protocol of what computes an iteration, and the table of all kernels.
+"""Kernels: what all that compute an iteration share, and the table of all kernels.
 
 A kernel advances one run on one device by whole steps. A library is imported only when one of its
 kernels is loaded: runs in NumPy do not pay for PyTorch.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,54 +24,54 @@ State = Mapping[str, NDArray[Any]]
 """The state of a run between two chunks: named arrays on the host."""
 
 
-class Kernel(Protocol):
+class Kernel(ABC):
     """One run, from a state, for a known number of steps.
 
     There is one instance per chunk. It does not modify the problem and the state that it gets.
     """
 
+    @abstractmethod
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None: ...
 
     @staticmethod
     def constants(problem: Problem) -> State:
         """Return arrays that are computed once for the whole run."""
-        ...
+        return {}
 
     @staticmethod
     def start(problem: Problem) -> State:
         """Return the state before the first step."""
-        ...
+        return {"w1": problem.w1, "w2": problem.w2}
 
     @staticmethod
     def weights(problem: Problem, state: State) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return w1 (D_in, H) and w2 (H, D_out) of a state."""
-        ...
+        return state["w1"], state["w2"]
 
     @staticmethod
+    @abstractmethod
     def threads(count: int) -> AbstractContextManager[object]:
         """Return a context in which products use `count` threads."""
-        ...
 
+    @abstractmethod
     def step(self) -> None:
         """Compute one iteration. Its loss stays on the device."""
-        ...
 
-    def synchronize(self) -> None:
+    def synchronize(self) -> None:  # noqa: B027  (a device that computes at once need not be waited for)
         """Wait for the device to finish, so that a clock can be read."""
-        ...
 
+    @abstractmethod
     def losses(self) -> NDArray[np.float64]:
         """Return the loss of each step so far, on the host."""
-        ...
 
+    @abstractmethod
     def state(self) -> State:
         """Return the state after the steps so far, on the host."""
-        ...
 
+    @abstractmethod
     def dead(self) -> int:
         """Return the number of dead units: active (h > 0) for no row of the batch. Changes nothing that a
         step reads."""
-        ...
 
 
 class UnavailableError(MessageError, RuntimeError):

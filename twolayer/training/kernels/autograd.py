@@ -1,5 +1,8 @@
 """The iteration by PyTorch's autograd and `torch.optim.SGD`: a peer to compare with, not a method."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from twolayer.training.config import Config
@@ -16,6 +19,12 @@ class Autograd(Tutorial):
         self.w1.requires_grad_()
         self.w2.requires_grad_()
         self.optimizer = torch.optim.SGD([self.w1, self.w2], lr=config.learning_rate)
+
+    @staticmethod
+    @contextmanager
+    def threads(count: int) -> Iterator[None]:
+        with Tutorial.threads(count), torch.inference_mode(mode=False):
+            yield
 
     def step(self) -> None:
         # Forward pass

@@ -1,4 +1,4 @@
-"""The dual form of the iteration, `gram`: the code that its kernels share.
+"""The dual form of the iteration, `gram`: what its kernels share.
 
 The batch is fixed, so all updates of w1 lie in the row space of x. With S, the sum of
 learning_rate · grad_h over the steps so far,
@@ -15,26 +15,28 @@ K and h_start are computed in float64 and rounded once.
 
 import numpy as np
 
-from twolayer.training.kernels import State
+from twolayer.training.kernels import Kernel, State
 from twolayer.training.problem import Array, Problem
 
 
-def constants(problem: Problem) -> State:
-    """Return K (N, N) and h_start (N, H), in the problem's dtype and in Fortran order."""
-    x, w1 = (array.astype(np.float64, copy=False) for array in (problem.x, problem.w1))
-    dtype = problem.x.dtype
-    with np.errstate(over="ignore"):
-        K, h = (product.astype(dtype, order="F", copy=False) for product in (x @ x.T, x @ w1))
-    # Adding 0 turns −0 into +0, so that a kernel can read the sign of h from its bit.
-    return {"K": K, "h": h + 0}
+class Dual(Kernel):
+    """A kernel whose state is S (N, H) in place of w1, and w2 (H, D_out)."""
 
+    @staticmethod
+    def constants(problem: Problem) -> State:
+        """Return K (N, N) and h_start (N, H), in the problem's dtype and in Fortran order."""
+        x, w1 = (array.astype(np.float64, copy=False) for array in (problem.x, problem.w1))
+        dtype = problem.x.dtype
+        with np.errstate(over="ignore"):
+            K, h = (product.astype(dtype, order="F", copy=False) for product in (x @ x.T, x @ w1))
+        # Adding 0 turns −0 into +0, so that a kernel can read the sign of h from its bit.
+        return {"K": K, "h": h + 0}
 
-def start(problem: Problem) -> State:
-    """Return S (N, H), all zeros, and w2 (H, D_out)."""
-    return {"S": np.zeros_like(problem.constants["h"]), "w2": problem.w2}
+    @staticmethod
+    def start(problem: Problem) -> State:
+        return {"S": np.zeros_like(problem.constants["h"]), "w2": problem.w2}
 
-
-def weights(problem: Problem, state: State) -> tuple[Array, Array]:
-    """Return w1 (D_in, H), formed only here, and w2 (H, D_out)."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return problem.w1 - problem.x.T @ state["S"], state["w2"]
+    @staticmethod
+    def weights(problem: Problem, state: State) -> tuple[Array, Array]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return problem.w1 - problem.x.T @ state["S"], state["w2"]

@@ -1,19 +1,46 @@
 """The iteration in NumPy."""
 
+import sys
 from contextlib import AbstractContextManager
 from functools import cache
+from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import daxpy, ddot, dgemm, saxpy, sdot, sgemm
 from threadpoolctl import ThreadpoolController
 
 from twolayer.training.config import Config
-from twolayer.training.kernels import State, dual
+from twolayer.training.kernels import Kernel, State
+from twolayer.training.kernels.dual import Dual
 from twolayer.training.problem import Problem
 
 Array = NDArray[Any]
+
+
+def load_blas() -> Any:
+    """Return SciPy's module of BLAS functions, without the rest of `scipy.linalg`, whose import takes 0.2 s.
+
+    The extension module is registered under its own name, so that `scipy.linalg` finds it if it is imported
+    later. Where it cannot be loaded alone, this is `scipy.linalg.blas`, with the same functions.
+    """
+    name = "scipy.linalg._fblas"
+    if name not in sys.modules:
+        try:
+            folders = find_spec("scipy").submodule_search_locations  # type: ignore[union-attr]
+            spec = PathFinder.find_spec(name, [str(Path(folder, "linalg")) for folder in folders or ()])
+            module = module_from_spec(spec)  # type: ignore[arg-type]
+            spec.loader.exec_module(module)  # type: ignore[union-attr]
+            sys.modules[name] = module
+        except (ImportError, AttributeError, OSError):
+            return import_module("scipy.linalg.blas")
+    return sys.modules[name]
+
+
+BLAS = load_blas()  # before its library is looked up to set its threads
 
 
 @cache
@@ -22,7 +49,7 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-class Tutorial:
+class Tutorial(Kernel):
     """A new array on each line, as in the tutorial's NumPy version."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
@@ -33,24 +60,9 @@ class Tutorial:
         self._done = 0
 
     @staticmethod
-    def constants(problem: Problem) -> State:
-        return {}
-
-    @staticmethod
-    def start(problem: Problem) -> State:
-        return {"w1": problem.w1, "w2": problem.w2}
-
-    @staticmethod
-    def weights(problem: Problem, state: State) -> tuple[Array, Array]:
-        return state["w1"], state["w2"]
-
-    @staticmethod
     def threads(count: int) -> AbstractContextManager[object]:
         limit: AbstractContextManager[object] = _libraries().limit(limits=count, user_api="blas")
         return limit
-
-    def synchronize(self) -> None:
-        pass
 
     def _keep(self, loss: Any) -> None:
         self._losses[self._done] = loss
@@ -102,10 +114,9 @@ class Fused(Tutorial):
     def _own(self, config: Config, problem: Problem, steps: int) -> None:
         """Allocate the arrays of a step."""
         shape, dtype = (config.N, config.H), config.dtype
-        single = dtype == "float32"
         # gemm(α, a, b, β, c, transpose a, transpose b, overwrite c): by position, which is faster
-        self.gemm = sgemm if single else dgemm
-        self.axpy, self.dot = (saxpy, sdot) if single else (daxpy, ddot)
+        letter = "s" if dtype == "float32" else "d"
+        self.gemm, self.axpy, self.dot = (getattr(BLAS, letter + name) for name in ("gemm", "axpy", "dot"))
         integer = np.dtype(dtype.replace("float", "int"))
         self.sign_bit = integer.type(8 * integer.itemsize - 1)
         self.y = np.asfortranarray(problem.y)
@@ -152,12 +163,8 @@ class Fused(Tutorial):
         self._update()
 
 
-class Gram(Fused):
-    """The dual form (see `dual`): S in place of w1."""
-
-    constants = staticmethod(dual.constants)
-    start = staticmethod(dual.start)
-    weights = staticmethod(dual.weights)
+class Gram(Dual, Fused):
+    """The dual form: S in place of w1."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         self._own(config, problem, steps)

@@ -12,43 +12,32 @@ import torch
 from numpy.typing import NDArray
 
 from twolayer.training.config import Config
-from twolayer.training.kernels import State, dual
+from twolayer.training.kernels import Kernel, State
+from twolayer.training.kernels.dual import Dual
 from twolayer.training.problem import Problem
 
 Array = NDArray[Any]
+keep_where_above = torch.ops.aten.threshold_backward.grad_input
 
 
-class Tutorial:
+class Tutorial(Kernel):
     """A new tensor on each line, as in the tutorial's tensor version."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
-        self._own(config, problem, steps)
-        self.x = self._copy(problem.x)
-        self.w1, self.w2 = self._copy(state["w1"]), self._copy(state["w2"])
+        self._own(config, problem, state, steps)
+        self.x, self.w1 = self._copy(problem.x), self._copy(state["w1"])
 
-    def _own(self, config: Config, problem: Problem, steps: int) -> None:
+    def _own(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         """Allocate what every kernel needs."""
         self.device = torch.device(config.device)
-        self.y = self._copy(problem.y)
+        self.y, self.w2 = self._copy(problem.y), self._copy(state["w2"])
         self.learning_rate = config.learning_rate
         self._losses = torch.empty(steps, dtype=self.y.dtype, device=self.device)
         self._done = 0
 
     def _copy(self, array: Array) -> torch.Tensor:
-        """Copy an array from the host to the device."""
-        return torch.tensor(array, device=self.device)
-
-    @staticmethod
-    def constants(problem: Problem) -> State:
-        return {}
-
-    @staticmethod
-    def start(problem: Problem) -> State:
-        return {"w1": problem.w1, "w2": problem.w2}
-
-    @staticmethod
-    def weights(problem: Problem, state: State) -> tuple[Array, Array]:
-        return state["w1"], state["w2"]
+        """Copy an array from the host to the device, into row-major order."""
+        return torch.tensor(np.ascontiguousarray(array), device=self.device)
 
     @staticmethod
     @contextmanager
@@ -56,7 +45,8 @@ class Tutorial:
         before = torch.get_num_threads()
         torch.set_num_threads(count)
         try:
-            yield
+            with torch.inference_mode():  # nothing is recorded for a gradient: calls cost less
+                yield
         finally:
             torch.set_num_threads(before)
 
@@ -102,21 +92,28 @@ class Tutorial:
 class Fused(Tutorial):
     """The same arithmetic without allocations in a step, sums and updates folded into the products.
 
-    The factor 2 of grad_y_pred is folded into the learning rate, which is exact.
+    The factor 2 of grad_y_pred is folded into the learning rate, which is exact. w2 and y_pred − y are
+    stored transposed: MKL takes several times as long for a product in whose result, in row-major order, a
+    row has few columns. The mask h < 0 is one pass: `threshold_backward` keeps the gradient where h is above
+    a threshold, here the largest number below 0.
     """
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         super().__init__(config, problem, state, steps)
         self.x_T = self.x.t()
 
-    def _own(self, config: Config, problem: Problem, steps: int) -> None:
-        super()._own(config, problem, steps)
+    def _own(self, config: Config, problem: Problem, state: State, steps: int) -> None:
+        super()._own(config, problem, state, steps)
+        self.y_T, self.w2_T = self.y.t().contiguous(), self.w2.t().contiguous()
+        self.w2 = self.w2_T.t()  # the same memory
         self.h = torch.empty(config.N, config.H, dtype=self.y.dtype, device=self.device)
         self.h_relu, self.grad_h = torch.empty_like(self.h), torch.empty_like(self.h)
-        self.inactive = torch.empty_like(self.h, dtype=torch.bool)
         self.h_relu_T = self.h_relu.t()
-        self.difference = torch.empty_like(self.y)
-        self.flat_difference = self.difference.view(-1)
+        self.difference_T = torch.empty_like(self.y_T)
+        self.difference, self.flat_difference = self.difference_T.t(), self.difference_T.view(-1)
+        numbers = torch.finfo(self.y.dtype)
+        # mps has no numbers below the smallest normal one
+        self.below_0 = -numbers.smallest_normal * (numbers.eps if self.device.type != "mps" else 1)
         self.rate = 2 * config.learning_rate
         self._places = self._losses.unbind()
 
@@ -133,35 +130,31 @@ class Fused(Tutorial):
         self.w1.addmm_(self.x_T, self.grad_h, alpha=-self.rate)
 
     def step(self) -> None:
-        h_relu, grad_h, difference, w2 = self.h_relu, self.grad_h, self.difference, self.w2
+        h, h_relu, grad_h = self.h, self.h_relu, self.grad_h
+        difference_T, w2_T = self.difference_T, self.w2_T
         # Forward pass
         self._hidden()
-        torch.clamp(self.h, min=0, out=h_relu)
-        torch.addmm(self.y, h_relu, w2, beta=-1, out=difference)  # y_pred − y
+        torch.clamp(h, min=0, out=h_relu)
+        torch.addmm(self.y_T, w2_T, self.h_relu_T, beta=-1, out=difference_T)  # y_pred − y
         # Loss
         torch.dot(self.flat_difference, self.flat_difference, out=self._places[self._done])
         self._done += 1
         # Backward pass
-        torch.mm(difference, w2.t(), out=grad_h)
-        torch.lt(self.h, 0, out=self.inactive)
-        grad_h.masked_fill_(self.inactive, 0.0)
+        torch.mm(self.difference, w2_T, out=grad_h)
+        keep_where_above(grad_h, h, self.below_0, grad_input=grad_h)
         # Weight update
-        w2.addmm_(self.h_relu_T, difference, alpha=-self.rate)
+        w2_T.addmm_(difference_T, h_relu, alpha=-self.rate)
         self._update()
 
 
-class Gram(Fused):
-    """The dual form (see `dual`): S in place of w1."""
-
-    constants = staticmethod(dual.constants)
-    start = staticmethod(dual.start)
-    weights = staticmethod(dual.weights)
+class Gram(Dual, Fused):
+    """The dual form: S in place of w1."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
-        self._own(config, problem, steps)
+        self._own(config, problem, state, steps)
         constants = problem.constants
         self.K, self.h_start = self._copy(constants["K"]), self._copy(constants["h"])
-        self.S, self.w2 = self._copy(state["S"]), self._copy(state["w2"])
+        self.S = self._copy(state["S"])
 
     def state(self) -> State:
         return {"S": self.S.cpu().numpy(), "w2": self.w2.cpu().numpy()}  # copies to the host

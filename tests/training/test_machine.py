@@ -5,7 +5,7 @@ import platform
 COUNT = """
 import resource, sys
 import numpy as np
-from twolayer.training.allocator import keep_freed_memory
+from twolayer.training.machine import keep_freed_memory
 if "keep" in sys.argv:
     keep_freed_memory()
 def step():

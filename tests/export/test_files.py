@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 
 from twolayer import Config, fit
 from twolayer.engine.run import Run
-from twolayer.export import run_files, tables
+from twolayer.export import files
 from twolayer.training.capabilities import probe
 from twolayer.training.edits import Edit
 from twolayer.training.training import Chunk
@@ -32,7 +32,7 @@ def run_of(config: Config, edits: tuple[Edit, ...] = ()) -> Run:
 
 def test_a_csv_has_a_row_for_each_step_and_every_number_reads_back():
     run = run_of(TINY)
-    rows = list(csv.DictReader(io.StringIO(tables.csv(run_files.table(run)).decode())))
+    rows = list(csv.DictReader(io.StringIO(files.csv(files.run_table(run)).decode())))
     assert len(rows) == 50_000
     assert_array_equal([float(row["loss"]) for row in rows], run.losses)
     assert_array_equal([int(row["step"]) for row in rows], np.arange(50_000))
@@ -41,8 +41,8 @@ def test_a_csv_has_a_row_for_each_step_and_every_number_reads_back():
 
 
 def test_parquet_holds_the_same_table():
-    table = run_files.table(run_of(Config(steps=30)))
-    assert pyarrow.parquet.read_table(io.BytesIO(tables.parquet(table))).equals(table)
+    table = files.run_table(run_of(Config(steps=30)))
+    assert pyarrow.parquet.read_table(io.BytesIO(files.parquet(table))).equals(table)
 
 
 def test_the_time_of_a_step_is_that_of_its_lap():
@@ -50,18 +50,18 @@ def test_the_time_of_a_step_is_that_of_its_lap():
     run.begin()
     laps = np.array([[2, 4e-6], [3, 3e-6]])
     run.receive(Chunk(5, {}, np.arange(5.0), laps))
-    assert run_files.table(run)["microseconds"].to_pylist() == pytest.approx([2, 2, 1, 1, 1])
+    assert files.run_table(run)["microseconds"].to_pylist() == pytest.approx([2, 2, 1, 1, 1])
 
 
 def test_a_run_without_steps_has_a_table_without_rows():
-    assert run_files.table(Run("a", Config())).num_rows == 0
-    assert json.loads(run_files.as_json(Run("a", Config()), None))["results"]["losses"] == []
+    assert files.run_table(Run("a", Config())).num_rows == 0
+    assert json.loads(files.run_json(Run("a", Config()), None))["results"]["losses"] == []
 
 
 def test_json_holds_config_edits_environment_and_results():
     edits = (Edit(10, "learning_rate", 1e-7),)
     run = run_of(Config(steps=20, method="auto"), edits)
-    read = json.loads(run_files.as_json(run, probe()))
+    read = json.loads(files.run_json(run, probe()))
     assert Config(**read["config"]) == run.config
     assert read["method_used"] == "gram"
     assert read["edits"] == [{"step": 10, "field": "learning_rate", "value": 1e-7}]
