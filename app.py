@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from twolayer.dashboard import rerun
 from twolayer.dashboard.common import address, controls, frame, jobs, server, visitors
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import buttons, diagnosis, live, runs_table, welcome
@@ -34,11 +33,10 @@ interval = max(server.redraw_seconds(), plot.slowest_redraw()) if is_moving else
 def watch() -> None:
     """Show the run as it is now. Rerun the whole page, which declares the timers, when the run has ended or
     paused, or when so many others have come that the redraws must be fewer."""
-    rerun.whole_page_if_asked()
     current = buttons.current()
     at_rest = current is None or not (current.live or diagnosis.is_pending(current))
     if interval is not None and (at_rest or server.redraw_seconds() > 2 * interval):
-        rerun.whole_page()  # before anything is drawn: what a rerun interrupts never reaches the browser
+        st.rerun()  # before anything is drawn: what a rerun interrupts never reaches the browser
     live.show(current, visitors.history().shown)
     diagnosis.show(current)
 
@@ -46,7 +44,6 @@ def watch() -> None:
 @st.fragment(run_every=max(TABLE_SECONDS, 4 * (interval or 0.0)) if is_live else None)
 def table() -> None:
     """Show the table of the runs, which follows a live one at its own pace."""
-    rerun.whole_page_if_asked()
     runs_table.show(buttons.current())
 
 

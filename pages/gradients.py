@@ -3,7 +3,6 @@
 import streamlit as st
 
 from twolayer.backprop import check, snapshot
-from twolayer.dashboard import rerun
 from twolayer.dashboard.common import address, controls, frame, iteration, jobs, parameters
 from twolayer.dashboard.gradients import guessing, view
 from twolayer.dashboard.i18n import _, say
@@ -36,15 +35,10 @@ with st.container(border=True):
         st.select_slider(
             _("Difference step size"),
             [parameters.shown_step(step) for step in check.STEPS],
+            parameters.now("difference_step"),
             key="difference_step",
         )
-        st.segmented_control(
-            _("Check precision"),
-            ["float64", "float32"],
-            default="float64",
-            required=True,
-            key="check_dtype",
-        )
+        controls.segments("check_dtype", _("Check precision"), ["float64", "float32"])
 
 settings = check.Settings(float(st.session_state["difference_step"]), st.session_state["check_dtype"])
 arguments = (config, at, planted, guess or None, settings)
@@ -55,7 +49,7 @@ question = jobs.ask("gradients", check.check, arguments, snapshot.memory_bytes(c
 def result(was_live: bool) -> None:
     """Draw the result so far; rerun the whole page once the answer has arrived."""
     if was_live and not question.live:
-        rerun.whole_page()
+        st.rerun()
     with st.container(key="state"):
         summary = controls.summary(config)
         st.caption(_("Checking…") if question.live else _("Checked: {summary}").format(summary=summary))

@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from twolayer.dashboard import rerun
 from twolayer.dashboard.common import address, controls, frame, jobs, server
-from twolayer.dashboard.common.parameters import LONGEST_GRID, SIZES
+from twolayer.dashboard.common.parameters import LONGEST_GRID
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.learning_rate import explanations, grid_view, job, view
 from twolayer.dashboard.plot import plot
@@ -37,7 +36,7 @@ def keep_watching() -> None:
     """When something has ended, or when a click has begun something, the whole page once more: the timers
     are declared there."""
     if any(jobs.is_live(part) != is_live for part, is_live in live.items()):
-        rerun.whole_page()
+        st.rerun()
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -87,8 +86,8 @@ def watch_focus() -> None:
 watch_focus()
 st.header(_("How the safe range shifts with network size"), anchor=False, divider="gray")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.selectbox(_("Columns (x axis)"), SIZES, key="grid_x", width=110)
-    st.selectbox(_("Rows (y axis)"), SIZES, key="grid_y", width=110)
+    controls.choice("grid_x", _("Columns (x axis)"), width=110)
+    controls.choice("grid_y", _("Rows (y axis)"), width=110)
     st.button(
         _("Run grid sweep"),
         key="start_grid",
@@ -106,6 +105,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
 st.text_input(
     _("Custom grid (one to three fields)"),
+    st.session_state["grid"] or "",
     key="grid",
     placeholder="learning_rate=1e-8:1e-5:50; H=50,100,200; seed=0,1,2",
     max_chars=LONGEST_GRID,

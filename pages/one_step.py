@@ -3,7 +3,6 @@
 import streamlit as st
 
 from twolayer.backprop import one_step, snapshot
-from twolayer.dashboard import rerun
 from twolayer.dashboard.common import address, controls, frame, iteration, jobs
 from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.one_step import playback, view
@@ -42,7 +41,7 @@ question = jobs.ask("one_step", one_step.observe, arguments, snapshot.memory_byt
 def result(was_live: bool) -> None:
     """Draw the result so far; rerun the whole page once the answer has arrived or a cell was clicked."""
     if view.chosen() != chosen or (was_live and not question.live):
-        rerun.whole_page()
+        st.rerun()
     if question.failure is not None:
         st.error(say(question.failure))
     elif question.answer is not None:

@@ -4,7 +4,6 @@ from functools import partial
 
 import streamlit as st
 
-from twolayer.dashboard import rerun
 from twolayer.dashboard.common import address, controls, frame, jobs, server
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.race import files, job, options, view
@@ -52,7 +51,7 @@ jobs.show_refusal("race")
 def watch(was_live: bool) -> None:
     """Show the race as it is now; once it is over, the whole page, which shows all that was found."""
     if was_live and not jobs.is_live("race"):
-        rerun.whole_page()
+        st.rerun()
     view.live(jobs.current("race"))
 
 

@@ -30,6 +30,21 @@ def went_back() -> bool:
     return context is not None and context.is_history_navigation
 
 
+def is_new() -> bool:
+    """Return whether the address of this page came from elsewhere than `write`: by the browser's back and
+    forward, or by a link to a preset."""
+    return went_back() or "preset" in st.query_params
+
+
+def speak(language: str) -> None:
+    """Go on in `language`. A browser knows a choice by its label: it is told all choices in the new words."""
+    if st.session_state.get("lang") not in (None, language):
+        for key, value in st.session_state.items():
+            if isinstance(value, int | float | str) and not isinstance(value, bool):
+                st.session_state[key] = value
+    st.session_state["lang"] = language
+
+
 def read(page: Page) -> None:
     """Set the session's values from the address, and remember what was wrong in it."""
     raw = dict(islice(st.query_params.items(), MOST_PARAMETERS))
@@ -45,9 +60,8 @@ def read(page: Page) -> None:
     errors += parameters.take_over(page.parameters, raw)
     if raw.get("lang", "en") not in LANGUAGES:
         takes = Message.of("one of {options}", options=", ".join(LANGUAGES))
-        errors.append(ConfigError("lang", raw.pop("lang"), takes))
-    elif "lang" in raw:
-        st.session_state["lang"] = raw["lang"]
+        errors.append(ConfigError("lang", raw["lang"], takes))
+    speak(raw["lang"] if raw.get("lang") in LANGUAGES else preferred(st.context.locale))
     load(config)
     st.session_state["config"] = config
     st.session_state["address_errors"] = errors

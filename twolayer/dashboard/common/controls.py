@@ -2,7 +2,7 @@
 
 import secrets
 from bisect import bisect
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from itertools import cycle
 from typing import Any
@@ -12,7 +12,7 @@ from babel.numbers import format_compact_decimal
 from dask.utils import format_bytes
 
 from twolayer.dashboard.common import address, server
-from twolayer.dashboard.common.parameters import PARAMETERS
+from twolayer.dashboard.common.parameters import DECLARED, now
 from twolayer.dashboard.i18n import _, plain, say
 from twolayer.training import methods
 from twolayer.training.config import BACKEND_NAMES, DEFAULTS, FIELDS, Config
@@ -107,9 +107,40 @@ def _costs(config: Config) -> None:
 
 def number(name: str, label: str, **options: Any) -> None:
     """Draw a number input for a declared field, of Config or of a page; its key is the field's name."""
-    field = {**FIELDS, **PARAMETERS}[name]
+    field = DECLARED[name]
     assert isinstance(field, Whole | Real)
-    st.number_input(label, field.low, field.high, field.default, key=name, **options)
+    value = now(name)
+    if field.default is None:
+        # Only a field whose default is None can be emptied: its value is sent with each run instead
+        st.session_state[name], value = value, None
+    st.number_input(label, field.low, field.high, value, key=name, **options)
+
+
+def choice(name: str, label: str, *, names: Mapping[str, str] | None = None, **options: Any) -> str:
+    """Draw a list to choose from for a declared field of a page and return what is chosen; its key is the
+    field's name. `names` are the labels of the options."""
+    field, labels = DECLARED[name], names or {}
+    assert isinstance(field, Choice)
+    index = field.options.index(now(name))
+    chosen: str = st.selectbox(
+        label, field.options, index, lambda option: labels.get(option, option), key=name, **options
+    )
+    return chosen
+
+
+def segments(name: str, label: str, options: Sequence[str], names: Mapping[str, str] | None = None) -> None:
+    """Draw a declared field as a few buttons of which one is always on; its key is the field's name."""
+    labels = names or {}
+    if st.session_state.get(name) not in options:
+        st.session_state[name] = options[0]
+    st.segmented_control(
+        label,
+        options,
+        format_func=lambda option: labels.get(option, option),
+        default=st.session_state[name],
+        required=True,
+        key=name,
+    )
 
 
 def _wholes(fields: dict[str, tuple[str, str]]) -> None:
@@ -121,10 +152,13 @@ def _wholes(fields: dict[str, tuple[str, str]]) -> None:
 
 def _learning_rate() -> None:
     rate = st.session_state.get("learning_rate") or DEFAULTS["learning_rate"]
-    st.session_state["learning_rate_scale"] = RATES[max(0, bisect(RATES, rate * 1.0001) - 1)]
+    nearest = RATES[max(0, bisect(RATES, rate * 1.0001) - 1)]
+    if st.session_state.get("learning_rate_scale") != nearest:
+        st.session_state["learning_rate_scale"] = nearest
     st.select_slider(
         _("Learning rate (log scale)"),
         RATES,
+        nearest,
         format_func=lambda value: f"{value:.0e}".replace("e-0", "e-").replace("e+00", ""),
         key="learning_rate_scale",
         on_change=_take_from_slider,
@@ -151,7 +185,7 @@ def _compute(leave_out: Collection[str]) -> None:
     if "backend" not in leave_out:
         missing = dict(known.missing) if known else {}
         here = [name for name in _options("backend") if name not in missing]
-        _choice("backend", _("Backend"), BACKEND_NAMES, here)
+        segments("backend", _("Backend"), here, BACKEND_NAMES)
         for why in missing.values():
             st.caption(say(why))
     if "device" not in leave_out:
@@ -161,19 +195,19 @@ def _compute(leave_out: Collection[str]) -> None:
         st.selectbox(
             _("Device"),
             devices,
+            devices.index(st.session_state["device"]),
             key="device",
             help=_("Devices available to the worker processes."),
         )
     if "method" not in leave_out:
-        st.selectbox(
+        choice(
+            "method",
             _("Method"),
-            _options("method"),
-            format_func={name: _(METHOD_NAMES[name]) for name in METHOD_NAMES}.__getitem__,
-            key="method",
+            names={name: _(METHOD_NAMES[name]) for name in METHOD_NAMES},
             help=_("How each iteration is computed. All methods give the same losses up to rounding."),
         )
     if "dtype" not in leave_out:
-        _choice("dtype", _("Precision (dtype)"), {}, _options("dtype"))
+        segments("dtype", _("Precision (dtype)"), _options("dtype"))
     if "threads" not in leave_out:
         number("threads", _("Threads"), help=_("Threads used for matrix products."))
 
@@ -182,19 +216,6 @@ def _options(field: str) -> list[str]:
     kind = FIELDS[field]
     assert isinstance(kind, Choice)
     return list(kind.options)
-
-
-def _choice(field: str, label: str, names: dict[str, str], options: list[str]) -> None:
-    if st.session_state.get(field) not in options:
-        st.session_state[field] = options[0]
-    st.segmented_control(
-        label,
-        options,
-        format_func=lambda option: names.get(option, option),
-        default=DEFAULTS[field],
-        required=True,
-        key=field,
-    )
 
 
 def summary(config: Config) -> str:

@@ -11,11 +11,13 @@ from twolayer.training.config import Config
 def at_slider(config: Config) -> int:
     """Draw the slider for the iteration and return the number of steps taken before it."""
     last = snapshot.last_step(config)
-    st.session_state["at"] = min(st.session_state["at"], last)
+    if st.session_state["at"] > last:
+        st.session_state["at"] = last
     at: int = st.slider(
         _("Iteration"),
         0,
         last,
+        st.session_state["at"],
         key="at",
         help=_("Number of training steps before this iteration. 0 = initial weights."),
     )

@@ -18,7 +18,7 @@ from twolayer.race.timing import ROUNDS
 from twolayer.rates.grid import FORM, RATES, SEEDS, parse_axes
 from twolayer.training import config
 from twolayer.training.config import LARGEST, RATE
-from twolayer.training.fields import Choice, ConfigError, Field, Name, Whole, parse_fields
+from twolayer.training.fields import UNFIT, Choice, ConfigError, Field, Name, Whole, parse_fields
 from twolayer.training.messages import Message
 from twolayer.training.program import STEPS as VALUES
 
@@ -81,6 +81,9 @@ PARAMETERS: Mapping[str, Field] = {
 }
 """By name. A contender's presence on this machine is checked elsewhere."""
 
+DECLARED: Mapping[str, Field] = {**config.FIELDS, **PARAMETERS}
+"""All fields that have widgets, by name."""
+
 
 def take_over(names: Iterable[str], texts: Mapping[str, str]) -> list[ConfigError]:
     """Set the session's parameters from an address. Return an error for each that cannot be used."""
@@ -91,19 +94,28 @@ def take_over(names: Iterable[str], texts: Mapping[str, str]) -> list[ConfigErro
     return errors
 
 
+def now(name: str) -> Any:
+    """Return the session's value of a declared field, of Config or of a page, or the field's default if its
+    widget cannot have sent the value.
+
+    It is also the default of the field's widget. Streamlit sends a value that the code sets only once; a
+    browser whose code for the widget comes later takes the widget's default and sends it back.
+    """
+    field = DECLARED[name]
+    try:
+        return field.check(st.session_state.get(name, field.default))
+    except UNFIT:
+        return field.default
+
+
 def mended(name: str) -> Any:
     """Return the session's value of a parameter, or the default if its widget cannot have sent the value.
 
-    Texts are checked where they are used.
+    Texts and numbers that are not whole are checked where they are used.
     """
-    field = PARAMETERS[name]
-    value = st.session_state.get(name, field.default)
-    if not isinstance(field, Choice | Whole):
-        return value
-    try:
-        return field.checked(name, value)
-    except ConfigError:
-        return field.default
+    if isinstance(PARAMETERS[name], Choice | Whole):
+        return now(name)
+    return st.session_state.get(name, PARAMETERS[name].default)
 
 
 def mend(names: Iterable[str]) -> None:

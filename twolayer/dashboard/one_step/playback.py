@@ -4,7 +4,6 @@ from time import monotonic
 
 import streamlit as st
 
-from twolayer.dashboard import rerun
 from twolayer.dashboard.i18n import _
 from twolayer.training.program import INPUTS, STEPS
 
@@ -70,7 +69,7 @@ def go_on() -> None:
         if since is not None and monotonic() - since >= SECONDS:
             _move(1)
             st.session_state["shown_since"] = monotonic() if st.session_state["show"] != STEPS[-1] else None
-            rerun.whole_page()
+            st.rerun()
 
     tick()
 

@@ -139,8 +139,9 @@ def indices(config: Config) -> None:
     )
     with st.container(horizontal=True, gap="small"):
         for key, title, size in fields:
-            st.session_state[key] = min(st.session_state[key], size - 1)
-            st.number_input(title, 0, size - 1, key=key, width=150)
+            if st.session_state[key] > size - 1:
+                st.session_state[key] = size - 1
+            st.number_input(title, 0, size - 1, st.session_state[key], key=key, width=150)
 
 
 def _questions(config: Config, name: str) -> None:

@@ -24,7 +24,6 @@ import streamlit as st
 from numpy.typing import NDArray
 from tsdownsample import MinMaxDownsampler
 
-from twolayer.dashboard import rerun
 from twolayer.dashboard.i18n import _
 from twolayer.training.messages import N_
 
@@ -225,7 +224,7 @@ def _forget_sent(key: str) -> None:
 def _use_streamlits_own() -> None:
     LOG.warning("a browser cannot load the plotting library: its charts are drawn anew on each change")
     st.session_state[_CANNOT_LOAD] = True
-    rerun.ask_for_whole_page()  # the timers are declared there
+    st.rerun()  # the timers are declared there
 
 
 def slowest_redraw() -> float:

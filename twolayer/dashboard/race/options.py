@@ -61,7 +61,8 @@ def _contenders(here: list[Contender]) -> list[Contender]:
         except ContenderError as error:
             st.warning(say(error.message))
             picked = [key for key in names if key in asked.split(",")] or picked
-    st.session_state["contender_pills"] = picked
+    if st.session_state.get("contender_pills") != picked:
+        st.session_state["contender_pills"] = picked
 
     def pick() -> None:
         # Without anyone there is no race: when the last is taken out, everyone is back
@@ -72,6 +73,7 @@ def _contenders(here: list[Contender]) -> list[Contender]:
         _("Implementations"),
         list(names),
         selection_mode="multi",
+        default=picked,
         format_func=lambda key: names.get(key, key),
         key="contender_pills",
         on_change=pick,
@@ -88,11 +90,10 @@ def _sweep(columns: Sequence[DeltaGenerator]) -> Sweep | None:
     labels = {size: _("sweep {field}").format(field=size) for size in SIZES}
     labels[NO_SWEEP] = _("current settings")
     with columns[0]:
-        field = st.selectbox(
+        field = controls.choice(
+            "sweep",
             _("Sizes"),
-            [NO_SWEEP, *SIZES],
-            format_func=labels.__getitem__,
-            key="sweep",
+            names=labels,
             help=_("Race once at the sidebar's sizes, or once for each of several values of one size."),
         )
     if field == NO_SWEEP:

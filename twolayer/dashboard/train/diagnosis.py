@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 import streamlit as st
 
-from twolayer.dashboard import rerun
 from twolayer.dashboard.common import jobs
 from twolayer.dashboard.common.jobs import Question
 from twolayer.dashboard.i18n import _
@@ -86,4 +85,4 @@ def _rate(run: Run, found: divergence.Diagnosis) -> Iterator[str]:
 
 def _use(rate: float) -> None:
     st.session_state["learning_rate"] = rate
-    rerun.ask_for_whole_page()
+    st.rerun()

@@ -5,7 +5,6 @@ from typing import Any
 
 import streamlit as st
 
-from twolayer.dashboard import rerun
 from twolayer.dashboard.common import address, jobs, server, visitors
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, plain
@@ -130,7 +129,7 @@ def _edited() -> None:
         entry.shown = bool(changes.get("shown", entry.shown))
         name = str(changes.get("name") or "").strip()[:LONGEST_NAME]
         entry.name = name or entry.name
-    rerun.ask_for_whole_page()
+    st.rerun()
 
 
 def _actions(entries: list[Entry], current: Run | None) -> None:
@@ -172,7 +171,7 @@ def _actions(entries: list[Entry], current: Run | None) -> None:
 
 def _load(entry: Entry) -> None:
     address.load(entry.run.config)
-    rerun.ask_for_whole_page()
+    st.rerun()
 
 
 def _delete(entry: Entry) -> None:
@@ -180,4 +179,4 @@ def _delete(entry: Entry) -> None:
     server.engine().forget(entry.run)
     if st.session_state.get("run") is entry.run:
         st.session_state["run"] = None
-    rerun.ask_for_whole_page()
+    st.rerun()

@@ -1,0 +1,142 @@
+"""A link on a device whose widget code comes late: address, widgets and run agree, and stay so."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import figure, settled, state_is
+from twolayer import Config, fit
+from twolayer.dashboard.common.pages import PAGES
+from twolayer.dashboard.common.parameters import PARAMETERS
+from twolayer.training.config import FIELDS
+
+Visit = Callable[..., Page]
+
+WIDGETS = re.compile(
+    r"/static/js/(NumberInput|Selectbox|Slider|ButtonGroup|Checkbox|TextInput|Radio|PageLink)\.[^/]*\.js$"
+)
+SIZES = "N=33&D_in=50&H=7&D_out=3&learning_rate=2e-05&steps=700&seed=5"
+ADDRESSES = {
+    "train": f"/?{SIZES}&threads=2&dtype=float64&backend=torch&method=gram&run=1",
+    "race": f"/race?{SIZES}&threads=2&dtype=float64&contenders=numpy.tutorial,numpy.gram&rounds=9"
+    "&sweep=H&sweep_from=8&sweep_to=32&sweep_points=3",
+    "gradients": f"/gradients?{SIZES}&at=4&fault=no_mask&difference_step=0.1&check_dtype=float32",
+    "one_step": f"/one_step?{SIZES}&at=4&fault=no_mask&show=grad_w2&sample=2&input=4&unit=5&output=1",
+    "learning_rate": f"/learning_rate?{SIZES}&dtype=float64&rates=12&seeds=2&rate_from=1e-06&rate_to=0.001"
+    "&grid_x=D_in&grid_y=N&grid=H=3,4;seed=0,1",
+}
+"""Each field that has a widget on a page, with a value that is not its default."""
+
+SHOWN = """keys => Object.fromEntries(keys.flatMap(key => {
+    const widget = document.querySelector(`.st-key-${key}`);
+    if (!widget?.querySelector("[data-testid^=st]")) return [];
+    const on = [...widget.querySelectorAll("[aria-checked=true], [aria-pressed=true], [data-selected=true]")];
+    const value = widget.querySelector("[data-testid=stSlider]")
+        ? widget.querySelector("[data-testid=stSliderThumbValue]").innerText
+        : widget.querySelector("[data-testid=stButtonGroup]")
+        ? on.map(button => button.innerText).join()
+        : widget.querySelector("input")?.type === "checkbox" ? String(widget.querySelector("input").checked)
+        : widget.querySelector("input")?.value;
+    return value === undefined ? [] : [[key, value]];
+}))"""
+WIDGETS_OF = {"contenders": "contender_pills", "fault": "at", "show": "N", "run": "N"}
+"""The keys of the widgets of those parameters that have none of their own name."""
+KEYS = [*FIELDS, *PARAMETERS, "learning_rate_scale", *WIDGETS_OF.values()]
+
+
+def query(address: str) -> dict[str, str]:
+    """The query of an address."""
+    return {name: values[-1] for name, values in parse_qs(urlsplit(address).query).items() if name != "run"}
+
+
+def shown(page: Page) -> dict[str, str]:
+    """What the widgets of the declared fields show, by key, when those of the address are there."""
+    there = [WIDGETS_OF.get(name, name) for name in query(page.url) if name != "lang"]
+    page.wait_for_function(
+        f"([keys, all]) => {{ const is = ({SHOWN})(all); return keys.every(key => key in is); }}",
+        arg=[there, KEYS],
+    )
+    found: dict[str, str] = page.evaluate(SHOWN, KEYS)
+    return found
+
+
+class Held:
+    """Holds the scripts of widgets back from now on, until they are let go."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.routes: list[Route] = []
+        self.free = False
+        page.route(WIDGETS, self._ask)
+
+    def _ask(self, route: Route) -> None:
+        if self.free:
+            route.continue_()
+        else:
+            self.routes.append(route)
+
+    def let_go(self) -> None:
+        """Let the scripts come, those that were asked for and all others."""
+        assert self.routes, "the code of the widgets has other names now"
+        self.free = True
+        for route in self.routes:
+            route.continue_()
+        expect(self.page.locator(".st-key-N input")).to_be_visible()
+
+
+def raise_n(page: Page, to: int) -> None:
+    """Raise N by one, as its arrow does."""
+    page.press(".st-key-N input", "ArrowUp")
+    page.wait_for_url(f"**N={to}&**")
+    settled(page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_link_says_stays(visit: Visit, server: str, name: str) -> None:
+    address = f"{ADDRESSES[name]}&lang=ko"
+    expected = shown(visit(address))
+    page = visit()
+    held = Held(page)
+    page.goto(server + address)
+    settled(page)
+    for _ in range(2):  # drawn again when the address has been taken in
+        page.keyboard.press("r")
+        settled(page)
+    held.let_go()
+    assert shown(page) == expected
+    assert query(page.url) == query(address)
+    for to in (34, 35, 36):
+        raise_n(page, to)
+    assert shown(page) == expected | {"N": "36"}
+    assert query(page.url) == query(address) | {"N": "36"}
+    expect(page.locator("h1")).to_have_text("손으로 구현한 2층 신경망")
+
+
+@pytest.mark.parametrize(
+    ("link", "config", "end"),
+    [
+        ("preset=diverges", Config(learning_rate=1e-5), "diverged"),
+        ("learning_rate=5e-7&method=gram", Config(learning_rate=5e-7, method="gram"), "finished"),
+    ],
+)
+def test_the_run_of_a_link_and_the_next_ones_have_its_settings(
+    visit: Visit, server: str, link: str, config: Config, end: str
+) -> None:
+    page = visit()
+    held = Held(page)
+    page.goto(f"{server}/?{link}&run=1")
+    state_is(page, end)
+    settled(page)
+    held.let_go()
+    for _ in range(3):
+        assert float(page.input_value(".st-key-learning_rate input")) == config.learning_rate
+        assert query(page.url) == config.to_query()
+        assert figure(page, "metric_loss") == f"{fit(config).losses[-1]:.4g}"
+        page.click(".st-key-reset button")
+        state_is(page, "ready")
+        page.click(".st-key-train button")
+        state_is(page, end)
+        settled(page)
