@@ -15,7 +15,7 @@ from twolayer.dashboard.common import address, server
 from twolayer.dashboard.common.parameters import PARAMETERS
 from twolayer.dashboard.i18n import _, plain, say
 from twolayer.training import methods
-from twolayer.training.config import DEFAULTS, FIELDS, Config
+from twolayer.training.config import BACKENDS, DEFAULTS, FIELDS, Config
 from twolayer.training.fields import Choice, ConfigError, Real, Whole
 from twolayer.training.messages import N_
 
@@ -25,7 +25,6 @@ RATES = [float(f"{mantissa}e{exponent}") for exponent in range(-10, 1) for manti
 LARGEST_NEW_SEED = 10_000
 COMPUTE = {"backend", "device", "method", "dtype", "threads"}
 
-BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
 METHOD_NAMES = {
     "tutorial": N_("Tutorial"),
     "fused": N_("Fused (reuses arrays)"),
