@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import settled, state_is
+from tests.browser.stability import assert_nothing_moved, watch
 
 Visit = Callable[..., Page]
 SMALL = "N=8&D_in=30&H=10&D_out=2&steps=60&rates=12&seeds=2"
@@ -18,9 +19,15 @@ POINTS = (
 def scanned(page: Page, trainings: int) -> None:
     """Wait until all trainings of a scan are on the chart and the advice is there."""
     page.wait_for_function(f"{POINTS} === {trainings}")
-    page.wait_for_selector(".st-key-take_recommended button")
-    page.wait_for_selector(".st-key-take_focus button")
+    page.wait_for_selector(".st-key-take_recommended button:not([disabled])")
     page.wait_for_function("document.querySelector('.st-key-stop_scan button').disabled")
+    settled(page)
+
+
+def unfold(page: Page, section: str) -> None:
+    """Open a section of the page."""
+    page.click(f".st-key-{section} summary")
+    page.wait_for_selector(f".st-key-{section} details[open]")
     settled(page)
 
 
@@ -28,12 +35,18 @@ def test_a_scan_a_click_and_on_to_the_train_page(visit: Visit) -> None:
     page = visit(f"/learning_rate?{SMALL}&backend=torch")
     page.click(".st-key-scan button")
     scanned(page, 24)
+    unfold(page, "why")
     before = page.inner_text(".st-key-take_focus button")
+    page.click(".st-key-why summary")
+    page.wait_for_selector(".st-key-why details:not([open])")
+    settled(page)
     point = page.locator(".st-key-scan_chart .scatterlayer .trace .point").first
     point.scroll_into_view_if_needed()
     point.click(force=True)
+    page.wait_for_selector(".st-key-why details[open]")
     page.wait_for_function(
-        "before => !document.querySelector('.st-key-take_focus button')?.innerText.includes(before)",
+        "before => { const text = document.querySelector('.st-key-take_focus button')?.innerText;"
+        "return text && !text.includes(before); }",
         arg=before.split()[-1],
     )
     for chart in ("focus_loss_chart", "curvature_chart"):
@@ -53,9 +66,39 @@ def test_a_scan_a_click_and_on_to_the_train_page(visit: Visit) -> None:
     state_is(page, "finished")
 
 
+RANGES = (
+    "['xaxis', 'yaxis'].map(axis => "
+    "document.querySelector('.st-key-scan_chart .js-plotly-plot').layout[axis].range.join())"
+)
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
+def test_the_result_is_in_view_and_nothing_moves_from_the_click_to_the_end(
+    visit: Visit, locale: str, width: int, height: int
+) -> None:
+    page = visit("/learning_rate?steps=200&rates=40", width=width, locale=locale)
+    page.set_viewport_size({"width": width, "height": height})
+    watch(page, "scan_chart")
+    assert page.locator(".js-plotly-plot").count() == 1
+    page.click(".st-key-scan button")
+    page.wait_for_function(f"![0, 180].includes({POINTS})")
+    first = page.evaluate(RANGES)
+    scanned(page, 120)
+    assert page.evaluate(RANGES) == first
+    assert_nothing_moved(page)
+    chart = page.locator(".st-key-scan_chart").bounding_box()
+    advice = page.locator(".st-key-advice").bounding_box()
+    assert chart is not None
+    assert advice is not None
+    assert chart["y"] + (chart["height"] if width > height else 0) <= height
+    assert advice["y"] + advice["height"] <= height
+
+
 def test_the_address_starts_a_scan_and_brings_its_settings_back(visit: Visit) -> None:
     page = visit(f"/learning_rate?{SMALL}&rate_from=1e-5&rate_to=1e-3&run=1")
     scanned(page, 24)
+    page.click(".st-key-sweep_settings button")
     expect(page.locator(".st-key-rates input")).to_have_value("12")
     expect(page.locator(".st-key-rate_from input")).to_have_value("1e-5")
     # calcdata follows the data a moment later
@@ -79,6 +122,7 @@ def test_the_settings_of_a_page_are_there_when_one_comes_back_by_the_links(visit
         assert "N=16" in page.url
     assert "rates=50" in page.url
     assert "grid_x=D_in" in page.url
+    page.click(".st-key-sweep_settings button")
     expect(page.locator(".st-key-rates input")).to_have_value("50")
 
 
@@ -86,6 +130,9 @@ def test_the_settings_of_a_page_are_there_when_one_comes_back_by_the_links(visit
 def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit, scheme: str) -> None:
     page = visit(f"/learning_rate?{SMALL}&run=1&lang=ko", width=390, scheme=scheme)
     scanned(page, 24)
+    unfold(page, "why")
+    page.wait_for_selector(".st-key-curvature_chart .js-plotly-plot")
+    unfold(page, "sizes")
     page.click(".st-key-start_grid button")
     page.wait_for_selector(".st-key-grid_chart .js-plotly-plot")
     page.wait_for_function("document.querySelector('.st-key-stop_grid button').disabled")
@@ -100,6 +147,7 @@ def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit
 
 def test_a_grid_as_a_file(visit: Visit) -> None:
     page = visit("/learning_rate?grid=N=4,5;H=3,4;seed=0,1&D_in=6&steps=20")
+    unfold(page, "sizes")
     page.click(".st-key-start_grid button")
     page.wait_for_selector(".st-key-grid_csv button:not([disabled])")
     page.wait_for_function("document.querySelector('.st-key-stop_grid button').disabled")

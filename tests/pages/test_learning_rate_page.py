@@ -13,7 +13,7 @@ from pyarrow import csv, parquet
 from streamlit.testing.v1 import AppTest
 
 from twolayer import Config, fit
-from twolayer.dashboard.learning_rate import charts
+from twolayer.dashboard.learning_rate import charts, job
 from twolayer.dashboard.plot import plot
 from twolayer.export import files
 from twolayer.rates.advice import advise
@@ -24,9 +24,11 @@ SMALL = {"N": "8", "D_in": "30", "H": "10", "D_out": "2", "steps": "60", "rates"
 BASE = computed(Config(N=8, D_in=30, H=10, D_out=2, steps=60))
 
 
-def opened(**query: str) -> AppTest:
-    """The page as somebody opens it with this query string."""
+def opened(*unfolded: str, **query: str) -> AppTest:
+    """The page as somebody opens it with this query string, these of its sections unfolded."""
     page = AppTest.from_file("../../app.py", default_timeout=30).switch_page("pages/learning_rate.py")
+    for section in unfolded:
+        page.session_state[section] = True
     for name, value in query.items():
         page.query_params[name] = value
     page.run()
@@ -50,21 +52,22 @@ def over(page: AppTest, name: str) -> bool:
 
 def scanned(page: AppTest) -> Sweep:
     """The scan of the page, when it and the training that is looked at are over."""
-    until(page, lambda: page.session_state["job_scan"].job.over and over(page, "focus"))
+    until(page, lambda: page.session_state["job_scan"].job.over)
+    if "job_focus" in page.session_state:
+        until(page, lambda: over(page, "focus"))
     sweep: Sweep = page.session_state["job_scan"].sweep
     return sweep
 
 
 def shown(page: AppTest) -> str:
-    """Every text that the page shows in a box."""
-    return "\n".join(
-        box.value for boxes in (page.error, page.warning, page.info, page.success) for box in boxes
-    )
+    """Every text that the page shows in a box or as Markdown."""
+    return "\n".join(box.value for boxes in (page.error, page.warning, page.markdown) for box in boxes)
 
 
 def test_a_scan_trains_every_rate_with_every_seed_and_recommends_one() -> None:
     page = opened(**SMALL | {"steps": "2000", "rates": "60", "seeds": "5"})  # of several tasks
-    assert "Press Sweep" in shown(page)
+    assert "**Example**: the default settings" in shown(page)
+    assert page.button(key="take_recommended").disabled
     page.button(key="scan").click().run()
     sweep = scanned(page)
     assert sweep.done == sweep.grid.size == 300
@@ -80,7 +83,7 @@ def test_a_scan_trains_every_rate_with_every_seed_and_recommends_one() -> None:
 
 
 def test_the_rate_of_the_address_is_looked_at_and_explained_with_its_numbers() -> None:
-    page = opened(rates="2", seeds="1", run="1")
+    page = opened("why", rates="2", seeds="1", run="1")
     scanned(page)
     focus = page.session_state["job_focus"]
     assert focus.config == computed(Config())
@@ -93,7 +96,7 @@ def test_the_rate_of_the_address_is_looked_at_and_explained_with_its_numbers() -
 def test_only_a_click_on_a_point_of_the_scan_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     sweep, clicks, drawn = Sweep(sweep_grid(BASE, [1e-4, 1e-3], 2)), [], {}
     monkeypatch.setattr(plot, "draw", lambda _traces, _layout, **options: drawn.update(options))
-    charts.sweep_chart(sweep, None, 1e-6, 1e-5, None, clicks.append)
+    charts.sweep_chart(sweep, None, 1e-6, clicks.append)
     for data in (None, [], ["x"], [-1, 0], [4, 0], [True], 3, [0.5], [3, 1], {"a": 1}):
         drawn["on_click"]({"customdata": data})
     drawn["on_click"]({})
@@ -107,7 +110,7 @@ def test_a_run_that_only_rose_is_a_kind_of_its_own_and_no_hover_says_a_step_befo
     sweep, drawn = Sweep(sweep_grid(base, [float(rate) for rate in rates], 3)), {}
     sweep.take([(0, train(sweep.grid, 0, sweep.grid.size))])
     monkeypatch.setattr(plot, "draw", lambda traces, _layout, **_rest: drawn.update(traces=traces))
-    charts.sweep_chart(sweep, None, 1e-6, 1e-5, None, lambda _index: None)
+    charts.sweep_chart(sweep, None, 1e-6, lambda _index: None)
     kinds = {trace["uid"]: trace for trace in drawn["traces"]}
     assert len(kinds["rises"]["customdata"]) > 0
     assert "not finite" not in kinds["rises"]["hovertemplate"]
@@ -128,7 +131,7 @@ def test_the_curves_over_steps_begin_at_step_0(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:
-    page = opened(**SMALL, grid="H=5,10; N=6,8; learning_rate=1e-5:1e-1:10")
+    page = opened("sizes", **SMALL, grid="H=5,10; N=6,8; learning_rate=1e-5:1e-1:10")
     page.button(key="start_grid").click().run()
     until(page, lambda: page.session_state["job_grid"].job.over)
     sweep: Sweep = page.session_state["job_grid"].sweep
@@ -147,7 +150,7 @@ def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:
 
 
 def test_stop_keeps_what_is_there() -> None:
-    page = opened(grid="seed=0:999:500; steps=20000,30000")
+    page = opened("sizes", grid="seed=0:999:500; steps=20000,30000")
     page.button(key="start_grid").click().run()
     until(page, lambda: page.session_state["job_grid"].job.done > 0)
     page.button(key="stop_grid").click().run()
@@ -200,14 +203,55 @@ def test_a_grid_that_cannot_be_is_said(grid: str, words: str) -> None:
 
 
 def test_korean() -> None:
-    page = opened(**SMALL, run="1", lang="ko")
+    page = opened("why", **SMALL, run="1", lang="ko")
     scanned(page)
     assert "추천 학습률: **" in shown(page)
     assert "이차 함수" in shown(page)
 
 
 @pytest.mark.parametrize(("lang", "words"), [("en", "What is λmax?"), ("ko", "λmax란 무엇인가요?")])
-def test_sharpness_is_explained_before_its_chart(lang: str, words: str) -> None:
+def test_sharpness_is_explained(lang: str, words: str) -> None:
     page = opened(lang=lang)
-    assert words in [expander.label for expander in page.expander]
-    assert any("1 − ηλ" in markdown.value for markdown in page.markdown)
+    assert f"**{words}**" in shown(page)
+    assert "1 − ηλ" in shown(page)
+
+
+def test_the_reasons_are_folded_and_say_the_mean_losss_rate() -> None:
+    page = opened(**SMALL, run="1")
+    scanned(page)
+    assert "Σy²" not in shown(page)
+    assert not page.dataframe
+    page.session_state["reasons"] = True
+    page.run()
+    assert "Σy²" in shown(page)
+    assert "N·D_out = 16 times smaller" in shown(page)
+    assert len(page.dataframe) == 1
+
+
+def test_nothing_is_looked_at_before_somebody_asks_why() -> None:
+    page = opened(**SMALL, run="1")
+    scanned(page)
+    assert "job_focus" not in page.session_state
+
+
+def test_the_example_is_what_a_sweep_of_the_defaults_gives() -> None:
+    sweep = job.example()
+    some = [0, 77, 179]
+    expected = np.concatenate([train(sweep.grid, index, index + 1) for index in some])
+    assert_array_equal(sweep.rows["outcome"][some], expected["outcome"])
+    np.testing.assert_allclose(sweep.rows["first"][some], expected["first"], rtol=1e-5)
+    assert advise(sweep.grid, sweep.there).safe
+
+
+def test_the_axes_are_known_before_the_first_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = {}
+    monkeypatch.setattr(plot, "draw", lambda _traces, layout, **_rest: drawn.update(layout))
+    sweep = Sweep(job.example().grid)
+    for rows in (job.example().rows[:0], job.example().rows[90:95], job.example().rows):
+        sweep.take([(0, rows)])
+        charts.sweep_chart(sweep, None, 1e-6, lambda _index: None)
+        axes = [drawn[axis].pop("range") for axis in ("xaxis", "yaxis")]
+        assert drawn.setdefault("first", axes) == axes
+    finals = np.log10(job.example().rows["final"])
+    assert axes[1][0] < finals.min()
+    assert finals[job.example().rows["diverged_at"] < 0].max() < axes[1][1]

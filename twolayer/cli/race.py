@@ -70,8 +70,8 @@ def _machine(machine: Machine) -> str:
 def _table(result: Race) -> str:
     """A race as a table for the terminal, under its verdict."""
     lines = [
+        str(verdict.size(result.config)),
         *map(str, verdict.sentences(result)),
-        *map(str, verdict.disturbances([result])),
         "",
         f"{'implementation':<18}{'µs/step':>10}{'p95':>10}{'spread':>8}{'× NumPy':>9}{'GFLOP/s':>9}"
         f"{'of peak':>9}{'loss error':>12}{'last loss ×':>13}{'weight error':>14}",

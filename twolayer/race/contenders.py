@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from twolayer.training.config import Config
+from twolayer.training.config import BACKENDS, Config
 from twolayer.training.kernels import KERNELS, Kernel, load
 from twolayer.training.messages import Message, MessageError, shown
 from twolayer.training.methods import METHODS
@@ -22,8 +22,16 @@ class Contender:
     @property
     def name(self) -> str:
         """The name in tables."""
-        place = "" if self.device == "cpu" else f" on {self.device}"
-        return f"{self.backend} {self.method}{place}"
+        return f"{self.backend} {self.method}{self._place}"
+
+    @property
+    def _place(self) -> str:
+        return "" if self.device == "cpu" else f" on {self.device}"
+
+    @property
+    def library(self) -> str:
+        """The name of its library, and of the device unless that is the CPU."""
+        return BACKENDS[self.backend] + self._place
 
     @property
     def key(self) -> str:

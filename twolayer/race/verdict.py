@@ -1,12 +1,13 @@
-"""The verdict of a race in words: the fastest contender, if the timings allow to name one.
+"""The verdict of a race in words: the same program in each library, a smarter method, and how sure that is.
 
 The timings of two contenders are paired by rounds. One beats the other if it was faster by more than
 `MARGIN` in so many rounds that, for a true ratio of just the margin, chance would give as many in at most
 one of two hundred races. This sign test is exact, and insensitive to how far off a disturbed round is.
-The winner beats every other right contender, so that more contenders make a false winner rarer.
+The winner beats every other right contender, so that more contenders make a false winner rarer. Nobody wins
+a race most of whose rounds were disturbed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import log
@@ -15,11 +16,18 @@ import numpy as np
 
 from twolayer.race.contenders import BASELINE
 from twolayer.race.result import Race, Standing
+from twolayer.training.config import Config
 from twolayer.training.messages import Message
 
 MARGIN = 1.03
 """Two timings of the same code differ by up to 3 %, depending on where its arrays lie in memory."""
 CHANCE = 1 / 200
+WHAT = {
+    "fused": Message.of("the same arithmetic in arrays that are kept"),
+    "gram": Message.of("the same losses from x·xᵀ, computed once"),
+    "autograd": Message.of("PyTorch derives the backward pass"),
+}
+"""What a method is, in half a sentence."""
 
 
 @cache
@@ -45,54 +53,120 @@ def beats(faster: Sequence[float], slower: Sequence[float]) -> bool:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict of a race."""
+    """The verdict on some contenders of a race."""
 
     winner: Standing | None
     first: tuple[Standing, ...]
     """The winner; or the fastest and all that it does not beat, fastest first. Empty if none is right."""
     runner_up: Standing | None
     """The fastest right one of the others."""
-    wrong: tuple[Standing, ...]
-    unchecked: tuple[Standing, ...]
-    """Not compared with the reference yet: they cannot win."""
-    enough: bool
-    """Whether there are enough rounds for a verdict."""
 
 
-def judge(race: Race) -> Verdict:
-    """Find the winner among the right contenders."""
-    right = [s for s in race.ranked if s.agreement is not None and s.agreement.right]
+def is_reliable(race: Race) -> bool:
+    """Return whether most rounds ran undisturbed."""
+    return 2 * race.busy <= race.rounds
+
+
+def has_enough_rounds(race: Race) -> bool:
+    """Return whether there are enough rounds for a verdict."""
+    return rounds_needed(race.rounds) <= race.rounds
+
+
+def judge(race: Race, among: Sequence[Standing] | None = None) -> Verdict:
+    """Find the winner among the right contenders, or among those of them that are in `among`."""
+    checked = [s for s in race.ranked if s.agreement is not None and s.agreement.right]
+    right = [s for s in checked if among is None or s in among]
     tied = [s for s in right[1:] if not beats(right[0].seconds, s.seconds)]
+    won = len(right) > 1 and not tied and is_reliable(race)
     first = (*right[:1], *tied)
-    return Verdict(
-        winner=right[0] if len(right) > 1 and not tied else None,
-        first=first,
-        runner_up=next((s for s in right if s not in first), None),
-        wrong=tuple(s for s in race.ranked if s.wrong),
-        unchecked=tuple(s for s in race.ranked if s.agreement is None),
-        enough=rounds_needed(race.rounds) <= race.rounds,
-    )
+    return Verdict(right[0] if won else None, first, next((s for s in right if s not in first), None))
 
 
 def sentences(race: Race) -> list[Message]:
-    """Put the verdict in words."""
-    verdict = judge(race)
-    said = [_opening(race, verdict)]
-    if verdict.wrong:
-        said.append(
-            Message.of(
-                "Excluded from the verdict because the results are incorrect: {names}.",
-                names=_names(verdict.wrong),
-            )
+    """Put the verdict in three lines: the same program, a smarter method, how sure."""
+    there = [s for s in race.ranked if not s.wrong]
+    same = [s for s in there if s.contender.method == BASELINE.method]
+    other = [s for s in there if s.contender.method != BASELINE.method]
+    return [_same_program(race, same), _smarter_method(race, same, other), *_how_sure(race)]
+
+
+def _same_program(race: Race, same: Sequence[Standing]) -> Message:
+    """Compare the libraries by the tutorial's own loop."""
+    if not same:
+        return Message.of("The same program: the tutorial’s loop is not in this race.")
+    times = ", ".join(f"{s.contender.library} {microseconds(s.median)}" for s in same)
+    found = judge(race, same)
+    if found.winner and found.runner_up:
+        return Message.of(
+            "The same program: {times} per step. {name} is {ahead}× as fast here.",
+            times=times,
+            name=found.winner.contender.library,
+            ahead=ratio(found.runner_up.median / found.winner.median),
         )
-    if verdict.unchecked:
-        said.append(
-            Message.of(
-                "Not in the verdict because not yet checked: {names}.",
-                names=_names(verdict.unchecked),
-            )
+    if len(found.first) > 1 and is_reliable(race) and has_enough_rounds(race):
+        return Message.of("The same program: {times} per step, too close to call here.", times=times)
+    return Message.of("The same program: {times} per step.", times=times)
+
+
+def _smarter_method(race: Race, same: Sequence[Standing], other: Sequence[Standing]) -> Message:
+    """Name the fastest of the other methods, and how much faster it is than the tutorial's loop."""
+    if not other:
+        return Message.of("A smarter method: none is in this race.")
+    tied = judge(race, other).first[1:] if is_reliable(race) and has_enough_rounds(race) else ()
+    values = {
+        "name": _names([other[0], *tied]),
+        "time": microseconds(other[0].median),
+        "what": WHAT[other[0].contender.method],
+    }
+    base = race.find(BASELINE) or next(iter(same), None)
+    if base is None or (winner := judge(race, [base, other[0]]).winner) is None:
+        return Message.of("A smarter method: {name}, {time} per step: {what}.", **values)
+    if winner == base:
+        return Message.of("A smarter method: none is faster here; {name} takes {time}.", **values)
+    return Message.of(
+        "A smarter method: {name}, {time} per step, {ahead}× as fast as {base}: {what}.",
+        ahead=ratio(base.median / other[0].median),
+        base=base.contender.name,
+        **values,
+    )
+
+
+def _how_sure(race: Race) -> Iterator[Message]:
+    unchecked = tuple(s for s in race.ranked if s.agreement is None)
+    figures = {"rounds": race.rounds, "repeated": race.repeated, "busy": race.busy}
+    if not is_reliable(race):
+        yield Message.of(
+            "Not reliable now: other processes disturbed {busy} of {rounds} rounds, and their repetition "
+            "too. Race again while the machine is idle.",
+            **figures,
         )
-    return said
+    elif unchecked:
+        yield Message.of("How sure: no clear winner yet. Rounds so far: {rounds}.", **figures)
+    elif not has_enough_rounds(race):
+        least = next(n for n in range(1, 100) if rounds_needed(n) <= n)
+        yield Message.of(
+            "How sure: {rounds} rounds are too few for a verdict; at least {least} are needed.",
+            least=least,
+            **figures,
+        )
+    else:
+        yield Message.of(
+            "How sure: a lead counts if it is over 3 % in {needed} of {rounds} rounds (by chance in at "
+            "most 1 of 200 races). Disturbed rounds, which were repeated: {repeated}.",
+            needed=rounds_needed(race.rounds),
+            **figures,
+        )
+    if wrong := [s for s in race.ranked if s.wrong]:
+        yield Message.of(
+            "Excluded from the verdict because the results are incorrect: {names}.", names=_names(wrong)
+        )
+    if unchecked and len(unchecked) < len(race.standings):
+        yield Message.of("Not in the verdict because not yet checked: {names}.", names=_names(unchecked))
+
+
+def size(config: Config) -> Message:
+    """Return what the timings of a race depend on."""
+    return Message.of("{N} × {D_in} → {H} → {D_out}, {dtype}, threads: {threads}", **vars(config))
 
 
 def of_sweep(field: str, races: Sequence[Race]) -> list[Message]:
@@ -138,62 +212,6 @@ def disturbances(races: Sequence[Race]) -> list[Message]:
             )
         ]
     return []
-
-
-def _opening(race: Race, verdict: Verdict) -> Message:
-    where = Message.of(
-        "On this machine, at {N} × {D_in} → {H} → {D_out} in {dtype} (threads: {threads})",
-        N=race.config.N,
-        D_in=race.config.D_in,
-        H=race.config.H,
-        D_out=race.config.D_out,
-        dtype=race.config.dtype,
-        threads=race.config.threads,
-    )
-    if not verdict.first:
-        return Message.of("{where}, there is no clear winner yet.", where=where)
-    fastest = verdict.first[0]
-    time = microseconds(fastest.median)
-    if len(verdict.first) == 1 and verdict.winner is None:
-        return Message.of(
-            "{where}, {name} takes {time} per step. There was no other implementation to compare it with.",
-            where=where,
-            name=fastest.contender.name,
-            time=time,
-        )
-    if not verdict.enough:
-        return Message.of(
-            "{where}, {rounds} rounds are too few for a verdict; at least {least} are needed.",
-            where=where,
-            rounds=race.rounds,
-            least=next(n for n in range(1, 100) if rounds_needed(n) <= n),
-        )
-    if verdict.winner is None:
-        return Message.of(
-            "{where}, {names} are too close to call, at about {time} per step.",
-            where=where,
-            names=_names(verdict.first),
-            time=time,
-        )
-    assert verdict.runner_up is not None
-    figures = {
-        "where": where,
-        "name": fastest.contender.name,
-        "time": time,
-        "ahead": ratio(verdict.runner_up.median / fastest.median),
-        "next": verdict.runner_up.contender.name,
-    }
-    speedup = race.speedup(fastest)
-    if speedup is None or BASELINE in (fastest.contender, verdict.runner_up.contender):
-        return Message.of(
-            "{where}, {name} is fastest: {time} per step, {ahead}× as fast as {next}.", **figures
-        )
-    return Message.of(
-        "{where}, {name} is fastest: {time} per step, {ahead}× as fast as {next} and {speed_up}× as fast "
-        "as the tutorial’s NumPy loop.",
-        **figures,
-        speed_up=ratio(speedup),
-    )
 
 
 def _names(standings: Sequence[Standing]) -> str:

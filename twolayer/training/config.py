@@ -15,7 +15,7 @@ from twolayer.training.messages import Message
 PAGE_PARAMETERS = ("lang", "run")
 """Query parameters that belong to a page, not to a run."""
 
-BACKEND_NAMES = {"numpy": "NumPy", "torch": "PyTorch"}
+BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
 LARGEST = 100_000
 RATE = Real(1e-30, 1e6, default=1e-6, words="Step size of gradient descent")
 STEPS = Whole(1, 5_000_000, default=500, words="Number of weight updates")
@@ -34,7 +34,7 @@ class Config:
     """
 
     data: str = declared(Choice(("random",), default="random", words="Training data"))
-    backend: str = declared(Choice(tuple(BACKEND_NAMES), default="numpy", words="Array library"))
+    backend: str = declared(Choice(tuple(BACKENDS), default="numpy", words="Array library"))
     device: str = declared(
         Name(
             r"cpu|mps|cuda(:\d{1,2})?",

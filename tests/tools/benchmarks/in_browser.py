@@ -108,7 +108,7 @@ def learning_rate(page: Page, address: str, timed: Timed) -> None:
 def race(page: Page, address: str, timed: Timed) -> None:
     began = time.perf_counter()
     page.goto(f"{address}/race?run=1")
-    page.wait_for_selector(".st-key-agreement_table", timeout=120_000)
+    page.wait_for_selector("[data-testid=stProgress]:has-text('finished')", timeout=120_000)
     timed("Race: from the address to the verdict", since(began))
 
 

@@ -15,7 +15,7 @@ from twolayer.dashboard.common import address, server
 from twolayer.dashboard.common.parameters import DECLARED, now
 from twolayer.dashboard.i18n import _, plain, say
 from twolayer.training import methods
-from twolayer.training.config import BACKEND_NAMES, DEFAULTS, FIELDS, Config
+from twolayer.training.config import BACKENDS, DEFAULTS, FIELDS, Config
 from twolayer.training.fields import Choice, ConfigError, Real, Whole
 from twolayer.training.messages import N_
 
@@ -185,7 +185,7 @@ def _compute(leave_out: Collection[str]) -> None:
     if "backend" not in leave_out:
         missing = dict(known.missing) if known else {}
         here = [name for name in _options("backend") if name not in missing]
-        segments("backend", _("Backend"), here, BACKEND_NAMES)
+        segments("backend", _("Backend"), here, BACKENDS)
         for why in missing.values():
             st.caption(say(why))
     if "device" not in leave_out:
@@ -225,5 +225,5 @@ def summary(config: Config) -> str:
         "{backend} ({method}), {dtype}, {device}, threads: {threads}"
     )
     method = config.method if config.method == methods.used(config) else f"auto → {methods.used(config)}"
-    shown = {"backend": BACKEND_NAMES[config.backend], "device": plain(config.device), "method": method}
+    shown = {"backend": BACKENDS[config.backend], "device": plain(config.device), "method": method}
     return text.format(**asdict(config) | shown, rate=repr(config.learning_rate))

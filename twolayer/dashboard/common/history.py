@@ -11,7 +11,7 @@ from itertools import chain, count
 
 from twolayer.engine.run import Run
 from twolayer.training import methods
-from twolayer.training.config import BACKEND_NAMES, Config
+from twolayer.training.config import BACKENDS, Config
 
 MOST_RUNS = 50
 MOST_BYTES = 256 * 1024 * 1024
@@ -93,7 +93,7 @@ def name_of(config: Config) -> str:
     """Return what tells a run apart, in every language: its backend, and the fields that differ from the
     tutorial's."""
     fields = {name: value for name, value in config.to_query().items() if name != "backend"}
-    parts = [BACKEND_NAMES[config.backend]]
+    parts = [BACKENDS[config.backend]]
     for name, value in fields.items():
         named = not isinstance(getattr(config, name), str)
         parts.append(f"{'η' if name == 'learning_rate' else name} = {value}" if named else str(value))

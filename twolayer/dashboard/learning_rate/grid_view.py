@@ -44,7 +44,7 @@ def grid() -> None:
                 format_func=lambda place: str(axis.values[place]),
                 key="layer",
             )
-        downloads(search, "grid")
+        downloads(search.sweep, "grid")
     if view == "band":
         grid_charts.band_chart(search)
     else:

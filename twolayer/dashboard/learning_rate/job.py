@@ -1,7 +1,8 @@
 """What the Learning-rate page lets the workers do: sweeps, and one training with its curvature."""
 
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -38,6 +39,14 @@ class Search(PageJob):
             self.bands = advice.bands(self.sweep.grid, self.sweep.there, self.bands)
 
 
+@cache
+def example() -> Sweep:
+    """Return a sweep of the default settings that was computed before: what a sweep looks like."""
+    sweep = Sweep(sweep_grid(Config(), advice.swept_rates(Config(), 60), 3))
+    sweep.take([(0, np.load(Path(__file__).with_name("example.npy")))])
+    return sweep
+
+
 @dataclass
 class Focus(PageJob):
     """The run that is looked at closely, and the job that follows λmax along it."""
@@ -58,20 +67,24 @@ class Focus(PageJob):
 
 
 def start_sweep() -> None:
-    """Sweep the learning rates for the settings of the page, and look at the rate that is set."""
+    """Sweep the learning rates for the settings of the page."""
     address.forget_errors()
-    grid = jobs.guarded("scan", _start_sweep)
-    if grid is not None:
-        look_at(grid.base)
+    if jobs.guarded("scan", _start_sweep):
+        look()
 
 
-def _start_sweep() -> Grid:
+def look() -> None:
+    """Look closely at the rate that is set, if somebody wants to know why."""
+    if st.session_state.get("why"):
+        jobs.guarded("focus", lambda: look_at(computed(address.current_config())))
+
+
+def _start_sweep() -> bool:
     config = address.current_config()
     low, high = (st.session_state.get(end) for end in ("rate_from", "rate_to"))
     rates = advice.swept_rates(config, parameters.mended("rates"), low, high)
-    grid = sweep_grid(config, rates, parameters.mended("seeds"))
-    _start("scan", grid)
-    return grid
+    _start("scan", sweep_grid(config, rates, parameters.mended("seeds")))
+    return True
 
 
 def start_grid() -> None:

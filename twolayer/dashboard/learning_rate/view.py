@@ -1,4 +1,4 @@
-"""What the Learning-rate page says: of a sweep, of one training and its curvature, of a grid."""
+"""What the Learning-rate page says: of a sweep, and of one training and its curvature."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ import streamlit as st
 from twolayer.dashboard.common import address, jobs, server
 from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.learning_rate import charts
-from twolayer.dashboard.learning_rate.job import Focus, Search, look_at, to_train
+from twolayer.dashboard.learning_rate.job import Focus, Search, example, look_at, to_train
 from twolayer.dashboard.plot import plot
 from twolayer.export import files
 from twolayer.rates import advice, curvature
@@ -19,6 +19,12 @@ from twolayer.rates.story import story
 from twolayer.rates.sweep import Sweep
 from twolayer.rates.zones import zones
 from twolayer.training.config import Config
+
+ROOM = """<style>
+.st-key-advice {min-height: 2.6rem}
+@media (max-width: 640px) {.st-key-advice {min-height: 7rem} .st-key-scan_caption {min-height: 6rem}}
+</style>"""
+"""So that nothing below the advice moves when it arrives."""
 
 
 def progress(search: Search | None, name: str) -> None:
@@ -40,88 +46,72 @@ def progress(search: Search | None, name: str) -> None:
 
 @server.in_turn
 def sweep(config: Config) -> None:
-    """The sweep as it is now: progress, advice, the points, their zones."""
-    search, focus = jobs.current("scan"), jobs.current("focus")
+    """Draw the sweep as it is now: progress, advice, the points. Before the first one, an example."""
+    search = jobs.current("scan")
     if search is not None:
         search.update()
     progress(search, "scan")
-    found = None
-    if search is not None and not search.live and search.sweep.done:
-        found = advice.advise(search.sweep.grid, search.sweep.there)
-    _advice(search, found, config)
-    charts.sweep_chart(
-        search.sweep if search else None,
-        found,
-        config.learning_rate,
-        charts.threshold(config, focus),
-        focus,
-        _look_at,
-    )
-    if search is None:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            _(
-                "Each point is one training run of {N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps. "
-                "Click a point to inspect it below."
-            ).format(**vars(search.sweep.grid.base)),
-            width="stretch",
+    shown = search.sweep if search else example()
+    found = advised(search) if search else advice.advise(shown.grid, shown.there)
+    st.html(ROOM)
+    with st.container(key="advice", horizontal=True, vertical_alignment="center"):
+        st.markdown(_advice(search, found), width="content")
+        if found is not None and found.rate is not None:
+            taken = replace(shown.grid.base, learning_rate=float(f"{found.rate:.2g}"))
+            take(to_train(taken, config), "take_recommended", disabled=search is None)
+    rate = None if search is None else config.learning_rate
+    charts.sweep_chart(shown, found, rate, _look_at, focus=jobs.current("focus"))
+    with st.container(horizontal=True, vertical_alignment="center", key="scan_caption"):
+        text = _(
+            "Each point is one training run of {N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps. "
+            "Click a point to inspect it below."
         )
-        _numbers(search)
-        downloads(search, "scan")
-    if not search.live:
-        _zones(search)
+        st.caption(text.format(**vars(shown.grid.base)), width="stretch")
+        _numbers(shown)
+        downloads(shown, "scan", disabled=search is None)
+
+
+def advised(search: Search | None) -> advice.Advice | None:
+    """Return the advice of a sweep that is over."""
+    if search is None or search.live or not search.sweep.done:
+        return None
+    return advice.advise(search.sweep.grid, search.sweep.there)
 
 
 def _look_at(index: int) -> None:
     search = jobs.current("scan")
     if search is not None:
+        st.session_state["why"] = True
         look_at(search.sweep.grid.config(index))
+        st.rerun()
 
 
-def _advice(search: Search | None, found: advice.Advice | None, config: Config) -> None:
-    """One box that is always there, so that nothing moves when a sweep ends."""
+def _advice(search: Search | None, found: advice.Advice | None) -> str:
+    """Return the one line of advice, as Markdown: amber where not every seed does."""
+    if search is not None and search.live:
+        return _("Sweeping learning rates. A recommendation appears when all runs are done.")
+    if found is None or found.rate is None:
+        return f":orange[{say(found.reason) if found else _('Stopped. Results so far are kept.')}]"
+    text = _("Recommended: **{rate}**.").format(rate=f"{found.rate:.2g}")
+    if found.low is not None and found.high is not None:
+        band = _("Safe band: {low} to {high}.") if found.safe else _("Range: {low} to {high}.")
+        text += " " + band.format(low=f"{found.low:.2g}", high=f"{found.high:.2g}")
     if search is None:
-        st.info(_("Press Sweep to train every learning rate with every seed, to the end."))
-    elif search.live:
-        st.info(_("Sweeping learning rates. A recommendation appears when all runs are done."))
-    elif found is None or found.rate is None:
-        st.warning(say(found.reason) if found else _("Stopped. Results so far are kept."))
-    else:
-        base = search.sweep.grid.base
-        recommended = [_("Recommended: **{rate}**.").format(rate=f"{found.rate:.2g}")]
-        if found.low is not None and found.high is not None:
-            band = _("Safe band: {low} to {high}.") if found.safe else _("Range: {low} to {high}.")
-            recommended.append(band.format(low=f"{found.low:.3g}", high=f"{found.high:.3g}"))
-        box = st.success if found.safe else st.warning
-        box(" ".join((*recommended, say(found.reason))))
-        with st.container(horizontal=True, vertical_alignment="center"):
-            taken = replace(base, learning_rate=float(f"{found.rate:.2g}"))
-            take(to_train(taken, config), "take_recommended")
-            st.caption(
-                _(
-                    "If the loss were the mean of the squared errors instead of the sum: {rate}. Its "
-                    "gradient is N·D_out = {outputs} times smaller, so the same steps need a learning rate "
-                    "that much larger."
-                ).format(
-                    rate=f"{advice.mean_loss_rate(base, found.rate):.2g}",
-                    outputs=f"{base.N * base.D_out:,}",
-                ),
-                width="stretch",
-            )
+        return ":gray[{}]".format(" ".join((_("**Example**: the default settings."), text)))
+    return text if found.safe else f":orange[{text}]"
 
 
-def take(config: Config, key: str) -> None:
+def take(config: Config, key: str, *, disabled: bool = False) -> None:
     """A button that goes to the Train page with this learning rate."""
     query = config.to_query() | address.language_query()
     label = _("Train with {rate}").format(rate=f"{config.learning_rate:.3g}")
-    if st.button(label, key=key, icon=":material/play_arrow:"):
+    if st.button(label, key=key, icon=":material/play_arrow:", disabled=disabled):
         st.switch_page("app.py", query_params=query)
 
 
-def _numbers(search: Search) -> None:
+def _numbers(sweep: Sweep) -> None:
     """The points as a table, for those who cannot see the chart."""
-    rows, grid = search.sweep.there, search.sweep.grid
+    rows, grid = sweep.there, sweep.grid
     places = np.unravel_index(rows["index"], grid.shape)
     columns = {axis.field: np.array(axis.values)[at] for axis, at in zip(grid.axes, places, strict=True)}
     columns[_("Outcome")] = np.array([_(OUTCOME_NAMES[name]) for name in OUTCOMES])[rows["outcome"]]
@@ -129,9 +119,8 @@ def _numbers(search: Search) -> None:
     plot.numbers({_("Training runs of the sweep"): columns}, key="scan_chart")
 
 
-def downloads(search: Search, name: str) -> None:
+def downloads(sweep: Sweep, name: str, *, disabled: bool = False) -> None:
     """The trainings that are done as files; made when they are asked for."""
-    sweep = search.sweep
     for label, ending, write in (("CSV", "csv", files.csv), ("Parquet", "parquet", files.parquet)):
         st.download_button(
             label,
@@ -141,7 +130,7 @@ def downloads(search: Search, name: str) -> None:
             icon=":material/download:",
             type="tertiary",
             on_click="ignore",
-            disabled=not sweep.done,
+            disabled=disabled or not sweep.done,
         )
 
 
@@ -149,71 +138,69 @@ def _file(write: Callable[..., bytes], sweep: Sweep) -> bytes:
     return write(files.sweep_table(sweep))
 
 
-def _zones(search: Search) -> None:
-    """The zones of the learning rate in a few lines."""
-    found = zones(search.sweep)
-    if not found:
+def reasons(search: Search | None) -> None:
+    """Say how the rate was chosen, what it would be for a mean loss, and which rates have which outcome."""
+    found = advised(search)
+    if search is None or found is None:
+        st.caption(_("No training runs yet"))
         return
-    with st.expander(_("Outcome by learning rate"), expanded=False):
-        st.dataframe(
-            {
-                _("From"): [f"{zone.low:.2g}" for zone in found],
-                _("To"): [f"{zone.high:.2g}" for zone in found],
-                _("Outcome"): [
-                    " / ".join(_(OUTCOME_NAMES[name]) for name in zone.outcomes) for zone in found
-                ],
-            },
-            hide_index=True,
+    st.markdown(say(found.reason))
+    base = search.sweep.grid.base
+    if found.rate is not None:
+        text = _(
+            "If the loss were the mean of the squared errors instead of the sum: {rate}. Its gradient is "
+            "N·D_out = {outputs} times smaller, so the same steps need a learning rate that much larger."
         )
-        st.caption(
-            _(
-                "In mixed zones the outcome depends on the seed. There is no sharp threshold: 2/λmax is "
-                "where gradient descent on a quadratic starts to diverge, but this loss is not quadratic."
-            )
+        rate = f"{advice.mean_loss_rate(base, found.rate):.2g}"
+        st.markdown(text.format(rate=rate, outputs=f"{base.N * base.D_out:,}"))
+    rows = [
+        {
+            _("From"): f"{zone.low:.2g}",
+            _("To"): f"{zone.high:.2g}",
+            _("Outcome"): " / ".join(_(OUTCOME_NAMES[name]) for name in zone.outcomes),
+        }
+        for zone in zones(search.sweep)
+    ]
+    st.dataframe(rows, hide_index=True)
+    st.caption(
+        _(
+            "In mixed zones the outcome depends on the seed. There is no sharp threshold: 2/λmax is "
+            "where gradient descent on a quadratic starts to diverge, but this loss is not quadratic."
         )
+    )
 
 
 @server.in_turn
 def focus(config: Config) -> None:
     """One training closely: its losses, λmax along it, and what these have to do with each other."""
     jobs.show_refusal("focus")
-    current = jobs.current("focus")
+    current: Focus | None = jobs.current("focus")
+    if current is None:
+        return
     _story(current)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader(_("Loss"), anchor=False)
         charts.loss_chart(current)
     with right:
-        st.subheader(_("Sharpness λmax"), anchor=False)
         charts.curvature_chart(current)
-    if current is None:
-        return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(_measured(current), width="stretch")
         curve = current.curve
-        if len(curve):
-            columns = {
-                _("step"): curve["step"],
-                _("loss"): curve["loss"],
-                _("residual"): curve["residual"],
-                "λmax": curve["value"],
-            }
-            plot.numbers({_("λmax and its residual during training"): columns}, key="curvature_chart")
+        st.caption(_measured(current), width="stretch")
+        fields = {_("step"): "step", _("loss"): "loss", _("residual"): "residual", "λmax": "value"}
+        columns = {name: curve[field] for name, field in fields.items()}
+        tables = {_("λmax and its residual during training"): columns} if len(curve) else {}
+        plot.numbers(tables, key="curvature_chart")
         take(to_train(current.config, config), "take_focus")
 
 
-def _story(current: Focus | None) -> None:
+def _story(current: Focus) -> None:
     """Why it came out so, when all of it is there."""
-    if current is None:
-        st.info(_("Shows the run at the sidebar's learning rate, or the point you click."))
-        return
-    heading = _("η = {rate}, seed {seed}").format(
-        rate=f"{current.config.learning_rate:.4g}", seed=current.config.seed
-    )
     message = current.run.message or current.job.message
     if message is not None:
         st.error(say(message))
         return
+    rate = f"{current.config.learning_rate:.4g}"
+    heading = _("η = {rate}, seed {seed}").format(rate=rate, seed=current.config.seed)
     told = _("Training and measuring λmax.")
     if not current.live and len(current.curve):
         run = current.run
@@ -223,7 +210,7 @@ def _story(current: Focus | None) -> None:
         told = " ".join(say(sentence) for sentence in sentences)
     elif not current.live:
         told = _("Stopped. Results so far are kept.")
-    st.info(" ".join((f"**{heading}.**", told)))
+    st.markdown(" ".join((f"**{heading}.**", told)))
 
 
 def _measured(current: Focus) -> str:

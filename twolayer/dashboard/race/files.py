@@ -1,45 +1,57 @@
 """Races that leave the page and come to it: exported, and loaded from another machine."""
 
+from functools import partial
+
 import streamlit as st
+from dask.utils import format_bytes
 
 from twolayer.dashboard.i18n import _, plain, say
-from twolayer.dashboard.race import charts, view
-from twolayer.dashboard.race.job import Heat
 from twolayer.race.file import LARGEST_BYTES, from_json, to_csv, to_json
 from twolayer.race.result import Race, Standing
 from twolayer.race.untrusted import RaceFileError
-from twolayer.race.verdict import disturbances, microseconds, ratio, sentences
+from twolayer.race.verdict import microseconds, ratio, sentences, size
 from twolayer.training.config import DEFAULTS, Config
 
 NOT_ASKED = ("data", "backend", "device", "method")
 
 
-def export(heat: Heat) -> None:
-    """The race as files."""
+def export(races: list[Race]) -> None:
+    """The races as files."""
     with st.container(horizontal=True):
-        st.download_button(
-            _("Export CSV"),
-            lambda: to_csv(heat.races),
-            "race.csv",
-            "text/csv",
-            key="export_csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
-        st.download_button(
-            _("Export JSON"),
-            lambda: to_json(heat.races),
-            "race.json",
-            "application/json",
-            key="export_json",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        for label, name, kind, write in (
+            (_("Export CSV"), "csv", "text/csv", to_csv),
+            (_("Export JSON"), "json", "application/json", to_json),
+        ):
+            st.download_button(
+                label,
+                partial(write, races),
+                f"race.{name}",
+                kind,
+                key=f"export_{name}",
+                on_click="ignore",
+                icon=":material/download:",
+            )
+
+
+def machine(race: Race) -> None:
+    """The machine of a race, as text."""
+    one = race.machine
+    versions = ", ".join(f"{library} {version}" for library, version in one.versions)
+    facts = {
+        _("Processor"): one.processor,
+        _("CPU cores"): f"{one.cores}" if one.cores == one.all_cores else f"{one.cores} / {one.all_cores}",
+        _("Memory"): format_bytes(one.memory_bytes),
+        "GPU": ", ".join(one.gpus) or _("none"),
+        "BLAS": _("{blas}, threads: {threads}").format(blas=one.blas, threads=race.config.threads),
+        _("Versions"): versions,
+    }
+    st.markdown("\n".join(f"- {name}: {plain(value)}" for name, value in facts.items()))
+    for note in one.notes:
+        st.caption(say(note))
 
 
 def other_machine(config: Config, races: list[Race]) -> None:
     """How to race on another machine, and what came of it beside what was found here."""
-    st.subheader(_("Compare with another machine"), anchor=False)
     st.markdown(
         _(
             "Run the same benchmark on another machine from a checkout of this program, then upload the "
@@ -74,61 +86,43 @@ def command(config: Config) -> str:
 def _show_other(theirs: list[Race], ours: list[Race]) -> None:
     there = theirs[0]
     if len(theirs) > 1:
-        labels = [_size(race.config) for race in theirs]
+        labels = [say(size(race.config)) for race in theirs]
         at = st.selectbox(
             _("Network size in file"), range(len(theirs)), format_func=labels.__getitem__, key="their_size"
         )
         there = theirs[at]
     with st.container(border=True):
         st.markdown(_("**In the file**"))
-        for message in (*sentences(there), *disturbances([there])):
+        for message in (size(there.config), *sentences(there)):
             st.markdown(say(message))
-        view.machine(there)
+        machine(there)
     here = next((race for race in ours if _same(race.config, there.config)), None)
     if here is None:
         st.info(
             _(
                 "The file contains results for {size}. Run a race at the same sizes here to compare them."
-            ).format(size=plain(_size(there.config)))
+            ).format(size=say(size(there.config)))
         )
         return
-    charts.compared(here, there)
-    names = dict.fromkeys(s.contender.name for race in (here, there) for s in race.ranked)
-    mine, other = ({s.contender.name: s for s in race.standings} for race in (here, there))
-    table = st.container(key="compared_table")
-    table.dataframe(
-        {
-            _("Implementation"): list(names),
-            _("this server"): [_time(mine.get(name)) for name in names],
-            _("file"): [_time(other.get(name)) for name in names],
-            _("speedup in file (×)"): [_times(mine.get(name), other.get(name)) for name in names],
-            _("correct in file"): [_right(other.get(name)) for name in names],
-        },
-        hide_index=True,
-    )
+    mine, other = ({s.contender.name: s for s in race.ranked} for race in (here, there))
+    rows = [_compared(name, mine.get(name), other.get(name)) for name in mine | other]
+    st.container(key="compared_table").dataframe(rows, hide_index=True)
+
+
+def _compared(name: str, mine: Standing | None, other: Standing | None) -> dict[str, str]:
+    """A row of the table of two machines."""
+    checked = other is not None and other.agreement is not None
+    right = _("correct") if other is not None and not other.wrong else _("INCORRECT")
+    return {
+        _("Implementation"): name,
+        _("this server"): microseconds(mine.median) if mine else "–",
+        _("file"): microseconds(other.median) if other else "–",
+        _("speedup in file (×)"): ratio(mine.median / other.median) if mine and other else "–",
+        _("correct in file"): right if checked else "–",
+    }
 
 
 def _same(one: Config, other: Config) -> bool:
     """Whether two races had the same sizes, dtype and threads."""
     fields = ("N", "D_in", "H", "D_out", "dtype", "threads")
     return all(getattr(one, name) == getattr(other, name) for name in fields)
-
-
-def _size(config: Config) -> str:
-    return (
-        f"{config.N} × {config.D_in} → {config.H} → {config.D_out}, {config.dtype}, threads: {config.threads}"
-    )
-
-
-def _time(standing: Standing | None) -> str:
-    return "–" if standing is None else microseconds(standing.median)
-
-
-def _times(here: Standing | None, there: Standing | None) -> str:
-    return "–" if here is None or there is None else ratio(here.median / there.median)
-
-
-def _right(standing: Standing | None) -> str:
-    if standing is None or standing.agreement is None:
-        return "–"
-    return _("correct") if standing.agreement.right else _("INCORRECT")

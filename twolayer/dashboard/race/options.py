@@ -1,49 +1,60 @@
-"""The settings of a race: who takes part, how many rounds, and a sweep."""
+"""The row above a race: the buttons, what it will take, who takes part, how many rounds, a sweep."""
 
-from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from twolayer.dashboard.common import controls, server
+from twolayer.dashboard.common import controls, jobs, parameters, server
 from twolayer.dashboard.common.parameters import NO_SWEEP
 from twolayer.dashboard.i18n import _, say
+from twolayer.dashboard.race import job
 from twolayer.race.contenders import Contender, ContenderError, chosen, contenders
 from twolayer.race.plan import SIZES, Plan, Sweep, logarithmic
 from twolayer.training.config import Config
 from twolayer.training.kernels import why_missing
 from twolayer.training.messages import MessageError
 
+ENDS = ("sweep_from", "sweep_to", "sweep_points")
+
 
 @server.in_turn
-def draw(config: Config) -> Plan | None:
-    """Draw the settings and what the race will take. None (and a message) if there can be no race."""
-    taking_part = _contenders(_here(config))
-    columns = st.columns(5, vertical_alignment="bottom")
-    with columns[0]:
-        controls.number(
-            "rounds",
-            _("Rounds"),
-            help=_(
-                "Each round times every implementation once, in random order. A verdict needs at least 8 "
-                "rounds."
-            ),
+def draw(plan: Plan | None, here: list[Contender], *, is_live: bool) -> None:
+    """Draw the row; `plan` is None if there can be no race, `here` is everyone who could take part."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            _("Race"),
+            key="race",
+            type="primary",
+            icon=":material/speed:",
+            on_click=job.start,
+            args=(plan,),
+            disabled=plan is None,
         )
+        stop = partial(jobs.stop, "race")
+        st.button(_("Stop"), key="stop_race", icon=":material/stop:", on_click=stop, disabled=not is_live)
+        if plan is not None:
+            st.caption(_("about {seconds} s").format(seconds=f"{plan.seconds:.0f}"), width="content")
+        picked = len(st.session_state["contender_pills"])
+        label = _("All implementations")
+        if picked < len(here):
+            label = _("Implementations: {picked} of {all}").format(picked=picked, all=len(here))
+        with st.popover(label, key="who"):
+            _pills(here)
+        with st.popover(_("Options"), key="options"):
+            _rounds_and_sweep()
+
+
+def plan(config: Config, here: list[Contender]) -> Plan | None:
+    """Return the race that is set up; None (and a message) if there can be none."""
     try:
-        plan = Plan(config, tuple(taking_part), st.session_state["rounds"], _sweep(columns[1:]))
+        return Plan(config, tuple(_taking_part(here)), parameters.mended("rounds"), _sweep())
     except MessageError as error:
         st.error(say(error.message))
         return None
-    st.caption(
-        _("Estimated time: {seconds} s (implementations: {contenders}, sizes: {sizes})").format(
-            seconds=f"{plan.seconds:.0f}", contenders=len(plan.contenders), sizes=len(plan.configs)
-        )
-    )
-    return plan
 
 
-def _here(config: Config) -> list[Contender]:
-    """Everyone whom the workers have; until they have said so, whom they have in all likelihood."""
+def here(config: Config) -> list[Contender]:
+    """Return everyone whom the workers have; until they have said so, whom they have in all likelihood."""
     known = server.engine().capabilities
     likely = [("numpy", ("cpu",))]
     if why_missing("torch") is None:
@@ -51,18 +62,23 @@ def _here(config: Config) -> list[Contender]:
     return contenders(known.machine.devices if known else likely, config.dtype)
 
 
-def _contenders(here: list[Contender]) -> list[Contender]:
-    names = {contender.key: contender.name for contender in here}
-    asked: str = st.session_state["contenders"]
-    picked = list(names)
+def _taking_part(here: list[Contender]) -> list[Contender]:
+    """Return those whom the address and the pills name, and set the pills to them."""
+    asked, picked = st.session_state["contenders"], here
     if asked:
         try:
-            picked = [contender.key for contender in chosen(asked, here)]
+            picked = chosen(asked, here)
         except ContenderError as error:
             st.warning(say(error.message))
-            picked = [key for key in names if key in asked.split(",")] or picked
-    if st.session_state.get("contender_pills") != picked:
-        st.session_state["contender_pills"] = picked
+            picked = [contender for contender in here if contender.key in asked.split(",")] or here
+    keys = [contender.key for contender in picked]
+    if st.session_state.get("contender_pills") != keys:
+        st.session_state["contender_pills"] = keys
+    return picked
+
+
+def _pills(here: list[Contender]) -> None:
+    names = {contender.key: contender.name for contender in here}
 
     def pick() -> None:
         # Without anyone there is no race: when the last is taken out, everyone is back
@@ -73,7 +89,7 @@ def _contenders(here: list[Contender]) -> list[Contender]:
         _("Implementations"),
         list(names),
         selection_mode="multi",
-        default=picked,
+        default=st.session_state["contender_pills"],
         format_func=lambda key: names.get(key, key),
         key="contender_pills",
         on_change=pick,
@@ -82,25 +98,30 @@ def _contenders(here: list[Contender]) -> list[Contender]:
             "PyTorch user would normally write."
         ),
     )
-    return [contender for contender in here if contender.key in picked]
 
 
-def _sweep(columns: Sequence[DeltaGenerator]) -> Sweep | None:
-    """A sweep over one dimension, if one is chosen. Raises `PlanError`."""
-    labels = {size: _("sweep {field}").format(field=size) for size in SIZES}
-    labels[NO_SWEEP] = _("current settings")
-    with columns[0]:
-        field = controls.choice(
-            "sweep",
-            _("Sizes"),
-            names=labels,
-            help=_("Race once at the sidebar's sizes, or once for each of several values of one size."),
-        )
+def _rounds_and_sweep() -> None:
+    rounds = _(
+        "Each round times every implementation once, in random order. A verdict needs at least 8 rounds."
+    )
+    controls.number("rounds", _("Rounds"), help=rounds)
+    labels = {NO_SWEEP: _("current settings")}
+    labels |= {size: _("sweep {field}").format(field=size) for size in SIZES}
+    field = controls.choice(
+        "sweep",
+        _("Sizes"),
+        names=labels,
+        help=_("Race once at the sidebar's sizes, or once for each of several values of one size."),
+    )
+    if field != NO_SWEEP:
+        for name, label in zip(ENDS, (_("From"), _("To"), _("Number of values")), strict=True):
+            controls.number(name, label)
+
+
+def _sweep() -> Sweep | None:
+    """Return the sweep over one dimension, if one is chosen. Raises `PlanError`."""
+    field = parameters.mended("sweep")
     if field == NO_SWEEP:
         return None
-    labels = {"sweep_from": _("From"), "sweep_to": _("To"), "sweep_points": _("Number of values")}
-    for column, (name, label) in zip(columns[1:], labels.items(), strict=True):
-        with column:
-            controls.number(name, label)
-    low, high, points = (st.session_state[name] for name in labels)
+    low, high, points = (parameters.mended(name) for name in ENDS)
     return logarithmic(field, low, high, points)

@@ -1,14 +1,17 @@
-"""A race on the page: what runs now, the verdict, the charts, who is right, and the machine."""
+"""A race on the page: what runs now, the verdict, the chart; folded: phases, correctness, the machine."""
+
+from collections.abc import Callable, Sequence
 
 import streamlit as st
-from dask.utils import format_bytes
+from streamlit.delta_generator import DeltaGenerator
 
 from twolayer.dashboard.common import jobs, server
 from twolayer.dashboard.i18n import _, plain, say
-from twolayer.dashboard.race import charts
+from twolayer.dashboard.race import charts, files
 from twolayer.dashboard.race.job import Heat
 from twolayer.race import agreement, crossover, verdict
-from twolayer.race.plan import Task
+from twolayer.race.contenders import contenders
+from twolayer.race.plan import Plan, Task
 from twolayer.race.result import Race
 from twolayer.race.timing import CLOCK
 from twolayer.training.messages import N_, Message
@@ -19,57 +22,115 @@ TASKS = {
     "round": N_("round {number} of {rounds}"),
     "agreement": N_("checking {name} against the reference"),
 }
-
-
-@server.in_turn
-def live(heat: Heat | None) -> None:
-    """What changes while a race is on: its progress, its verdict so far, its step times."""
-    _progress(heat)
-    _verdict(heat)
-    if heat is None or not heat.races:
-        return
-    sweep, races = heat.plan.sweep, heat.races
-    if sweep is not None:
-        st.subheader(_("Time per step against {field}").format(field=sweep.field), anchor=False)
-        charts.sweep(sweep, races)
-    if heat.live:
-        _title_of_size(races[-1])
-        charts.times(races[-1])
-
-
-@server.in_turn
-def results(heat: Heat) -> None:
-    """All that a race that is over has found."""
-    races, sweep = heat.races, heat.plan.sweep
-    race = races[0]
-    if sweep is not None and len(races) > 1:
-        at = st.select_slider(
-            _("Show results for size"),
-            [getattr(one.config, sweep.field) for one in races],
-            format_func=lambda size: f"{sweep.field} = {size:,}",
-            key="race_size",
-        )
-        race = next(one for one in races if getattr(one.config, sweep.field) == at)
-        st.markdown(_in_lines(verdict.sentences(race)))
-    _charts(race)
-    _figures(race)
-    _agreement(race)
-    machine(race)
-
-
-def _title_of_size(race: Race) -> None:
-    config = race.config
-    st.subheader(
-        _("{N} × {D_in} → {H} → {D_out}, {dtype}").format(
-            N=config.N, D_in=config.D_in, H=config.H, D_out=config.D_out, dtype=config.dtype
-        ),
-        anchor=False,
+EXAMPLE = dict(
+    zip(
+        contenders([("numpy", ("cpu",)), ("torch", ("cpu",))], "float32"),
+        (347e-6, 301e-6, 20.6e-6, 422e-6, 352e-6, 69.1e-6, 575e-6),
+        strict=True,
     )
+)
+"""Median seconds per step at the default settings on two idle cores of an AMD EPYC."""
+QUESTIONS = (
+    Message.of("The same program: is it faster in NumPy or in PyTorch, on this machine?"),
+    Message.of("A smarter method: how much faster does another way get the same losses?"),
+    Message.of("How sure: do enough rounds agree, and are all results correct?"),
+)
+ROOM = """<style>
+.st-key-race_verdict {min-height: 7.5rem}
+@media (max-width: 640px) {
+    .st-key-race_verdict {min-height: 14rem}
+    .st-key-race_caption {min-height: 3rem}
+}
+</style>"""
+"""So that nothing below the verdict moves when its lines grow longer."""
+
+
+@server.in_turn
+def live(heat: Heat | None, plan: Plan | None) -> None:
+    """Draw what changes while a race is on: its progress, its verdict so far, its chart."""
+    _progress(heat)
+    st.html(ROOM)
+    with st.container(key="race_verdict"):
+        _verdict(heat)
+    plan = heat.plan if heat is not None else plan
+    if plan is not None:
+        _chart(heat, plan)
+
+
+def _chart(heat: Heat | None, plan: Plan) -> None:
+    """Draw the one chart; before the first round an example in its place."""
+    sweep, races = plan.sweep, heat.races if heat else []
+    caption = st.container(key="race_caption")
+    key = "step_times_chart" if sweep is None else "sweep_chart"
+    height = charts.ROW_HEIGHT * len(plan.contenders) if sweep is None else charts.SWEEP_HEIGHT
+    if not races:
+        caption.caption(_("**Example**, not measured here: two cores of an AMD EPYC, default settings"))
+        example = {who: EXAMPLE[who] for who in plan.contenders if who in EXAMPLE} or EXAMPLE
+        charts.bars(example, key=key, height=height, example=True)
+    elif sweep is not None:
+        caption.caption(_("Time per step against {field}").format(field=sweep.field))
+        charts.sweep(sweep, races)
+    else:
+        _bars(races[0], caption)
+
+
+def _bars(race: Race, caption: DeltaGenerator) -> None:
+    text = _("Median time per step, and × the speed of the tutorial’s NumPy loop, at {size}")
+    caption.caption(text.format(size=say(verdict.size(race.config))))
+    wrong = [s.contender for s in race.standings if s.wrong]
+    charts.bars({s.contender: s.median for s in race.standings}, wrong, key="step_times_chart")
+
+
+def folded(heat: Heat | None) -> None:
+    """Draw all else that a race has found, and what the page is for, when they are unfolded."""
+    races = heat.races if heat is not None and not heat.live else []
+    race = _of_one_size(heat, races) if heat is not None and races else None
+    sections: dict[str, tuple[str, Callable[[Race], None]]] = {
+        "phases": (_("Where the time goes: phases and roofline"), _phases),
+        "agreement": (_("Are the results correct?"), _agreement),
+        "figures": (_("All results, files and the machine"), lambda race: _figures(race, races)),
+    }
+    with st.expander(_("What is this?")):
+        st.markdown(
+            _(
+                "How fast is each implementation **on this machine**? Every implementation of the same "
+                "training step is timed on the server: the tutorial’s loops, this app's own kernels, and "
+                "PyTorch autograd. All use the same data, are warmed up, run in random order, and are "
+                "checked against a float64 reference."
+            )
+        )
+        st.caption(_(CLOCK))
+    for key, (title, draw) in sections.items():
+        with st.expander(title, key=f"race_{key}", on_change="rerun") as section:
+            if section.open and race is not None:
+                draw(race)
+            elif section.open:
+                st.caption(_("No race yet"))
+
+
+def _of_one_size(heat: Heat, races: list[Race]) -> Race:
+    """Return the race that is looked at; let one of a sweep's be chosen, and draw it."""
+    sweep = heat.plan.sweep
+    if sweep is None:
+        return races[0]
+    st.markdown("\n".join(f"- {say(message)}" for message in crossover.sentences(sweep.field, races)))
+    if len(races) == 1:
+        return races[0]
+    at = st.select_slider(
+        _("Show results for size"),
+        [getattr(one.config, sweep.field) for one in races],
+        format_func=lambda size: f"{sweep.field} = {size:,}",
+        key="race_size",
+    )
+    race = next(one for one in races if getattr(one.config, sweep.field) == at)
+    _of(race)
+    _bars(race, st.container())
+    return race
 
 
 def _progress(heat: Heat | None) -> None:
     if heat is None:
-        st.progress(0.0, text=_("No race yet"))
+        st.progress(0.0, text=_("ready"))
         return
     job = heat.job
     text = _task(heat, heat.now) if job.state == "running" else _(jobs.STATES[job.state])
@@ -88,56 +149,37 @@ def _task(heat: Heat, task: Task) -> str:
 
 
 def _verdict(heat: Heat | None) -> None:
-    """One box that is always there."""
-    if heat is None:
-        st.info(_("Press Race to time every implementation on the same training data."))
-    elif heat.job.state == "failed":
+    """Draw three lines that are always there: what a race answers, or its answers so far."""
+    races, sweep = heat.races if heat else [], heat.plan.sweep if heat else None
+    if heat is not None and heat.job.state == "failed":
         reason = say(heat.job.message) if heat.job.message else ""
         st.error(_("Failed: {reason}").format(reason=reason))
-    elif not heat.races:
-        st.info(_("The first round has not finished yet."))
-    elif heat.live:
-        st.info(
-            _(
-                "The verdict appears once all implementations have been timed and checked against the "
-                "reference."
-            )
-        )
+    elif not races:
+        _lines(QUESTIONS, grey=True)
+    elif sweep is None:
+        _of(races[0])
     else:
-        said = _said(heat)
-        won = all(verdict.judge(race).winner for race in heat.races)
-        (st.success if won else st.info)(_in_lines(said))
+        checked = [race for race in races if all(s.agreement for s in race.standings)]
+        said = verdict.of_sweep(sweep.field, checked) + verdict.disturbances(races)
+        _lines(said, amber=None if all(map(verdict.is_reliable, races)) else -1)
 
 
-def _said(heat: Heat) -> list[Message]:
-    races, sweep = heat.races, heat.plan.sweep
-    if sweep is None:
-        said = verdict.sentences(races[0])
-    else:
-        said = verdict.of_sweep(sweep.field, races) + crossover.sentences(sweep.field, races)
-    return said + verdict.disturbances(races)
+def _of(race: Race) -> None:
+    _lines(verdict.sentences(race), amber=None if verdict.is_reliable(race) else 2)
 
 
-def _in_lines(said: list[Message]) -> str:
-    texts = [say(message) for message in said]
-    return texts[0] if len(texts) == 1 else "\n".join(f"- {text}" for text in texts)
+def _lines(said: Sequence[Message], *, amber: int | None = None, grey: bool = False) -> None:
+    """Draw a paragraph for each message, its subject in bold; one of them may be amber."""
+    texts = ["**{}**{}{}".format(*say(message).partition(": ")) for message in said]
+    if amber is not None:
+        texts[amber] = f":orange[{texts[amber]}]"
+    st.markdown("  \n".join(f":gray[{text}]" if grey else text for text in texts))
 
 
-def _charts(race: Race) -> None:
-    _title_of_size(race)
+def _phases(race: Race) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(_("**Time per step**: median; whiskers extend to the 95th percentile"))
-        charts.times(race)
-    with right:
-        st.markdown(_("**Speedup** over the tutorial’s NumPy loop"))
-        charts.speedups(race)
-    st.caption(_(CLOCK))
-    left, right = st.columns(2, gap="medium")
-    with left:
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(_("**Time per phase**"), width="content")
-            as_shares = st.toggle(_("Show as percentages"), key="phases_as_shares")
+        as_shares = st.toggle(_("Show as percentages"), key="phases_as_shares")
         charts.phases(race, as_shares=as_shares)
         st.caption(
             _(
@@ -147,7 +189,6 @@ def _charts(race: Race) -> None:
             )
         )
     with right:
-        st.markdown(_("**Roofline**"))
         charts.roofline(race)
         _roofline_words(race)
 
@@ -170,66 +211,34 @@ def _roofline_words(race: Race) -> None:
     st.caption(text)
 
 
-def _figures(race: Race) -> None:
-    """All figures of the charts, for those who want them or cannot see charts."""
+def _figures(race: Race, races: list[Race]) -> None:
+    """All figures as in the files, for those who want them or cannot see charts; the files; the machine."""
     rows = race.rows()
-    columns = {
-        _("Implementation"): [row["contender"] for row in rows],
-        _("Median (µs)"): [row["median_us"] for row in rows],
-        _("95th percentile (µs)"): [row["p95_us"] for row in rows],
-        _("Spread (%)"): [100 * row["spread"] for row in rows],
-        _("Speedup (×)"): [row["speed_up"] for row in rows],
-        "GFLOP/s": [row["gflops"] for row in rows],
-        **{
-            _("{phase} (µs)").format(phase=_(name)): [row[f"{phase}_us"] for row in rows]
-            for phase, name in charts.PHASE_NAMES.items()
-        },
-    }
-    with st.expander(_("All results"), icon=":material/table_rows:"):
-        st.dataframe(
-            columns,
-            hide_index=True,
-            column_config={name: st.column_config.NumberColumn(format="%.4g") for name in list(columns)[1:]},
-        )
-        st.caption(_("Spread: the interquartile range of the step times relative to their median."))
+    numeric = [name for name, value in rows[0].items() if isinstance(value, float)]
+    config = {name: st.column_config.NumberColumn(format="%.4g") for name in numeric}
+    st.dataframe(rows, hide_index=True, column_config=config)
+    st.caption(_("Spread: the interquartile range of the step times relative to their median."))
+    files.export(races)
+    files.machine(race)
 
 
 def _agreement(race: Race) -> None:
-    st.subheader(_("Are the results correct?"), anchor=False)
-    checked = [s for s in race.ranked if s.agreement is not None]
-    if not checked:
+    found = [(s.contender.name, s.agreement) for s in race.ranked if s.agreement is not None]
+    if not found:
         st.caption(_("No implementation has been checked yet."))
         return
-    found = [s.agreement for s in checked if s.agreement is not None]
-    table = st.container(key="agreement_table")
-    table.dataframe(
+    rows = [
         {
-            _("Implementation"): [s.contender.name for s in checked],
-            _("Verdict"): [_("correct") if a.right else _("INCORRECT") for a in found],
-            _("Loss error"): [f"{a.drift.loss:.1e}" for a in found],
-            _("tolerance (loss)"): [f"{a.allowed(a.one_rounding.loss):.1e}" for a in found],
-            _("Weight error"): [f"{a.drift.weight:.1e}" for a in found],
-            _("tolerance (weights)"): [f"{a.allowed(a.one_rounding.weight):.1e}" for a in found],
-            _("Final loss / reference"): [f"{a.drift.last_ratio:.3g}" for a in found],
-        },
-        hide_index=True,
-    )
-    st.caption(" ".join(say(message) for message in agreement.sentences(race.config, found)))
-
-
-def machine(race: Race) -> None:
-    """The machine of a race, as text."""
-    one = race.machine
-    st.subheader(_("Machine"), anchor=False)
-    versions = ", ".join(f"{library} {version}" for library, version in one.versions)
-    facts = {
-        _("Processor"): one.processor,
-        _("CPU cores"): f"{one.cores}" if one.cores == one.all_cores else f"{one.cores} / {one.all_cores}",
-        _("Memory"): format_bytes(one.memory_bytes),
-        "GPU": ", ".join(one.gpus) or _("none"),
-        "BLAS": _("{blas}, threads: {threads}").format(blas=one.blas, threads=race.config.threads),
-        _("Versions"): versions,
-    }
-    st.markdown("\n".join(f"- {name}: {plain(value)}" for name, value in facts.items()))
-    for note in one.notes:
-        st.warning(say(note))
+            _("Implementation"): name,
+            _("Verdict"): _("correct") if a.right else _("INCORRECT"),
+            _("Loss error"): f"{a.drift.loss:.1e}",
+            _("tolerance (loss)"): f"{a.allowed(a.one_rounding.loss):.1e}",
+            _("Weight error"): f"{a.drift.weight:.1e}",
+            _("tolerance (weights)"): f"{a.allowed(a.one_rounding.weight):.1e}",
+            _("Final loss / reference"): f"{a.drift.last_ratio:.3g}",
+        }
+        for name, a in found
+    ]
+    st.container(key="agreement_table").dataframe(rows, hide_index=True)
+    said = agreement.sentences(race.config, [a for _name, a in found])
+    st.caption(" ".join(say(message) for message in said))
