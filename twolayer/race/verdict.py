@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import log
+from typing import Any
 
 import numpy as np
 
 from twolayer.race.contenders import BASELINE
 from twolayer.race.result import Race, Standing
-from twolayer.training.messages import Message
+from twolayer.training.messages import N_, Message
 
 MARGIN = 1.03
 """Two timings of the same code differ by up to 3 %, depending on where its arrays lie in memory."""
@@ -77,22 +78,12 @@ def judge(race: Race) -> Verdict:
 def sentences(race: Race) -> list[Message]:
     """Put the verdict in words."""
     verdict = judge(race)
-    said = [_opening(race, verdict)]
-    if verdict.wrong:
-        said.append(
-            Message.of(
-                "Excluded from the verdict because the results are incorrect: {names}.",
-                names=_names(verdict.wrong),
-            )
-        )
-    if verdict.unchecked:
-        said.append(
-            Message.of(
-                "Not in the verdict because not yet checked: {names}.",
-                names=_names(verdict.unchecked),
-            )
-        )
-    return said
+    left_out = (
+        (N_("Excluded from the verdict because the results are incorrect: {names}."), verdict.wrong),
+        (N_("Not in the verdict because not yet checked: {names}."), verdict.unchecked),
+    )
+    names = [(text, _names(standings)) for text, standings in left_out if standings]
+    return [_opening(race, verdict), *(Message(text, (("names", of_text),)) for text, of_text in names)]
 
 
 def of_sweep(field: str, races: Sequence[Race]) -> list[Message]:
@@ -102,16 +93,11 @@ def of_sweep(field: str, races: Sequence[Race]) -> list[Message]:
         winner = judge(race).winner
         name = winner.contender.name if winner else None
         sizes.setdefault(name, []).append(f"{getattr(race.config, field):,}")
-    said = []
-    for name, of_name in sizes.items():
-        listed = ", ".join(of_name)
-        if name is None:
-            said.append(Message.of("No clear winner at {field} = {sizes}.", field=field, sizes=listed))
-        else:
-            said.append(
-                Message.of("Fastest at {field} = {sizes}: {name}.", field=field, sizes=listed, name=name)
-            )
-    return said
+    named, nobody = N_("Fastest at {field} = {sizes}: {name}."), N_("No clear winner at {field} = {sizes}.")
+    return [
+        Message(named if name else nobody, (("field", field), ("sizes", ", ".join(of_name)), ("name", name)))
+        for name, of_name in sizes.items()
+    ]
 
 
 def disturbances(races: Sequence[Race]) -> list[Message]:
@@ -119,81 +105,51 @@ def disturbances(races: Sequence[Race]) -> list[Message]:
     rounds, repeated, busy = (
         sum(values) for values in zip(*((r.rounds, r.repeated, r.busy) for r in races), strict=True)
     )
+    if not (busy or repeated):
+        return []
+    text = N_("Other processes disturbed {repeated} of {rounds} rounds; these were repeated.")
     if busy:
-        return [
-            Message.of(
-                "Other processes disturbed {repeated} of {rounds} rounds, which were repeated; disturbed "
-                "again: {busy}. Interpret these timings with care.",
-                repeated=repeated,
-                rounds=rounds,
-                busy=busy,
-            )
-        ]
-    if repeated:
-        return [
-            Message.of(
-                "Other processes disturbed {repeated} of {rounds} rounds; these were repeated.",
-                repeated=repeated,
-                rounds=rounds,
-            )
-        ]
-    return []
+        text = N_(
+            "Other processes disturbed {repeated} of {rounds} rounds, which were repeated; disturbed again: "
+            "{busy}. Interpret these timings with care."
+        )
+    return [Message(text, (("repeated", repeated), ("rounds", rounds), ("busy", busy)))]
 
 
 def _opening(race: Race, verdict: Verdict) -> Message:
     where = Message.of(
         "On this machine, at {N} × {D_in} → {H} → {D_out} in {dtype} (threads: {threads})",
-        N=race.config.N,
-        D_in=race.config.D_in,
-        H=race.config.H,
-        D_out=race.config.D_out,
-        dtype=race.config.dtype,
-        threads=race.config.threads,
+        **{name: getattr(race.config, name) for name in ("N", "D_in", "H", "D_out", "dtype", "threads")},
     )
     if not verdict.first:
         return Message.of("{where}, there is no clear winner yet.", where=where)
-    fastest = verdict.first[0]
-    time = microseconds(fastest.median)
-    if len(verdict.first) == 1 and verdict.winner is None:
-        return Message.of(
-            "{where}, {name} takes {time} per step. There was no other implementation to compare it with.",
-            where=where,
-            name=fastest.contender.name,
-            time=time,
-        )
-    if not verdict.enough:
-        return Message.of(
-            "{where}, {rounds} rounds are too few for a verdict; at least {least} are needed.",
-            where=where,
-            rounds=race.rounds,
-            least=next(n for n in range(1, 100) if rounds_needed(n) <= n),
-        )
-    if verdict.winner is None:
-        return Message.of(
-            "{where}, {names} are too close to call, at about {time} per step.",
-            where=where,
-            names=_names(verdict.first),
-            time=time,
-        )
-    assert verdict.runner_up is not None
-    figures = {
+    fastest, next_one = verdict.first[0], verdict.runner_up
+    values: dict[str, Any] = {
         "where": where,
         "name": fastest.contender.name,
-        "time": time,
-        "ahead": ratio(verdict.runner_up.median / fastest.median),
-        "next": verdict.runner_up.contender.name,
+        "names": _names(verdict.first),
+        "time": microseconds(fastest.median),
     }
     speedup = race.speedup(fastest)
-    if speedup is None or BASELINE in (fastest.contender, verdict.runner_up.contender):
-        return Message.of(
-            "{where}, {name} is fastest: {time} per step, {ahead}× as fast as {next}.", **figures
+    if len(verdict.first) == 1 and verdict.winner is None:
+        text = N_(
+            "{where}, {name} takes {time} per step. There was no other implementation to compare it with."
         )
-    return Message.of(
-        "{where}, {name} is fastest: {time} per step, {ahead}× as fast as {next} and {speed_up}× as fast "
-        "as the tutorial’s NumPy loop.",
-        **figures,
-        speed_up=ratio(speedup),
-    )
+    elif not verdict.enough:
+        values |= {"rounds": race.rounds, "least": next(n for n in range(1, 100) if rounds_needed(n) <= n)}
+        text = N_("{where}, {rounds} rounds are too few for a verdict; at least {least} are needed.")
+    elif next_one is None or verdict.winner is None:
+        text = N_("{where}, {names} are too close to call, at about {time} per step.")
+    else:
+        values |= {"ahead": ratio(next_one.median / fastest.median), "next": next_one.contender.name}
+        text = N_("{where}, {name} is fastest: {time} per step, {ahead}× as fast as {next}.")
+        if speedup is not None and BASELINE not in (fastest.contender, next_one.contender):
+            values["speed_up"] = ratio(speedup)
+            text = N_(
+                "{where}, {name} is fastest: {time} per step, {ahead}× as fast as {next} and {speed_up}× as "
+                "fast as the tutorial’s NumPy loop."
+            )
+    return Message(text, tuple(values.items()))
 
 
 def _names(standings: Sequence[Standing]) -> str:
