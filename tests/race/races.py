@@ -52,7 +52,7 @@ def race_of(
         )
         for i in range(count)
     ]
-    made = race_from(
+    return race_from(
         Config(**fields),
         list(seconds),
         MACHINE,
@@ -60,5 +60,3 @@ def race_of(
         rounds,
         dict.fromkeys(seconds, RIGHT) if agreements is None else agreements,
     )
-    assert made is not None
-    return made

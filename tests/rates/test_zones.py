@@ -2,8 +2,7 @@
 
 from twolayer import Config
 from twolayer.rates.grid import Grid, computed, parse_axes
-from twolayer.rates.sweep import Sweep, train
-from twolayer.rates.zones import zones
+from twolayer.rates.sweep import Sweep, train, zones
 
 
 def test_the_zones_of_the_tutorials_sizes_come_in_their_order():

@@ -18,9 +18,9 @@ import numpy as np
 import scipy.linalg
 
 from twolayer import Config, fit
-from twolayer.rates import advice, curvature, outcomes, story, zones
+from twolayer.rates import advice, curvature, outcomes, story
 from twolayer.rates.grid import computed, sweep_grid
-from twolayer.rates.sweep import Sweep
+from twolayer.rates.sweep import Sweep, zones
 from twolayer.rates.sweep import train as sweep_rows
 
 DENSE_WORK = 4e9
@@ -507,7 +507,7 @@ def check_sweep(config: Config) -> Found:
             found.wrong.append(f"not {kind}: {one}")
         finals[one.learning_rate, one.seed] = last / truth.zero if kind == "converges" else np.inf
         kinds.setdefault(one.learning_rate, set()).add(kind)
-    for zone in zones.zones(sweep):
+    for zone in zones(sweep):
         found.sentences += 1
         if any(kinds[rate] != set(zone.outcomes) for rate in rates if zone.low <= rate <= zone.high):
             found.wrong.append(f"false zone {zone}: {config}")

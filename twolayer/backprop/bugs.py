@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from twolayer.backprop.formulas import FORMULAS, Formula
+from twolayer.backprop.cell_formulas import FORMULAS, Formula
 from twolayer.training.config import Config
 from twolayer.training.messages import N_, Message
 from twolayer.training.program import Values, iteration, run
@@ -165,9 +165,9 @@ def program(planted: str | None) -> dict[str, str]:
     return iteration() | changed
 
 
-def formula(value: str, planted: str | None) -> Formula:
-    """Return the formula of a value in the program with the bug `planted`."""
-    return BUGS[planted].formula if planted and BUGS[planted].value == value else FORMULAS[value]
+def formulas(planted: str | None) -> Mapping[str, Formula]:
+    """Return the formulas of an iteration by value, in the program with the bug `planted`."""
+    return {**FORMULAS, BUGS[planted].value: BUGS[planted].formula} if planted else FORMULAS
 
 
 def drawn(round: int, inputs: Values, config: Config) -> str | None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from twolayer.backprop import bugs, snapshot
-from twolayer.backprop.comparison import Comparison, Direction
-from twolayer.backprop.references import (
+from twolayer.backprop.comparison import (
     AtStep,
+    Comparison,
+    Direction,
     Iteration,
     along_random,
     at_step,
@@ -132,7 +133,7 @@ def examine(
     except UnavailableError as error:
         no_autograd = error.message
     if settings.dtype == "float32":
-        no_differences = why_no_differences(right, settings.step)
+        no_differences = _why_no_differences(right, settings.step)
     else:
         comparisons += with_differences(iteration, settings.step, settings.sample, config.seed)
         directions += along_random(iteration, settings.step, config.seed)
@@ -154,7 +155,7 @@ def examine(
     )
 
 
-def why_no_differences(values: Values, step: float) -> Message:
+def _why_no_differences(values: Values, step: float) -> Message:
     """Say why float32 is too coarse for differences, with the numbers of this iteration."""
     loss = np.float32(values["loss"])
     spacing = float(np.spacing(loss))

@@ -1,24 +1,31 @@
-"""Compare one gradient by hand with one reference: how far apart they are, and where.
+"""Compare gradients by hand with PyTorch's and with central differences: how far apart they are, and where.
 
 The relative error |a − b| / max(|a|, |b|) is read by the thresholds of the course CS231n. Whether an entry
-is *wrong* depends on the bounds of `rounding`, which the caller passes in.
+is *wrong* depends on the bounds of `rounding`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.backprop.finite_differences import Differences, Float64
-from twolayer.backprop.pooling import largest, largest_of
-from twolayer.backprop.rounding import of_sum
+from twolayer.backprop import bugs
+from twolayer.backprop.finite_differences import along, of_entries
+from twolayer.backprop.pooling import largest
+from twolayer.backprop.rounding import bounds, of_sum
+from twolayer.training.kernels import load
 from twolayer.training.messages import N_
+from twolayer.training.program import GRADIENTS, Values, run
 
 WORST = 8
 POINTS = 500
-PICTURE = (64, 64)
+SAMPLE_NUMBERS = 5_000_000
+"""The most residuals computed for a sample of w1: the sample shrinks to stay below."""
+DIRECTIONS = 8
+"""Random directions for each of w1 and w2."""
 
 BANDS: Sequence[tuple[float, str]] = (
     (1e-2, N_("the gradient is probably wrong")),
@@ -29,16 +36,11 @@ BANDS: Sequence[tuple[float, str]] = (
 """The thresholds of CS231n: what a relative error above each number means."""
 
 
-def band(error: float) -> str:
-    """Return what a relative error means, in English."""
-    return next(words for threshold, words in BANDS if not error <= threshold or threshold == 0)
-
-
-def relative_error(a: Any, b: Any) -> Float64:
+def relative_error(a: Any, b: Any) -> NDArray[np.float64]:
     """Return |a − b| / max(|a|, |b|) for each entry, and 0 for two zeros."""
     size = np.maximum(np.abs(a), np.abs(b)).astype(np.float64)
     apart = np.abs(np.subtract(a, b, dtype=np.float64))
-    errors: Float64 = np.divide(apart, size, out=np.zeros_like(size), where=size > 0)
+    errors: NDArray[np.float64] = np.divide(apart, size, out=np.zeros_like(size), where=size > 0)
     return errors
 
 
@@ -81,34 +83,19 @@ class Comparison:
     """Rows and columns of a block."""
 
 
-def against_autograd(
-    gradient: str, ours: NDArray[Any], theirs: NDArray[Any], limit: NDArray[Any]
-) -> Comparison:
-    """Compare every entry with PyTorch's."""
-    every = np.arange(ours.size)
-    return _compare((gradient, "autograd"), ours, theirs.ravel(), limit.ravel(), every)
-
-
-def against_differences(
-    gradient: str, ours: NDArray[Any], limit: NDArray[Any], entries: NDArray[np.intp], found: Differences
-) -> Comparison:
-    """Compare the entries, rows of indices (S, 2), with central differences, except those at kinks."""
-    kept = ~found.crossed
-    at = tuple(entries[kept].T)
-    limits = limit[at] + found.rounding[kept]
-    flat = np.ravel_multi_index(at, ours.shape)
-    compared = _compare((gradient, "differences"), ours, found.values[kept], limits, flat)
-    return replace(compared, kinks=int(found.crossed.sum()))
-
-
 def _compare(
     names: tuple[str, str],
     gradient: NDArray[Any],
-    theirs: NDArray[Any],
     limit: NDArray[Any],
-    flat: NDArray[np.intp],
+    theirs: NDArray[Any],
+    flat: NDArray[np.intp] | None = None,
+    kinks: int = 0,
 ) -> Comparison:
-    """Compare the entries `flat` of a gradient, flat indices in increasing order, with `theirs`."""
+    """Compare the entries `flat` of a gradient, flat indices in increasing order or all, with `theirs`.
+
+    `names` are those of the gradient and the reference. `limit` and `theirs` have a number for each entry.
+    """
+    flat = np.arange(gradient.size) if flat is None else flat
     ours = gradient.ravel()[flat]
     errors = relative_error(ours, theirs)
     # Written so that a number that is not finite is wrong too
@@ -119,16 +106,15 @@ def _compare(
     worst = worst[np.argsort(-rank[worst], kind="stable")]
     drawn = np.union1d(worst, np.linspace(0, len(ours) - 1, min(POINTS, len(ours))).astype(np.intp))
     rows, columns = np.unravel_index(flat, gradient.shape)
-    if len(flat) == gradient.size:
-        picture, block = largest(errors.reshape(gradient.shape), PICTURE)
-    else:
-        picture, block = largest_of(gradient.shape, np.column_stack([rows, columns]), errors, PICTURE)
+    everywhere = np.full(gradient.size, -1.0)
+    everywhere[flat] = errors
+    picture, block = largest(everywhere.reshape(gradient.shape))
     of_worst = (each[worst].tolist() for each in (rows, columns, ours, theirs, errors, wrong))
     return Comparison(
         *names,
         shape=gradient.shape,
         compared=len(ours),
-        kinks=0,
+        kinks=kinks,
         wrong=int(wrong.sum()),
         largest=float(errors.max(initial=0.0)),
         median=float(np.median(errors)) if len(errors) else 0.0,
@@ -156,19 +142,107 @@ class Direction:
     """The derivative by the central difference."""
     step: float
     """The step used: small enough that no hidden unit changes sign."""
-    rounding: float
-    """The largest difference between the two that rounding can explain."""
-
-    @property
-    def wrong(self) -> bool:
-        """Whether they differ by more than rounding can explain."""
-        return not abs(self.ours - self.theirs) <= self.rounding
+    wrong: bool
+    """Whether the two differ by more than rounding can explain."""
 
 
-def against_direction(
-    ours: NDArray[Any], limit: NDArray[Any], direction: Float64, found: Differences
-) -> Direction:
-    """Compare a whole gradient, rounded by at most `limit`, with the difference `found` along a direction."""
-    of_product = of_sum(ours.size, ours.dtype) * float(np.sum(np.abs(ours) * np.abs(direction)))
-    rounding = float(np.sum(limit * np.abs(direction))) + of_product + float(found.rounding[0])
-    return Direction(float(np.sum(ours * direction)), float(found.values[0]), found.step, rounding)
+@dataclass(frozen=True)
+class AtStep:
+    """The relative errors of a sample of w1's entries at one step of the differences."""
+
+    step: float
+    median: float
+    largest: float
+    """Excluding the entries that cross a kink."""
+    largest_with_kinks: float
+    kinks: int
+    """The number of entries that cross a kink."""
+    sample: int
+    """The number of entries."""
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One iteration from the same inputs, by the correct program and by the one to check."""
+
+    inputs: Values
+    right: Values
+    ours: Values
+
+    @cached_property
+    def limits(self) -> Values:
+        """How far rounding alone can move each gradient."""
+        return bounds(self.inputs, self.right)
+
+    def sampled(self, gradient: str, sample: int, seed: int) -> NDArray[np.intp]:
+        """Return rows of indices (S, 2): all entries of a small tensor, a random sample of a large one."""
+        shape = self.ours[gradient].shape
+        size = shape[0] * shape[1]
+        if gradient == "grad_w1":
+            sample = min(sample, max(1, SAMPLE_NUMBERS // self.inputs["y"].size))
+        flat = np.arange(size)
+        if size > sample:
+            flat = np.sort(np.random.default_rng(seed).choice(size, sample, replace=False))
+        return np.stack(np.unravel_index(flat, shape), axis=1)
+
+
+def with_autograd(inputs: Values, planted: str | None, learning_rate: float) -> list[Comparison]:
+    """Compare every entry of each gradient with PyTorch's. Raises `UnavailableError` without PyTorch.
+
+    Both backward passes start from the forward values of PyTorch, so only they can differ.
+    """
+    load("torch", "tutorial")
+    from twolayer.training.kernels.autograd import backward
+
+    forward, theirs = backward(inputs)
+    right, ours = (
+        run({name: bugs.program(bug)[name] for name in GRADIENTS}, {**inputs, **forward}, learning_rate)
+        for bug in (None, planted)
+    )
+    limits = bounds(inputs, {**forward, **right})
+    return [_compare((n, "autograd"), ours[n], limits[n].ravel(), theirs[n].ravel()) for n in GRADIENTS]
+
+
+def with_differences(iteration: Iteration, step: float, sample: int, seed: int) -> Iterator[Comparison]:
+    """Compare a sample of the entries of each gradient with central differences, except those at kinks."""
+    for name in GRADIENTS:
+        entries, ours = iteration.sampled(name, sample, seed), iteration.ours[name]
+        found = of_entries(name, entries, iteration.inputs, iteration.right, step)
+        kept = ~found.crossed
+        flat = np.ravel_multi_index(tuple(entries[kept].T), ours.shape)
+        limit = iteration.limits[name].ravel()[flat] + found.rounding[kept]
+        kinks = int(found.crossed.sum())
+        yield _compare((name, "differences"), ours, limit, found.values[kept], flat, kinks)
+
+
+def along_random(iteration: Iteration, step: float, seed: int) -> Iterator[tuple[str, Direction]]:
+    """Compare the gradients with respect to w1 and w2 along random directions of length 1."""
+    random = np.random.default_rng(seed)
+    for name in ("grad_w1", "grad_w2"):
+        ours, limit = iteration.ours[name], iteration.limits[name]
+        for _ in range(DIRECTIONS):
+            way = random.standard_normal(ours.shape)
+            way /= np.linalg.norm(way)
+            theirs = along(name, way, iteration.inputs, iteration.right, step)
+            if theirs is not None:
+                of_product = of_sum(ours.size, ours.dtype) * float(np.sum(np.abs(ours) * np.abs(way)))
+                rounding = float(np.sum(limit * np.abs(way))) + of_product + float(theirs.rounding[0])
+                slope, quotient = float(np.sum(ours * way)), float(theirs.values[0])
+                wrong = not abs(slope - quotient) <= rounding
+                yield name, Direction(slope, quotient, theirs.step, wrong)
+
+
+def at_step(iteration: Iteration, entries: NDArray[np.intp], step: float) -> AtStep:
+    """Measure the errors of differences with the step `step` at some entries of w1."""
+    right = iteration.right
+    found = of_entries("grad_w1", entries, iteration.inputs, right, step)
+    errors = relative_error(right["grad_w1"][tuple(entries.T)], found.values)
+    kept = errors[~found.crossed]
+    return AtStep(
+        step=step,
+        median=float(np.median(kept)) if len(kept) else float("nan"),
+        largest=float(kept.max()) if len(kept) else float("nan"),
+        largest_with_kinks=float(errors.max()),
+        kinks=int(found.crossed.sum()),
+        sample=len(entries),
+    )

@@ -66,13 +66,12 @@ def _of_block(
     row, column = entries.T
     x, w2, h, h_relu = inputs["x"], inputs["w2"], values["h"], values["h_relu"]
     residual = values["y_pred"] - inputs["y"]
-    none = np.zeros(len(entries), bool)
     if gradient == "grad_y_pred":
-        return _quotient(residual[row, column][:, None], np.ones((len(entries), 1)), step, none)
+        return _quotient(residual[row, column][:, None], np.ones((len(entries), 1)), step)
     if gradient == "grad_w2":
-        return _quotient(residual[:, column].T, h_relu[:, row].T, step, none)
+        return _quotient(residual[:, column].T, h_relu[:, row].T, step)
     if gradient == "grad_h_relu":
-        return _quotient(residual[row], w2[column], step, none)
+        return _quotient(residual[row], w2[column], step)
     if gradient == "grad_h":
         before, slope = h[row, column][:, None], np.ones((len(entries), 1))
         residual = residual[row][:, None, :]
@@ -81,10 +80,10 @@ def _of_block(
     return _quotient_over_units(residual, before, slope, w2[column][:, None, :], step)
 
 
-def _quotient(residual: Float64, slope: Float64, step: float, crossed: NDArray[np.bool_]) -> Differences:
+def _quotient(residual: Float64, slope: Float64, step: float) -> Differences:
     """Return (L⁺ − L⁻) / (2·step) for residuals that move linearly by `slope` (S, terms)."""
     move = step * slope
-    return _finish(residual + move, residual - move, np.abs(move), step, crossed)
+    return _finish(residual + move, residual - move, np.abs(move), step)
 
 
 def _quotient_over_units(
@@ -104,9 +103,10 @@ def _quotient_over_units(
 
 
 def _finish(
-    plus: Float64, minus: Float64, fresh: Float64, step: float, crossed: NDArray[np.bool_]
+    plus: Float64, minus: Float64, fresh: Float64, step: float, crossed: NDArray[np.bool_] | None = None
 ) -> Differences:
     """Return the quotient from the residuals (S, terms) on both sides; `fresh` is rounded anew on each."""
+    crossed = np.zeros(len(plus), bool) if crossed is None else crossed
     squares, other = np.square(plus), np.square(minus)
     terms = squares - other
     eps = of_sum(0, plus.dtype)
@@ -124,10 +124,9 @@ def along(
     the step is at most half the distance to the nearest kink. Returns None if a unit lies on its kink.
     """
     residual = (values["y_pred"] - inputs["y"]).reshape(1, -1)
-    not_crossed = np.zeros(1, bool)
     if gradient == "grad_w2":
         slope = (values["h_relu"] @ direction).reshape(1, -1)
-        return _quotient(residual, slope, step, not_crossed)
+        return _quotient(residual, slope, step)
     h, h_relu, w2, slope = values["h"], values["h_relu"], inputs["w2"], inputs["x"] @ direction
     way = np.abs(h) / np.maximum(np.abs(slope), np.finfo(float).tiny)
     step = min(step, 0.5 * float(way.min()))
@@ -139,4 +138,4 @@ def along(
     )
     moved = h_relu + (h.shape[1] + 2) * step * np.abs(slope)
     fresh = 2 * (moved @ np.abs(w2)).reshape(1, -1)
-    return _finish(plus, minus, fresh, step, not_crossed)
+    return _finish(plus, minus, fresh, step)

@@ -17,7 +17,6 @@ from twolayer.training.program import AXES, SIZES, STEPS, run
 
 WINDOW = 8
 """Rows and columns of a window."""
-PICTURE = (64, 64)
 MOST_ROWS = 100
 """The most samples, or outputs, for which the chain rule is written out."""
 
@@ -116,7 +115,7 @@ def observe(config: Config, at: int, planted: str | None = None, chosen: Chosen 
         inputs = taken.inputs
         values = run(bugs.program(planted), inputs, config.learning_rate)
         found = check.examine(config, taken, planted, check.Settings(valley=False))
-    cells = Cells(inputs, values, config.learning_rate, planted)
+    cells = Cells(inputs, values, config.learning_rate, bugs.formulas(planted))
     chosen = (chosen or Chosen()).within(config)
     return Observation(
         config=config,
@@ -142,7 +141,7 @@ def view(name: str, cells: Cells, chosen: Chosen) -> View:
         for index, size in zip(at, matrix.shape, strict=True)
     )
     window = matrix[first_row : first_row + WINDOW, first_column : first_column + WINDOW]
-    picture, block = means(matrix, PICTURE)
+    picture, block = means(matrix)
     return View(
         shape=value.shape,
         minimum=float(matrix.min()),
@@ -170,7 +169,8 @@ def chain(cells: Cells, chosen: Chosen) -> Chain:
     samples = np.column_stack([np.arange(len(inputs["x"])), inputs["x"][:, i], *hidden]).astype(np.float64)
     samples = np.column_stack([samples, samples[:, 1] * samples[:, 4]])
     order = np.argsort(-np.abs(samples[:, 5]), kind="stable")
-    back = [values["y_pred"][n], inputs["y"][n], *cells.factors("grad_h_relu", n, j)]
+    factors = cells.factors("grad_h_relu", n, j)
+    back = [values["y_pred"][n], inputs["y"][n], *factors.values()]
     outputs = np.column_stack([np.arange(len(back[0])), *back]).astype(np.float64)
     outputs = np.column_stack([outputs, outputs[:, 3] * outputs[:, 4]])
     return Chain(
@@ -179,7 +179,7 @@ def chain(cells: Cells, chosen: Chosen) -> Chain:
         other_sum=float(samples[order[MOST_ROWS:], 5].sum()),
         total=float(values["grad_w1"][i, j]),
         outputs=outputs[:MOST_ROWS],
-        factor=cells.factor_names("grad_h_relu", n, j)[1],
+        factor=list(factors)[1],
         other_outputs=len(outputs[MOST_ROWS:]),
         before=float(inputs["w1"][i, j]),
         after=float(values["w1"][i, j]),

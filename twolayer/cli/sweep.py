@@ -16,8 +16,7 @@ from twolayer.rates.advice import Advice, advise, bands, mean_loss_rate, swept_r
 from twolayer.rates.curvature import Curvature
 from twolayer.rates.grid import RATES, SEEDS, Axis, Grid, computed, parse_axes, sweep_grid
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
-from twolayer.rates.sweep import Sweep, blocks, memory_bytes, train
-from twolayer.rates.zones import zones
+from twolayer.rates.sweep import Sweep, blocks, memory_bytes, train, zones
 from twolayer.training.config import Config
 from twolayer.training.messages import MessageError
 

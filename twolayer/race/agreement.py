@@ -17,7 +17,7 @@ from twolayer.race.contenders import BASELINE, Contender
 from twolayer.training import methods, training
 from twolayer.training.config import Config
 from twolayer.training.kernels import load
-from twolayer.training.messages import Message
+from twolayer.training.messages import N_, Message
 from twolayer.training.problem import Array, make_problem
 from twolayer.training.reference import iteration
 
@@ -71,9 +71,8 @@ class Agreement:
     @property
     def right(self) -> bool:
         """Whether the contender computes the formulas, to rounding."""
-        return self.drift.loss <= self.allowed(self.one_rounding.loss) and self.drift.weight <= self.allowed(
-            self.one_rounding.weight
-        )
+        drift, one = self.drift, self.one_rounding
+        return drift.loss <= self.allowed(one.loss) and drift.weight <= self.allowed(one.weight)
 
 
 def steps_compared(config: Config) -> int:
@@ -94,7 +93,9 @@ def agreement(config: Config, contender: Contender) -> Agreement:
             kernel.step()
         weights = kernel_type.weights(problem, kernel.state())
         drift = reference.drift(kernel.losses(), weights)
-    return Agreement(drift, reference.one_rounding, _floor(config), reference.fallen, steps)
+    # n roundings for each sum of n terms
+    floor = float(np.finfo(config.dtype).eps / 2 * (config.N * config.D_out + config.D_in + config.H))
+    return Agreement(drift, reference.one_rounding, floor, reference.fallen, steps)
 
 
 class _Reference:
@@ -103,16 +104,9 @@ class _Reference:
     def __init__(self, config: Config) -> None:
         self.dtype = config.dtype
         self.losses, self.weights = _by_formulas(config, steps_compared(config), perturbation=0)
-        losses, weights = _by_formulas(config, len(self.losses), perturbation=PERTURBATION)
-        perturbed = self.drift(losses, weights)
-        self.one_rounding = Drift(
-            perturbed.loss / PERTURBATION, perturbed.last_ratio, perturbed.weight / PERTURBATION
-        )
-
-    @property
-    def fallen(self) -> float:
-        """The last loss over the first."""
-        return float(self.losses[-1] / self.losses[0]) if len(self.losses) and self.losses[0] else 1.0
+        drift = self.drift(*_by_formulas(config, len(self.losses), perturbation=PERTURBATION))
+        self.one_rounding = Drift(drift.loss / PERTURBATION, drift.last_ratio, drift.weight / PERTURBATION)
+        self.fallen = float(self.losses[-1] / self.losses[0]) if any(self.losses[:1]) else 1.0
 
     def drift(self, losses: NDArray[np.float64], weights: tuple[Array, Array]) -> Drift:
         """Return the drift of these losses and weights: infinite where they are not finite."""
@@ -162,46 +156,32 @@ def _by_formulas(
     return np.array(losses), (w1, w2)
 
 
-def _floor(config: Config) -> float:
-    """Return the bound of the rounding error of the sums of a step: n roundings for n terms."""
-    return float(np.finfo(config.dtype).eps / 2 * (config.N * config.D_out + config.D_in + config.H))
-
-
 def sentences(config: Config, agreements: Sequence[Agreement]) -> list[Message]:
     """Explain the differences with the figures of this race."""
     if not agreements:
         return []
     one = agreements[0]
     said = [
-        Message.of(
+        N_(
             "Maximum relative differences from the same formulas in float64, over {compared} of {steps} "
-            "steps.",
-            compared=one.steps,
-            steps=config.steps,
+            "steps."
         ),
-        Message.of(
-            "If each weight is perturbed by one {dtype} rounding error after each step, the losses change "
-            "by {loss:.1e} and the weights by {weight:.1e}. Since an implementation rounds every product "
-            "and sum, up to {roundings} times that is accepted, plus {floor:.1e} for rounding within one "
-            "step.",
-            dtype=config.dtype,
-            loss=one.one_rounding.loss,
-            weight=one.one_rounding.weight,
-            roundings=ROUNDINGS,
-            floor=one.floor,
+        N_(
+            "If each weight is perturbed by one {dtype} rounding error after each step, the losses change by "
+            "{loss:.1e} and the weights by {weight:.1e}. Since an implementation rounds every product and "
+            "sum, up to {roundings} times that is accepted, plus {floor:.1e} for rounding within one step."
         ),
     ]
-    ratios = [a.drift.last_ratio for a in agreements if a.right]
-    if ratios and max(ratios) > NOTABLE_RATIO:
+    ratio = max((a.drift.last_ratio for a in agreements if a.right), default=0.0)
+    if ratio > NOTABLE_RATIO:
         said.append(
-            Message.of(
+            N_(
                 "The final {dtype} loss is up to {ratio:.3g} times the float64 loss. This is expected: the "
                 "loss has fallen to {fallen:.1e} of its initial value, and below {seen:.0e} of it, {dtype} "
-                "losses consist mostly of rounding error.",
-                dtype=config.dtype,
-                ratio=max(ratios),
-                fallen=one.fallen,
-                seen=SEEN[config.dtype],
+                "losses consist mostly of rounding error."
             )
         )
-    return said
+    steps = {"compared": one.steps, "steps": config.steps, "dtype": config.dtype, "seen": SEEN[config.dtype]}
+    figures = {"loss": one.one_rounding.loss, "weight": one.one_rounding.weight, "floor": one.floor}
+    values = {**steps, **figures, "roundings": ROUNDINGS, "ratio": ratio, "fallen": one.fallen}
+    return [Message(text, tuple(values.items())) for text in said]

@@ -12,7 +12,7 @@ from math import exp, log
 from twolayer.race.contenders import Contender
 from twolayer.race.result import Race
 from twolayer.race.verdict import beats
-from twolayer.training.messages import Message
+from twolayer.training.messages import N_, Message
 
 
 @dataclass(frozen=True)
@@ -61,34 +61,27 @@ def sentences(field: str, races: Sequence[Race]) -> list[Message]:
     said: list[tuple[float, Message]] = []
     for one, other in combinations(taking_part, 2):
         found = crossovers(field, races, one, other)
-        said += [(crossover.at, _overtakes(field, crossover)) for crossover in found]
+        for crossover in found:
+            message = Message.of(
+                "{overtaker} becomes faster than {overtaken} at {field} ≈ {at}.",
+                overtaker=crossover.overtaker.name,
+                overtaken=crossover.overtaken.name,
+                field=field,
+                at=f"{float(f'{crossover.at:.2g}'):,.4g}",
+            )
+            said.append((crossover.at, message))
         if not found and one.method == other.method:
             said.append((float("inf"), _not_here(field, races, one, other)))
     return [message for _, message in sorted(said, key=lambda pair: pair[0])]
-
-
-def _overtakes(field: str, crossover: Crossover) -> Message:
-    return Message.of(
-        "{overtaker} becomes faster than {overtaken} at {field} ≈ {at}.",
-        overtaker=crossover.overtaker.name,
-        overtaken=crossover.overtaken.name,
-        field=field,
-        at=f"{float(f'{crossover.at:.2g}'):,.4g}",
-    )
 
 
 def _not_here(field: str, races: Sequence[Race], one: Contender, other: Contender) -> Message:
     """Say that two contenders do not cross, and which is ahead."""
     ahead = [_ahead(race, one, other) for race in races]
     sizes = [getattr(race.config, field) for race in races]
-    low, high = min(sizes), max(sizes)
-    if not any(ahead):
-        return Message.of(
-            "{one} and {other} are too close to call for {field} from {low} to {high}.",
-            **{"one": one.name, "other": other.name, "field": field, "low": low, "high": high},
-        )
     fast, slow = (one, other) if sum(ahead) > 0 else (other, one)
-    return Message.of(
-        "{slow} does not become faster than {fast} for {field} from {low} to {high}.",
-        **{"slow": slow.name, "fast": fast.name, "field": field, "low": low, "high": high},
-    )
+    text = N_("{slow} does not become faster than {fast} for {field} from {low} to {high}.")
+    if not any(ahead):
+        text = N_("{one} and {other} are too close to call for {field} from {low} to {high}.")
+    names = {"one": one.name, "other": other.name, "slow": slow.name, "fast": fast.name}
+    return Message(text, (*names.items(), ("field", field), ("low", min(sizes)), ("high", max(sizes))))

@@ -6,9 +6,8 @@ Nothing in a file from outside is trusted: neither its size nor its form nor any
 import csv
 import io
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from twolayer.race.agreement import Agreement, Drift
@@ -18,7 +17,7 @@ from twolayer.race.roofline import Roofline
 from twolayer.race.timing import CLOCK, ROUNDS, Load
 from twolayer.race.untrusted import RaceFileError, Value, parse
 from twolayer.training.config import FIELDS, STEPS, Config
-from twolayer.training.fields import ConfigError
+from twolayer.training.fields import Choice, ConfigError
 from twolayer.training.kernels import KERNELS
 from twolayer.training.machine import Machine
 from twolayer.training.messages import Message, shown
@@ -36,10 +35,11 @@ def to_json(races: Sequence[Race]) -> str:
 
     It is plain ASCII: a shell that redirects it in an encoding of its own cannot spoil it.
     """
-    return json.dumps([_finite(_one_to_plain(race)) for race in races], allow_nan=False)
+    plain = json.dumps([_plain(race) for race in races])
+    return json.dumps(json.loads(plain, parse_constant=lambda _: None))
 
 
-def _one_to_plain(race: Race) -> dict[str, Any]:
+def _plain(race: Race) -> dict[str, Any]:
     machine = asdict(race.machine)
     return {
         "version": VERSION,
@@ -64,29 +64,16 @@ def _one_to_plain(race: Race) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value
-
-
 def to_csv(races: Sequence[Race]) -> str:
     """Write the races as CSV: a row for each contender and size."""
     text = io.StringIO()
-    rows = [_shared(race.config) | row for race in races for row in race.rows()]
+    shared = [name for name in FIELDS if name not in ("backend", "device", "method")]
+    rows = [{f: getattr(race.config, f) for f in shared} | row for race in races for row in race.rows()]
     if rows:
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return text.getvalue()
-
-
-def _shared(config: Config) -> dict[str, Any]:
-    return {k: v for k, v in asdict(config).items() if k not in ("backend", "device", "method")}
 
 
 def from_json(data: bytes) -> list[Race]:
@@ -124,10 +111,13 @@ def _race(one: Value) -> Race:
     standings = tuple(_standing(s, len(loads)) for s in one["contenders"].items(1, MOST_CONTENDERS))
     if len({s.contender for s in standings}) < len(standings):
         one["contenders"].wrong(Message.of("each implementation once"))
+    ceiling = one["ceiling"]
     return Race(
         config=config,
         machine=_machine(one["machine"]),
-        roofline=None if one["ceiling"].value is None else _roofline(one["ceiling"]),
+        roofline=None
+        if ceiling.value is None
+        else Roofline(*(ceiling[limit.name].number(1e-6, 1e12) for limit in fields(Roofline))),
         standings=standings,
         loads=loads,
         repeated=one["repeated"].whole(0, len(loads)),
@@ -135,9 +125,8 @@ def _race(one: Value) -> Race:
 
 
 def _config(value: Value) -> Config:
-    fields = {name: value[name].value for name in FIELDS}
     try:
-        return Config(**fields)
+        return Config(**{name: value[name].value for name in FIELDS})
     except ConfigError as error:
         value[error.field].wrong(error.takes)
 
@@ -159,16 +148,13 @@ def _machine(value: Value) -> Machine:
     )
 
 
-def _roofline(value: Value) -> Roofline:
-    return Roofline(*(value[name].number(1e-6, 1e12) for name in ("gflops_here", "gflops_large", "gbytes")))
-
-
 def _standing(value: Value, rounds: int) -> Standing:
-    backend = value["backend"].one_of(sorted({backend for backend, _ in KERNELS}))
-    method = value["method"].one_of(METHODS_IN_A_RACE)
-    device = value["device"].take(FIELDS["device"])
     return Standing(
-        contender=Contender(backend, device, method),
+        contender=Contender(
+            backend=value["backend"].take(Choice(tuple(sorted({backend for backend, _ in KERNELS})))),
+            method=value["method"].take(Choice(METHODS_IN_A_RACE)),
+            device=value["device"].take(FIELDS["device"]),
+        ),
         seconds=tuple(seconds.number(1e-9, 1e6) for seconds in value["seconds"].items(rounds, rounds)),
         phases={phase: value["phases"][phase].number(0, 1e6) for phase in ALL_PHASES},
         flops=value["flops"].whole(1, 1 << 62),
@@ -178,12 +164,13 @@ def _standing(value: Value, rounds: int) -> Standing:
 
 
 def _agreement(value: Value) -> Agreement:
-    def drift(of: Value) -> Drift:
-        return Drift(of["loss"].error(), of["last_ratio"].error(), of["weight"].error())
-
+    drift, one_rounding = (
+        Drift(*(value[name][part.name].error() for part in fields(Drift)))
+        for name in ("drift", "one_rounding")
+    )
     return Agreement(
-        drift=drift(value["drift"]),
-        one_rounding=drift(value["one_rounding"]),
+        drift,
+        one_rounding,
         floor=value["floor"].number(0, 1e308),
         fallen=value["fallen"].number(0, 1e308),
         steps=value["steps"].whole(0, STEPS.high),

@@ -143,11 +143,7 @@ class Plan:
     @property
     def run_bytes(self) -> int:
         """Estimate the peak memory of the tasks in bytes; one runs at a time."""
-        runs = [
-            methods.run_bytes(contender.config(config))
-            for config in self.configs
-            for contender in self.contenders
-        ]
+        runs = [methods.run_bytes(one.config(config)) for config in self.configs for one in self.contenders]
         references = [2 * methods.run_bytes(replace(config, dtype="float64")) for config in self.configs]
         return KEPT_BYTES + max(2 * COPY_BYTES, *runs, *references)
 
@@ -158,20 +154,16 @@ class Plan:
 
     def _seconds(self, config: Config) -> float:
         """Estimate the seconds of one size."""
-        steps = [
-            pace.step_seconds(contender.config(config), pace.CONTENDER_STEP_OVERHEAD)
-            for contender in self.contenders
-        ]
+        overhead = pace.CONTENDER_STEP_OVERHEAD
+        steps = [pace.step_seconds(one.config(config), overhead) for one in self.contenders]
         blocks = sum(max(BLOCK_SECONDS, step) for step in steps)
         grams = sum(c.method == "gram" for c in self.contenders)
         constants = grams * pace.product_seconds(methods.METHODS["gram"].once(config))
         preparing = pace.drawing_seconds(config) + constants + 3 * blocks
-        times = 1 if is_small(config, self.contenders) else self.rounds
+        preparing *= 1 if is_small(config, self.contenders) else self.rounds
         compared = steps_compared(config)
         reference = 2 * compared * pace.reference_step_seconds(config)
-        return (
-            3 * TRY_SECONDS + times * preparing + self.rounds * 2 * blocks + reference + compared * sum(steps)
-        )
+        return 3 * TRY_SECONDS + preparing + self.rounds * 2 * blocks + reference + compared * sum(steps)
 
     def collect(self, results: Mapping[int, Any]) -> list[Race]:
         """Return the races of all sizes that have a round, from results by the index of their task."""
@@ -191,13 +183,11 @@ class Plan:
                 agreements[task.config][task.contenders[task.number]] = result
         if machine is None:
             return []
-        found = [
-            race_from(
-                config, self.contenders, machine, rooflines.get(config), rounds[config], agreements[config]
-            )
-            for config in self.configs
+        return [
+            race_from(config, self.contenders, machine, rooflines.get(config), timed, agreements[config])
+            for config, timed in rounds.items()
+            if timed
         ]
-        return [race for race in found if race is not None]
 
 
 def race(plan: Plan, on_progress: Callable[[float], None] | None = None) -> list[Race]:

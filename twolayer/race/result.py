@@ -135,10 +135,8 @@ def race_from(
     roofline: Roofline | None,
     rounds: Sequence[Round],
     agreements: Mapping[Contender, Agreement],
-) -> Race | None:
-    """Combine the results of a race so far. Return None before the first round."""
-    if not rounds:
-        return None
+) -> Race:
+    """Combine the results of a race so far, which has at least one round."""
     standings = []
     for i, contender in enumerate(contenders):
         its_config = contender.config(config)

@@ -5,7 +5,7 @@ processor, and at most the memory bandwidth times its arithmetic intensity (oper
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from time import perf_counter
 
 import numpy as np
@@ -31,11 +31,7 @@ class Roofline:
 
     def higher(self, other: "Roofline") -> "Roofline":
         """Return the higher values of two measurements."""
-        return Roofline(
-            max(self.gflops_here, other.gflops_here),
-            max(self.gflops_large, other.gflops_large),
-            max(self.gbytes, other.gbytes),
-        )
+        return Roofline(*map(max, astuple(self), astuple(other)))
 
     @property
     def peak(self) -> float:

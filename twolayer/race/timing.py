@@ -9,7 +9,7 @@ round.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import perf_counter, process_time, thread_time
 
@@ -107,12 +107,10 @@ class _Field:
     """The entries of a race, made on demand, and kept if they are small."""
 
     def __init__(self, config: Config, contenders: tuple[Contender, ...]) -> None:
-        self.config, self.contenders = config, contenders
-        self.problem = make_problem(config)
-        self.keeps = is_small(config, contenders)
+        self.config, self.contenders, self.problem = config, contenders, make_problem(config)
+        kept = range(len(contenders)) if is_small(config, contenders) else ()
         self.entries: dict[int, Entry] = {}
-        if self.keeps:
-            self.entries = {i: self.entry(i) for i in range(len(contenders))}
+        self.entries = {i: self.entry(i) for i in kept}
 
     def entry(self, i: int) -> Entry:
         return self.entries.get(i) or Entry(self.contenders[i], self.config, self.problem)
@@ -134,7 +132,7 @@ def one_round(config: Config, contenders: tuple[Contender, ...], number: int) ->
         return first
     second = _time(field, number, repeated=True)
     quieter = min(first, second, key=lambda r: (r.load.busy, r.load.away, r.load.others))
-    return Round(quieter.seconds, quieter.phases, quieter.load, repeated=True)
+    return replace(quieter, repeated=True)
 
 
 def _time(field: _Field, number: int, *, repeated: bool) -> Round:

@@ -3,10 +3,10 @@
 import json
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from twolayer.training.fields import Choice, ConfigError, Field, Real, Whole
+from twolayer.training.fields import ConfigError, Field, Real, Whole
 from twolayer.training.messages import Message, MessageError, shown
 
 LONGEST_TEXT = 200
@@ -76,9 +76,6 @@ class Value:
         if not isinstance(self.value, bool):
             self.wrong(Message.of("true or false"))
         return self.value
-
-    def one_of(self, options: Sequence[str]) -> str:
-        return str(self.take(Choice(tuple(options))))
 
     def error(self) -> float:
         """Return a relative difference; infinity is written as null."""

@@ -17,7 +17,7 @@ import numpy as np
 from twolayer.race.contenders import BASELINE
 from twolayer.race.result import Race, Standing
 from twolayer.training.config import Config
-from twolayer.training.messages import Message
+from twolayer.training.messages import N_, Message
 
 MARGIN = 1.03
 """Two timings of the same code differ by up to 3 %, depending on where its arrays lie in memory."""
@@ -176,16 +176,11 @@ def of_sweep(field: str, races: Sequence[Race]) -> list[Message]:
         winner = judge(race).winner
         name = winner.contender.name if winner else None
         sizes.setdefault(name, []).append(f"{getattr(race.config, field):,}")
-    said = []
-    for name, of_name in sizes.items():
-        listed = ", ".join(of_name)
-        if name is None:
-            said.append(Message.of("No clear winner at {field} = {sizes}.", field=field, sizes=listed))
-        else:
-            said.append(
-                Message.of("Fastest at {field} = {sizes}: {name}.", field=field, sizes=listed, name=name)
-            )
-    return said
+    named, nobody = N_("Fastest at {field} = {sizes}: {name}."), N_("No clear winner at {field} = {sizes}.")
+    return [
+        Message(named if name else nobody, (("field", field), ("sizes", ", ".join(of_name)), ("name", name)))
+        for name, of_name in sizes.items()
+    ]
 
 
 def disturbances(races: Sequence[Race]) -> list[Message]:
@@ -193,25 +188,15 @@ def disturbances(races: Sequence[Race]) -> list[Message]:
     rounds, repeated, busy = (
         sum(values) for values in zip(*((r.rounds, r.repeated, r.busy) for r in races), strict=True)
     )
+    if not (busy or repeated):
+        return []
+    text = N_("Other processes disturbed {repeated} of {rounds} rounds; these were repeated.")
     if busy:
-        return [
-            Message.of(
-                "Other processes disturbed {repeated} of {rounds} rounds, which were repeated; disturbed "
-                "again: {busy}. Interpret these timings with care.",
-                repeated=repeated,
-                rounds=rounds,
-                busy=busy,
-            )
-        ]
-    if repeated:
-        return [
-            Message.of(
-                "Other processes disturbed {repeated} of {rounds} rounds; these were repeated.",
-                repeated=repeated,
-                rounds=rounds,
-            )
-        ]
-    return []
+        text = N_(
+            "Other processes disturbed {repeated} of {rounds} rounds, which were repeated; disturbed again: "
+            "{busy}. Interpret these timings with care."
+        )
+    return [Message(text, (("repeated", repeated), ("rounds", rounds), ("busy", busy)))]
 
 
 def _names(standings: Sequence[Standing]) -> str:

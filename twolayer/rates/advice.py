@@ -55,10 +55,11 @@ def swept_rates(
     The defaults are around the expected 2/λmax, rounded to one digit.
     """
     threshold = 2 / curvature.expected(config)
-    low = low or _one_digit(threshold / BELOW_THRESHOLD)
-    high = high or _one_digit(threshold * ABOVE_THRESHOLD)
-    low, high = (min(max(rate, RATE.low), RATE.high) for rate in sorted((low, high)))
-    return [min(max(float(rate), low), high) for rate in np.geomspace(low, high, count)]
+    low = low or _rounded(threshold / BELOW_THRESHOLD, 1)
+    high = high or _rounded(threshold * ABOVE_THRESHOLD, 1)
+    low, high = np.clip(sorted((low, high)), RATE.low, RATE.high)
+    rates: list[float] = np.clip(np.geomspace(low, high, count), low, high).tolist()
+    return rates
 
 
 def band_grid(config: Config, fields: Sequence[str]) -> Grid:
@@ -75,8 +76,8 @@ def band_grid(config: Config, fields: Sequence[str]) -> Grid:
         axes.append(Axis(field, tuple(values)))
     sizes = Grid(config, tuple(axes))
     thresholds = [2 / curvature.expected(sizes.config(index)) for index in range(sizes.size)]
-    low, high = _one_digit(min(thresholds) / BAND_BELOW), _one_digit(max(thresholds) * BAND_ABOVE)
-    rates = swept_rates(config, BAND_RATES, low, high)
+    low, high = min(thresholds) / BAND_BELOW, max(thresholds) * BAND_ABOVE
+    rates = swept_rates(config, BAND_RATES, _rounded(low, 1), _rounded(high, 1))
     return Grid(config, (*axes, Axis("learning_rate", tuple(rates))))
 
 
@@ -105,14 +106,16 @@ def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:
     reach = converged.min(axis=1, keepdims=True)
     most = np.where(reach < MISSING, MISSING, reach + MISSING * (1 - np.minimum(reach, 1)))
     safe = np.isfinite(converged) & (converged <= most)
+    seeds = len(stable)
     for good in (safe, np.isfinite(stable)):
         counts = good.sum(axis=0)
-        found = [(need, _longest(counts >= need)) for need in _needs(len(stable))]
-        bands = [(need, band) for need, band in found if band is not None]
+        # All seeds, most, one
+        found = {need: _longest(counts >= need) for need in (seeds, seeds // 2 + 1, 1)}
+        bands = [(need, band) for need, band in found.items() if band is not None]
         if bands:
             wide = [(n, band) for n, band in bands if rates[band.stop - 1] >= WIDE * rates[band.start]]
             need, band = (wide or bands)[0]
-            values = {"need": need, "seeds": len(stable), "steps": f"{grid.base.steps:,}"}
+            values = {"need": need, "seeds": seeds, "steps": f"{grid.base.steps:,}"}
             if good is safe:
                 return _converging(rates[band], values)
             return _lowest(rates[band], np.sort(stable[:, band], axis=0)[need - 1], values)
@@ -123,11 +126,6 @@ def advise(grid: Grid, rows: NDArray[np.void]) -> Advice:
     if len(rows) < grid.size:
         nothing = Message.of("Too few runs have finished to recommend a learning rate.")
     return Advice(None, nothing)
-
-
-def _needs(seeds: int) -> list[int]:
-    """Return the numbers of seeds that must work, in order of preference: all, most, one."""
-    return list(dict.fromkeys((seeds, seeds // 2 + 1, 1)))
 
 
 def _lowest(rates: NDArray[np.float64], shares: NDArray[np.float64], values: Mapping[str, Any]) -> Advice:
@@ -208,14 +206,13 @@ def working_rate(config: Config) -> float:
     config = computed(config)
     each = batched_run_seconds(replace(config, steps=1))
     steps = min(config.steps, TRIAL_STEPS, int(TRIAL_SECONDS / (each * TRIAL_RATES * TRIAL_SEEDS)))
-    fallback = _digits(1 / curvature.expected(config))
-    if steps < min(config.steps, FEWEST_TRIAL_STEPS):
-        return fallback
     threshold = 2 / curvature.expected(config)
-    rates = np.geomspace(threshold / 100, threshold * 5, TRIAL_RATES)
-    grid = sweep_grid(replace(config, steps=steps), [float(rate) for rate in rates], TRIAL_SEEDS)
+    if steps < min(config.steps, FEWEST_TRIAL_STEPS):
+        return _rounded(threshold / 2, 2)
+    rates = np.geomspace(threshold / 100, threshold * 5, TRIAL_RATES).tolist()
+    grid = sweep_grid(replace(config, steps=steps), rates, TRIAL_SEEDS)
     rate = advise(grid, train(grid, 0, grid.size)).rate
-    return fallback if rate is None else _digits(rate)
+    return _rounded(threshold / 2 if rate is None else rate, 2)
 
 
 def mean_loss_rate(config: Config, rate: float) -> float:
@@ -223,10 +220,5 @@ def mean_loss_rate(config: Config, rate: float) -> float:
     return rate * config.N * config.D_out
 
 
-def _digits(rate: float) -> float:
-    """Round `rate` to two digits, as a person would type it."""
-    return float(f"{rate:.1e}")
-
-
-def _one_digit(rate: float) -> float:
-    return float(f"{rate:.0e}")
+def _rounded(rate: float, digits: int) -> float:
+    return float(f"{rate:.{digits - 1}e}")

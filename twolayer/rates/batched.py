@@ -5,8 +5,8 @@ calls: stacked products (R, N, N)·(R, N, H), in blocks small enough for the cac
 one of `kernels.dual`.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +54,10 @@ def fit_many(configs: Sequence[Config]) -> list[Outcome]:
     if first.backend != "numpy" or methods.used(first) != "gram":
         return [_fit_one(config) for config in configs]
     outcomes: dict[int, Outcome] = {}
+    order = sorted(range(len(configs)), key=lambda i: configs[i].seed)  # equal seeds side by side
     with Tutorial.threads(first.threads), np.errstate(over="ignore", invalid="ignore"):
-        for block in _blocks(configs):
-            outcomes.update(_fit_block(configs, block))
+        for block in np.array_split(order, -(-len(order) // block_size(first))):
+            outcomes.update(_fit_block(configs, block.tolist()))
     return [outcomes[i] for i in range(len(configs))]
 
 
@@ -66,26 +67,14 @@ def _fit_one(config: Config) -> Outcome:
     return Outcome(config, result.losses, result.diverged_at, dead, result.zero_loss)
 
 
-def _dead(h: Array) -> int:
-    """Return the number of columns of h (N, H) that are active in no row."""
-    return int(np.count_nonzero(~(h > 0).any(axis=0)))
-
-
 def block_size(config: Config) -> int:
     """Return how many runs of this shape are stepped together: as many as fit in the cache."""
     return max(1, BLOCK_BYTES // (5 * config.N * config.H * np.dtype(config.dtype).itemsize))
 
 
-def _blocks(configs: Sequence[Config]) -> Iterator[list[int]]:
-    """Yield the indices of runs that are stepped together, equal seeds side by side."""
-    order = sorted(range(len(configs)), key=lambda i: configs[i].seed)
-    count = -(-len(order) // block_size(configs[0]))
-    return (block.tolist() for block in np.array_split(order, count))
-
-
 @dataclass
 class _Block:
-    """The arrays of the runs that have not ended; the first axis is the run."""
+    """The runs that have not ended, and the arrays of one step of them all; the first axis is the run."""
 
     runs: NDArray[np.intp]
     K: Array
@@ -95,12 +84,45 @@ class _Block:
     w2: Array
     rates: Array
 
+    def __post_init__(self) -> None:
+        shape, dtype = self.S.shape, self.S.dtype
+        integer = np.dtype(dtype.name.replace("float", "int"))
+        self.sign_bit = integer.type(8 * integer.itemsize - 1)
+        self.h, self.grad_h = np.empty(shape, dtype), np.empty(shape, dtype)
+        self.h_relu, self.zeros = np.empty(shape, dtype), np.zeros(shape, dtype)
+        self.active = np.empty(shape, integer)
+        self.h_bits, self.grad_h_bits = self.h.view(integer), self.grad_h.view(integer)
+        self.difference = np.empty((shape[0], *self.y.shape[1:]), dtype)
+        self.grad_w2 = np.empty_like(self.w2)
+        self.h_relu_T, self.w2_T = self.h_relu.transpose(0, 2, 1), self.w2.transpose(0, 2, 1)
+
     def only(self, kept: NDArray[np.bool_]) -> "_Block":
         """Return the block of the runs marked in `kept`."""
-        arrays = {
-            name: array[kept] if len(array) == len(kept) else array for name, array in vars(self).items()
-        }
-        return _Block(**arrays)
+        arrays = (getattr(self, field.name) for field in fields(self))
+        return _Block(*(array[kept] if len(array) == len(kept) else array for array in arrays))
+
+    def hidden(self) -> Array:
+        """Compute h = h_start − K·S of each run."""
+        np.matmul(self.K, self.S, out=self.h)
+        np.subtract(self.h_start, self.h, out=self.h)
+        return self.h
+
+    def step(self) -> Array:
+        """Advance all runs by one iteration. Return their losses before the update."""
+        h, difference = self.hidden(), self.difference
+        np.maximum(h, self.zeros, out=self.h_relu)
+        np.matmul(self.h_relu, self.w2, out=difference)
+        np.subtract(difference, self.y, out=difference)
+        losses: Array = np.einsum("rno,rno->r", difference, difference)
+        difference *= self.rates  # the learning rate and the factor 2 of grad_y_pred
+        np.matmul(difference, self.w2_T, out=self.grad_h)
+        np.right_shift(self.h_bits, self.sign_bit, out=self.active)
+        np.invert(self.active, out=self.active)
+        np.bitwise_and(self.grad_h_bits, self.active, out=self.grad_h_bits)
+        np.matmul(self.h_relu_T, difference, out=self.grad_w2)
+        self.w2 -= self.grad_w2
+        self.S += self.grad_h
+        return losses
 
 
 def _fit_block(configs: Sequence[Config], indices: list[int]) -> dict[int, Outcome]:
@@ -111,18 +133,16 @@ def _fit_block(configs: Sequence[Config], indices: list[int]) -> dict[int, Outco
     block = _start([configs[i] for i in indices])
     of_seeds = np.square(block.y).sum(axis=(1, 2)).tolist()  # one if the runs share their data
     zero_losses = of_seeds * (len(indices) if len(of_seeds) == 1 else 1)
-    work = _Work(block)
     for step in range(steps):
-        losses[block.runs, step] = work.step()
+        losses[block.runs, step] = block.step()
         if step % CHECK_EVERY == CHECK_EVERY - 1:
             finite = np.isfinite(losses[block.runs, step])
             if not finite.all():
                 block = block.only(finite)
                 if not len(block.runs):
                     break
-                work = _Work(block)
     if len(block.runs):
-        dead[block.runs] = [_dead(h) for h in work.hidden()]
+        dead[block.runs] = np.count_nonzero(~(block.hidden() > 0).any(axis=1), axis=1)
     return {
         i: _outcome(configs[i], *of_run)
         for i, *of_run in zip(indices, losses, dead.tolist(), zero_losses, strict=True)
@@ -161,43 +181,3 @@ def _start(configs: list[Config]) -> _Block:
         w2=stacked([p["w2"] for p in of_runs]),
         rates=np.array([[[2 * c.learning_rate]] for c in configs], h_start.dtype),
     )
-
-
-class _Work:
-    """One step of all runs of a block, in preallocated arrays."""
-
-    def __init__(self, block: _Block) -> None:
-        self.b = block
-        shape, dtype = block.S.shape, block.S.dtype
-        integer = np.dtype(dtype.name.replace("float", "int"))
-        self.sign_bit = integer.type(8 * integer.itemsize - 1)
-        self.h, self.grad_h = np.empty(shape, dtype), np.empty(shape, dtype)
-        self.h_relu, self.zeros = np.empty(shape, dtype), np.zeros(shape, dtype)
-        self.active = np.empty(shape, integer)
-        self.h_bits, self.grad_h_bits = self.h.view(integer), self.grad_h.view(integer)
-        self.difference = np.empty((shape[0], *block.y.shape[1:]), dtype)
-        self.grad_w2 = np.empty_like(block.w2)
-        self.h_relu_T, self.w2_T = self.h_relu.transpose(0, 2, 1), block.w2.transpose(0, 2, 1)
-
-    def hidden(self) -> Array:
-        """Compute h = h_start − K·S of each run."""
-        np.matmul(self.b.K, self.b.S, out=self.h)
-        np.subtract(self.b.h_start, self.h, out=self.h)
-        return self.h
-
-    def step(self) -> Array:
-        """Advance all runs by one iteration. Return their losses before the update."""
-        b, h, difference = self.b, self.hidden(), self.difference
-        np.maximum(h, self.zeros, out=self.h_relu)
-        np.matmul(self.h_relu, b.w2, out=difference)
-        np.subtract(difference, b.y, out=difference)
-        losses: Array = np.einsum("rno,rno->r", difference, difference)
-        difference *= b.rates  # the learning rate and the factor 2 of grad_y_pred
-        np.matmul(difference, self.w2_T, out=self.grad_h)
-        np.right_shift(self.h_bits, self.sign_bit, out=self.active)
-        np.invert(self.active, out=self.active)
-        np.bitwise_and(self.grad_h_bits, self.active, out=self.grad_h_bits)
-        np.matmul(self.h_relu_T, difference, out=self.grad_w2)
-        b.w2 -= self.grad_w2
-        b.S += self.grad_h
-        return losses

@@ -116,17 +116,12 @@ def milestones(steps: int, count: int) -> list[int]:
     return sorted({round(at) - 1 for at in np.geomspace(1, steps + 1, count)})
 
 
-def estimated_seconds(config: Config) -> float:
-    """Estimate the seconds of λmax at one point."""
-    return PRODUCTS * hessian_product_seconds(config)
-
-
 def tasks(config: Config) -> list[tuple[Config, list[int]]]:
     """Divide the run of `config` into arguments of `along` of a few seconds at most each.
 
     Slow points are fewer. Each task trains from the start again, which costs little.
     """
-    each = estimated_seconds(config)
+    each = PRODUCTS * hessian_product_seconds(config)
     count = int(min(MOST_POINTS, max(FEWEST_POINTS, FOLLOW_SECONDS / each)))
     steps = milestones(config.steps, count)
     together = max(1, int(min(len(steps) / 4, TASK_SECONDS / each)))
@@ -166,16 +161,14 @@ class _Curve:
     """The curvature of the loss for x (N, D_in) and y (N, D_out)."""
 
     def __init__(self, x: Array, y: Array) -> None:
-        self.x, self.y = x, y
-        N, D_in = x.shape
-        self.turned = D_in > N
-        if self.turned:
+        self.x, self.y, self.Q = x, y, None
+        if x.shape[0] < x.shape[1]:
             self.Q, R = np.linalg.qr(x.T)
             self.x = R.T
 
     def at(self, w1: Array, w2: Array) -> Curvature:
         """Compute λmax at w1, w2."""
-        w1 = self.Q.T @ w1 if self.turned else w1
+        w1 = w1 if self.Q is None else self.Q.T @ w1
         x, y = self.x, self.y
         size, products = w1.size + w2.size, 0
 

@@ -69,15 +69,15 @@ def at_rest(losses: NDArray[np.float64]) -> bool:
     return bool(end.max() - end.min() < AT_REST * min(last, fallen))
 
 
-def unfinished(losses: NDArray[np.float64]) -> Message | None:
-    """Say what a run that is slow needs, or return None where its losses do not tell."""
+def unfinished(losses: NDArray[np.float64]) -> list[Message]:
+    """Say what a run that is slow needs, if its losses tell."""
     if len(losses) == 1:
-        return Message.of("A single step computes the loss only once, before the update: use more steps.")
+        return [Message.of("A single step computes the loss only once, before the update: use more steps.")]
     if losses.max() - losses.min() <= ROUNDING * losses[0]:
-        return Message.of("The loss has hardly changed: use more steps or a higher learning rate.")
+        return [Message.of("The loss has hardly changed: use more steps or a higher learning rate.")]
     if losses[-1] < losses[-1 - max(1, len(losses) // 10)]:
-        return Message.of("The loss is still decreasing at the end: train for more steps.")
-    return None
+        return [Message.of("The loss is still decreasing at the end: train for more steps.")]
+    return []
 
 
 def verdict(
@@ -87,48 +87,25 @@ def verdict(
     kind = outcome(config, losses, None, dead, zero_loss)
     first, last, zero = (f"{loss:.4g}" for loss in (losses[0], losses[-1], zero_loss))
     if kind == DEAD and abs(losses[0] - zero_loss) <= ROUNDING * zero_loss and dead == config.H:
-        return kind, [
-            Message.of(
-                "Finished, but every hidden unit is dead, and the output is 0 for every sample: the loss is "
-                "Σy² = {zero} from the first step to the last. Try another seed or more hidden units.",
-                zero=zero,
-            )
-        ]
-    if kind == DEAD:
-        return kind, [
-            Message.of(
-                "Finished, but {dead} of {H} hidden units are dead: they output 0 for every sample and "
-                "cannot recover. The loss is stuck at {last}; a network that always outputs 0 would have a "
-                "loss of Σy² = {zero}. Try a lower learning rate.",
-                dead=dead,
-                H=config.H,
-                last=last,
-                zero=zero,
-            )
-        ]
-    if kind == RISES:
-        return kind, [
-            Message.of(
-                "Finished, but the loss rose: {first} → {last}. Try a lower learning rate.",
-                first=first,
-                last=last,
-            )
-        ]
-    took = {"last": last, "seconds": f"{seconds:.3g}"}
-    if losses[-1] < losses[0]:
-        said = [
-            Message.of(
-                "Finished: the loss decreased from {first} to {last} in {seconds} s of compute time.",
-                first=first,
-                **took,
-            )
-        ]
-    else:
-        said = [Message.of("Finished: the loss is {last} after {seconds} s of compute time.", **took)]
-    if kind == SLOW:
-        said.append(
-            Message.of("A network that always outputs 0 would have a loss of Σy² = {zero}.", zero=zero)
+        text = N_(
+            "Finished, but every hidden unit is dead, and the output is 0 for every sample: the loss is "
+            "Σy² = {zero} from the first step to the last. Try another seed or more hidden units."
         )
-        if (advice := unfinished(losses)) is not None:
-            said.append(advice)
+    elif kind == DEAD:
+        text = N_(
+            "Finished, but {dead} of {H} hidden units are dead: they output 0 for every sample and cannot "
+            "recover. The loss is stuck at {last}; a network that always outputs 0 would have a loss of "
+            "Σy² = {zero}. Try a lower learning rate."
+        )
+    elif kind == RISES:
+        text = N_("Finished, but the loss rose: {first} → {last}. Try a lower learning rate.")
+    elif losses[-1] < losses[0]:
+        text = N_("Finished: the loss decreased from {first} to {last} in {seconds} s of compute time.")
+    else:
+        text = N_("Finished: the loss is {last} after {seconds} s of compute time.")
+    values = {"first": first, "last": last, "zero": zero, "dead": dead, "H": config.H}
+    said = [Message(text, (*values.items(), ("seconds", f"{seconds:.3g}")))]
+    if kind == SLOW:
+        zeros = Message.of("A network that always outputs 0 would have a loss of Σy² = {zero}.", zero=zero)
+        said += [zeros, *unfinished(losses)]
     return kind, said

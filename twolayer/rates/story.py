@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twolayer.rates.outcomes import DEAD_SHARE, RISES, SLOW, at_rest, outcome, unfinished
 from twolayer.training.config import Config
-from twolayer.training.messages import Message
+from twolayer.training.messages import N_, Message
 
 LITTLE = 1.001
 """Up to this factor over the first loss it did not really rise."""
@@ -41,11 +41,13 @@ def story(
     said = [_start(rate, curve)]
     if diverged_at is not None:
         return [*said, _diverges(rate, diverged_at, curve)]
-    said += _peak(losses)
+    if losses.max() > LITTLE * losses[0]:
+        values = {"peak": f"{losses.max() / losses[0]:.4g}", "step": int(np.argmax(losses))}
+        said.append(Message.of("The loss rises to {peak} times its initial value at step {step}.", **values))
     if curve["dead"][-1] - curve["dead"][0] > DEAD_SHARE * config.H:
         said.append(_units_die(config, curve))
     said += _sharpness(rate, kind, curve)
-    said.append(_ends(losses[-1], zero_loss, resting=at_rest(losses)))
+    said.append(_end(losses, zero_loss))
     if kind == RISES:
         said.append(
             Message.of(
@@ -54,9 +56,7 @@ def story(
                 ratio=f"{losses[-1] / losses[0]:.4g}",
             )
         )
-    elif kind == SLOW and (advice := unfinished(losses)) is not None:
-        said.append(advice)
-    return said
+    return said + unfinished(losses) if kind == SLOW else said
 
 
 def _start(rate: float, curve: NDArray[np.void]) -> Message:
@@ -74,32 +74,17 @@ def _start(rate: float, curve: NDArray[np.void]) -> Message:
 
 def _diverges(rate: float, diverged_at: int, curve: NDArray[np.void]) -> Message:
     first, last = curve[0], curve[-1]
-    if last["loss"] > first["loss"] and last["value"] > first["value"] and (curve["value"] >= 2 / rate).all():
-        return Message.of(
-            "The loss grows and λmax grows with it, to {value} at step {step}. It does not fall below 2/η = "
-            "{limit}, so training diverges: the loss is not finite from step {diverged_at} on.",
-            value=f"{last['value']:.4g}",
-            step=int(last["step"]),
-            limit=f"{2 / rate:.4g}",
-            diverged_at=diverged_at,
-        )
-    return Message.of(
+    text = N_(
         "Training diverges: the loss is not finite from step {diverged_at} on. The last λmax before that is "
-        "{value}, at step {step} (2/η = {limit}).",
-        value=f"{last['value']:.4g}",
-        step=int(last["step"]),
-        limit=f"{2 / rate:.4g}",
-        diverged_at=diverged_at,
+        "{value}, at step {step} (2/η = {limit})."
     )
-
-
-def _peak(losses: NDArray[np.float64]) -> Iterator[Message]:
-    if losses.max() > LITTLE * losses[0]:
-        yield Message.of(
-            "The loss rises to {peak} times its initial value at step {step}.",
-            peak=f"{losses.max() / losses[0]:.4g}",
-            step=int(np.argmax(losses)),
+    if last["loss"] > first["loss"] and last["value"] > first["value"] and (curve["value"] >= 2 / rate).all():
+        text = N_(
+            "The loss grows and λmax grows with it, to {value} at step {step}. It does not fall below 2/η = "
+            "{limit}, so training diverges: the loss is not finite from step {diverged_at} on."
         )
+    figures = {"value": f"{last['value']:.4g}", "step": int(last["step"]), "limit": f"{2 / rate:.4g}"}
+    return Message(text, (*figures.items(), ("diverged_at", diverged_at)))
 
 
 def _units_die(config: Config, curve: NDArray[np.void]) -> Message:
@@ -118,24 +103,21 @@ def _units_die(config: Config, curve: NDArray[np.void]) -> Message:
     )
 
 
-def _ends(last: float, zero_loss: float, *, resting: bool) -> Message:
-    values = {"loss": f"{last:.4g}", "zero": f"{zero_loss:.4g}"}
-    if resting:
-        return Message.of(
-            "The loss has come to rest at {loss}; a network that always outputs 0 has a loss of Σy² = "
-            "{zero}.",
-            **values,
+def _end(losses: NDArray[np.float64], zero_loss: float) -> Message:
+    values = {"loss": f"{losses[-1]:.4g}", "zero": f"{zero_loss:.4g}"}
+    text = N_("The last loss is {loss}; a network that always outputs 0 has a loss of Σy² = {zero}.")
+    if at_rest(losses):
+        text = N_(
+            "The loss has come to rest at {loss}; a network that always outputs 0 has a loss of Σy² = {zero}."
         )
-    return Message.of(
-        "The last loss is {loss}; a network that always outputs 0 has a loss of Σy² = {zero}.", **values
-    )
+    return Message(text, tuple(values.items()))
 
 
 def _sharpness(rate: float, kind: str, curve: NDArray[np.void]) -> Iterator[Message]:
     """Say where λmax is below 2/η, and where it grows while the loss falls."""
-    values, steps, limit = curve["value"], curve["step"], 2 / rate
+    values, limit = curve["value"], 2 / rate
     below = values < limit
-    figures = {"limit": f"{limit:.4g}", "value": f"{values[-1]:.4g}"}
+    figures = {"limit": f"{limit:.4g}", "half": f"{limit / 2:.4g}", "value": f"{values[-1]:.4g}"}
     if not below.any():
         if kind != RISES:
             yield Message.of(
@@ -145,10 +127,11 @@ def _sharpness(rate: float, kind: str, curve: NDArray[np.void]) -> Iterator[Mess
             )
         return
     if not below[0]:
+        under = int(curve["step"][np.argmax(below)])
         yield Message.of(
             "The loss is not quadratic: λmax falls below 2/η = {limit} by step {under}.",
-            limit=figures["limit"],
-            under=int(steps[np.argmax(below)]),
+            **figures,
+            under=under,
         )
         if not values[-1] > 0:
             yield Message.of("At the end λmax = 0: the loss is flat there.")
@@ -156,21 +139,19 @@ def _sharpness(rate: float, kind: str, curve: NDArray[np.void]) -> Iterator[Mess
             yield Message.of(
                 "At the end λmax = {value}: 2/λmax = {later} exceeds η, and a quadratic with this curvature "
                 "would be stable.",
-                value=figures["value"],
+                **figures,
                 later=f"{2 / values[-1]:.4g}",
             )
     elif (values < limit / 2).all():
         yield Message.of(
             "λmax is {value} at the end and below 1/η = {half} at every measured step: on a quadratic no "
             "step would overshoot. How fast the loss falls is set by η and the smaller eigenvalues.",
-            value=figures["value"],
-            half=f"{limit / 2:.4g}",
+            **figures,
         )
     elif below.all():
         yield Message.of(
             "λmax is {value} at the end and below 2/η = {limit} at every measured step, but not always below "
             "1/η = {half}: on a quadratic steps would overshoot, and the oscillation would die out.",
-            half=f"{limit / 2:.4g}",
             **figures,
         )
     yield from _sharpening(curve)
@@ -212,17 +193,11 @@ def _edge(limit: float, curve: NDArray[np.void]) -> Iterator[Message]:
         return
     at = int(crossings[0])
     after = values[at:] / limit
+    text = N_("λmax rises to 2/η = {limit} or above by step {step}.")
     if len(after) >= 3 and (np.abs(after - 1) <= EDGE).all():
-        yield Message.of(
+        text = N_(
             "λmax reaches 2/η = {limit} by step {step} and stays within {percent} % of it at every later "
-            "measured step. This is the edge of stability, where the loss need not decrease at every step.",
-            limit=f"{limit:.4g}",
-            step=int(steps[at]),
-            percent=f"{100 * EDGE:.0f}",
+            "measured step. This is the edge of stability, where the loss need not decrease at every step."
         )
-    else:
-        yield Message.of(
-            "λmax rises to 2/η = {limit} or above by step {step}.",
-            limit=f"{limit:.4g}",
-            step=int(steps[at]),
-        )
+    figures = {"limit": f"{limit:.4g}", "step": int(steps[at]), "percent": f"{100 * EDGE:.0f}"}
+    yield Message(text, tuple(figures.items()))

@@ -1,7 +1,7 @@
-"""Sweeps: the runs of a grid, computed as independent tasks."""
+"""Sweeps: the runs of a grid, computed as independent tasks, and the zones of the learning rate in them."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -82,10 +82,9 @@ def train(grid: Grid, start: int, stop: int) -> NDArray[np.void]:
 
 def _row(index: int, one: Outcome) -> tuple[Any, ...]:
     losses = one.losses
-    first, final, highest = (losses[0], losses[-1], losses.max()) if len(losses) else (np.nan,) * 3
+    figures = (losses[0], losses[-1], losses.max()) if len(losses) else (np.nan,) * 3
     kind = OUTCOMES.index(outcome(one.config, losses, one.diverged_at, one.dead, one.zero_loss))
-    diverged_at = -1 if one.diverged_at is None else one.diverged_at
-    return index, first, final, highest, diverged_at, one.dead, kind, one.zero_loss
+    return index, *figures, -1 if one.diverged_at is None else one.diverged_at, one.dead, kind, one.zero_loss
 
 
 class Sweep:
@@ -110,3 +109,28 @@ class Sweep:
     def there(self) -> NDArray[np.void]:
         """The rows of the finished runs, in the grid's order."""
         return self.rows[self.rows["index"] >= 0]
+
+
+@dataclass(frozen=True)
+class Zone:
+    """Neighbouring learning rates of a sweep with the same outcomes over the seeds."""
+
+    low: float
+    high: float
+    outcomes: tuple[str, ...]
+
+
+def zones(sweep: Sweep) -> list[Zone]:
+    """Return the zones of a sweep over learning rates, or over learning rates and seeds, from low to high."""
+    grid, rows = sweep.grid, sweep.there
+    axis = grid.position("learning_rate")
+    assert axis is not None
+    places = np.unravel_index(rows["index"], grid.shape)[axis]
+    found: list[Zone] = []
+    for place, rate in sorted(enumerate(grid.axes[axis].values), key=lambda pair: pair[1]):
+        kinds = tuple(OUTCOMES[kind] for kind in np.unique(rows["outcome"][places == place]))
+        if found and found[-1].outcomes == kinds:
+            found[-1] = Zone(found[-1].low, rate, kinds)
+        elif kinds:
+            found.append(Zone(rate, rate, kinds))
+    return found

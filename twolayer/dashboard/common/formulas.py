@@ -24,4 +24,4 @@ def formula(name: str, config: Config, planted: str | None = None) -> str:
     """Return how the value `name` is computed, in the program with the bug `planted`."""
     values = {each: _Value(each, config) for each in AXES}
     arrow = r"\leftarrow" if name in ("w1", "w2") else "="
-    return f"{values[name]} {arrow} {bugs.formula(name, planted).latex.format_map(values)}"
+    return f"{values[name]} {arrow} {bugs.formulas(planted)[name].latex.format_map(values)}"

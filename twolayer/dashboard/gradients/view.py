@@ -6,8 +6,7 @@ import streamlit as st
 
 from twolayer.backprop.bugs import BUGS, program
 from twolayer.backprop.check import Check
-from twolayer.backprop.comparison import Comparison
-from twolayer.backprop.references import DIRECTIONS
+from twolayer.backprop.comparison import DIRECTIONS, Comparison
 from twolayer.dashboard.common import formulas, iteration, server
 from twolayer.dashboard.gradients import charts, reading
 from twolayer.dashboard.i18n import _, say

@@ -7,7 +7,7 @@ nothing has to be compiled.
 import re
 from collections.abc import Callable
 from functools import cache
-from gettext import GNUTranslations, NullTranslations
+from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -38,15 +38,13 @@ def translator(language: str | None) -> Callable[[str], str]:
 
 @cache
 def _catalogue(language: str) -> Callable[[str], str]:
-    translations: NullTranslations = NullTranslations()
-    path = LOCALE / language / "LC_MESSAGES" / "messages.po"
-    if language != "en":
-        compiled = BytesIO()
-        with path.open("rb") as file:
-            write_mo(compiled, read_po(file, locale=language, domain="messages"))
-        compiled.seek(0)
-        translations = GNUTranslations(compiled)
-    return translations.gettext
+    if language == "en":
+        return str
+    compiled = BytesIO()
+    with (LOCALE / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language, domain="messages"))
+    compiled.seek(0)
+    return GNUTranslations(compiled).gettext
 
 
 def say(message: Message, translate: Callable[[str], str] = _) -> str:

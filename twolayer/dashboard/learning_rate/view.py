@@ -16,8 +16,7 @@ from twolayer.export import files
 from twolayer.rates import advice, curvature
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.rates.story import story
-from twolayer.rates.sweep import Sweep
-from twolayer.rates.zones import zones
+from twolayer.rates.sweep import Sweep, zones
 from twolayer.training.config import Config
 
 ROOM = """<style>

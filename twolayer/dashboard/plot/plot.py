@@ -12,7 +12,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -164,7 +164,7 @@ def draw(
             data=json.dumps(data).encode(),
             height=height,
             on_clicked_change=clicked,
-            on_missing_change=partial(_forget_sent, key),
+            on_missing_change=lambda: st.session_state.pop(f"{key}_sent", None),
             on_failed_change=_use_streamlits_own,
         )
 
@@ -188,17 +188,10 @@ def numbers(tables: dict[str, dict[str, NDArray[Any]]], *, key: str) -> None:
             st.dataframe({name: column[at] for name, column in columns.items()}, hide_index=True, height=320)
 
 
-def _sent(key: str) -> dict[str, Any]:
-    sent: dict[str, Any] = st.session_state.setdefault(f"{key}_sent", {})
-    return sent
-
-
 def _unsent(traces: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     """The traces, those that the browser has already as references to them. Should it lack one after
     all (what is sent may be overtaken by what comes next), it asks for everything again."""
-    sent = _sent(key)
-    has, message = dict(sent), []
-    sent.clear()
+    has, sent, message = st.session_state.get(f"{key}_sent", {}), {}, []
     for trace in traces:
         uid = trace.get("uid")
         if uid is not None and uid in has and has[uid] == trace["revision"]:
@@ -207,6 +200,7 @@ def _unsent(traces: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
             message.append(_made(trace))
         if uid is not None:
             sent[uid] = trace["revision"]
+    st.session_state[f"{key}_sent"] = sent
     return message
 
 
@@ -215,10 +209,6 @@ def _made(trace: dict[str, Any]) -> dict[str, Any]:
     rest = dict(trace)
     make: Callable[[], dict[str, Any]] = rest.pop("make", dict)
     return rest | make()
-
-
-def _forget_sent(key: str) -> None:
-    _sent(key).clear()
 
 
 def _use_streamlits_own() -> None:
