@@ -60,7 +60,7 @@ def test_ten_cells_are_those_of_the_run(visit: Visit) -> None:
         "w2": after.w2[j, o],
     }
     for name, value in expected.items():
-        page.click(f".st-key-step_{name} button")
+        page.click(f".st-key-diagram [data-step={name}]")
         shows(page, name)
         seen = window(page)
         axes = {"h": (n, j), "y_pred": (n, o), "w1": (i, j), "w2": (j, o)}
@@ -68,7 +68,9 @@ def test_ten_cells_are_those_of_the_run(visit: Visit) -> None:
         cell = seen["z"][seen["y"].index(str(row))][seen["x"].index(str(column))]
         assert cell == pytest.approx(float(value), rel=1e-5, abs=1e-30), name
     assert len(expected) == 10
-    # The picture beside the window, of w2 by now, has the means of its blocks
+    # The picture of the whole, of w2 by now, has the means of its blocks
+    page.click(".st-key-whole summary")
+    page.wait_for_selector(".st-key-picture .main-svg", state="attached")
     plot = "document.querySelector('.st-key-picture .js-plotly-plot')"
     picture = page.evaluate(f"{plot}.calcdata[0][0].z.map((row) => [...row])")
     means = np.asarray(after.w2, float).reshape(50, 2, 10).mean(axis=1)
@@ -92,7 +94,7 @@ def test_a_cell_tells_the_sum_that_makes_it_and_a_click_chooses_it(visit: Visit)
     page.wait_for_url("**unit=2**")
     settled(page)
     assert "input=1" in page.url
-    expect(page.locator("h3")).to_contain_text(["w1[1, 2]"])
+    expect(page.locator(".st-key-chain summary")).to_contain_text("w1[1, 2]")
 
 
 def test_the_arrow_keys_go_through_the_steps_and_leave_the_slider_alone(visit: Visit) -> None:
@@ -104,7 +106,8 @@ def test_the_arrow_keys_go_through_the_steps_and_leave_the_slider_alone(visit: V
         page.wait_for_url(f"**show={name}")
     page.keyboard.press("ArrowLeft")
     shows(page, "h_relu")
-    page.click(".st-key-step_grad_h button")
+    page.focus(".st-key-diagram [data-step=grad_h]")
+    page.keyboard.press("Enter")
     shows(page, "grad_h")
     page.keyboard.press("ArrowRight")
     shows(page, "grad_w1")
@@ -114,8 +117,7 @@ def test_the_arrow_keys_go_through_the_steps_and_leave_the_slider_alone(visit: V
     settled(page)
     assert "show=grad_w1" in page.url
     # The diagram has followed
-    filled = page.locator("[data-testid=stGraphVizChart] g.node:has(path[fill='#1d5fc4']) text")
-    expect(filled.first).to_have_text("grad_w1")
+    expect(page.locator(".st-key-diagram g.now text")).to_have_text("grad_w1")
 
 
 def test_play_goes_on_by_itself_to_the_end(visit: Visit) -> None:
@@ -131,17 +133,17 @@ def test_play_goes_on_by_itself_to_the_end(visit: Visit) -> None:
 def test_a_planted_bug_is_found_and_travels_to_the_other_page(visit: Visit) -> None:
     page = visit("/gradients?at=2")
     expect(page.locator(VERDICT)).to_contain_text("The backward pass is correct")
-    page.click(".st-key-fault_off_by_one label")
+    page.click(".st-key-fault input")
+    page.click("[role=option]:has-text('Rows shifted by one')")
     expect(page.locator(VERDICT)).to_contain_text("Wrong: gradient of the loss with respect to w2")
     expect(page.locator(VERDICT)).to_contain_text("grad_w2")
     page.click(".st-key-links >> text=One step")
-    page.wait_for_selector(".st-key-step_list")
+    page.wait_for_selector(".st-key-diagram [data-step]")
     page.wait_for_url("**/one_step?**fault=off_by_one**")
     assert "at=2" in page.url
-    page.click(".st-key-step_grad_w2 button")
+    page.click(".st-key-diagram [data-step=grad_w2]")
     expect(page.locator("[data-testid=stAlert]")).to_contain_text("This line contains the planted bug")
-    wrong = page.locator("[data-testid=stGraphVizChart] g.node:has(path[fill='#c2410c']) text")
-    expect(wrong.first).to_have_text("grad_w2")
+    expect(page.locator(".st-key-diagram g.wrong text")).to_have_text("grad_w2")
 
 
 def test_what_is_sent_to_the_browser_is_small(visit: Visit) -> None:
@@ -159,8 +161,8 @@ def test_what_is_sent_to_the_browser_is_small(visit: Visit) -> None:
 @pytest.mark.parametrize(
     ("path", "there", "korean"),
     [
-        ("/gradients?fault=no_mask", ".st-key-valley .main-svg", "틀렸습니다"),
-        ("/one_step?show=grad_h", ".heatmap-label", "한 줄씩"),
+        ("/gradients?fault=no_mask", ".st-key-agreement_scatter .main-svg", "틀렸습니다"),
+        ("/one_step?show=grad_h", ".heatmap-label", "최솟값"),
     ],
     ids=["gradients", "one step"],
 )
@@ -180,10 +182,69 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
 def fits(page: Page) -> None:
     """Nothing is wider than a phone."""
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    charts = page.locator(".js-plotly-plot, [data-testid=stGraphVizChart]").all()
-    assert len(charts) > 2
+    charts = page.locator(".js-plotly-plot, .st-key-diagram svg").all()
+    assert charts
     for chart in charts:
         box = chart.bounding_box()
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
+
+
+WATCH = """
+    window.shifts = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+    }).observe({ type: "layout-shift", buffered: false });
+"""
+
+
+def stays(page: Page) -> None:
+    """Nothing has moved since `WATCH` began."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))")
+    assert page.evaluate("window.shifts") <= 0.02
+
+
+def top(page: Page, selector: str) -> float:
+    """Where the first such element begins."""
+    box = page.locator(selector).first.bounding_box()
+    assert box is not None
+    return float(box["y"])
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+@pytest.mark.parametrize("bug", ["none", "updated_early"])
+def test_what_the_check_found_is_in_view_at_once_and_stays(visit: Visit, bug: str, locale: str) -> None:
+    page = visit(f"/gradients?fault={bug}", locale=locale)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.wait_for_selector(VERDICT)
+    page.evaluate(WATCH)
+    page.wait_for_selector(".st-key-agreement_scatter .main-svg", state="attached")
+    settled(page)
+    stays(page)
+    for selector in (VERDICT, ".st-key-trail", ".st-key-agreement_scatter"):
+        assert 0 < top(page, selector) < 720 - 100, selector
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert 0 < top(page, VERDICT) < 844 - 100
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+def test_a_line_its_numbers_and_its_diagram_are_in_view_at_once_and_stay(visit: Visit, locale: str) -> None:
+    page = visit("/one_step?show=grad_w2&fault=off_by_one", locale=locale)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.wait_for_selector(".st-key-line")
+    page.evaluate(WATCH)
+    shows(page, "grad_w2")
+    page.wait_for_selector(".st-key-diagram [data-step]")
+    settled(page)
+    stays(page)
+    for selector in (".st-key-line .katex", ".st-key-window", ".st-key-diagram"):
+        assert 0 < top(page, selector) < 720 / 2, selector
+    page.mouse.wheel(0, 2000)
+    bar = page.locator(".st-key-playing").bounding_box()
+    assert bar is not None
+    assert bar["y"] + bar["height"] <= 720
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.mouse.wheel(0, -3000)
+    page.wait_for_function("document.querySelector('.st-key-line').getBoundingClientRect().y > 0")
+    assert top(page, ".st-key-line .katex") < 844 - 200

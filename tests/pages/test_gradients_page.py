@@ -1,12 +1,14 @@
 """The Gradients page without a browser."""
 
+import re
 import time
+from html import unescape
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from twolayer import Config
-from twolayer.backprop.bugs import BUGS
+from twolayer.backprop.bugs import BUGS, program
 from twolayer.backprop.check import Settings, check
 
 TINY = {"N": "5", "D_in": "4", "H": "3", "D_out": "2"}
@@ -46,8 +48,25 @@ def shown(page: AppTest) -> str:
     return "\n".join(box.value for boxes in kinds for box in boxes)
 
 
+def unfolded(page: AppTest, key: str) -> AppTest:
+    """The page with one of its folds open."""
+    page.session_state[key] = True
+    return page.run()
+
+
+def code(page: AppTest) -> str:
+    """The text of all lines of code on the page."""
+    return unescape(re.sub(r"<[^>]*>", "", "\n".join(element.proto.body for element in page.get("html"))))
+
+
+def charts(page: AppTest) -> list[str]:
+    """The keys of the charts on the page."""
+    return [chart.key for chart in page.get("bidi_component") if chart.key.endswith("_plot")]
+
+
 def figures(page: AppTest) -> list[dict]:
     """The rows of the table of figures."""
+    unfolded(page, "tables")
     return page.dataframe[0].value.to_dict("records")
 
 
@@ -70,63 +89,79 @@ def test_the_tutorials_backward_pass_is_right() -> None:
 
 
 @pytest.mark.parametrize("name", BUGS)
-def test_a_bug_that_is_switched_on_is_found_and_its_formula_named(name: str) -> None:
+def test_a_bug_that_is_chosen_is_found_and_its_formula_named(name: str) -> None:
     page = opened(**TINY | {"D_out": "3", "seed": "4", "learning_rate": "1e-3"})
-    page.toggle(key=f"fault_{name}").set_value(True).run()
+    right = code(page)
+    assert all(line in right for line in program(None).values() if line.startswith("grad_"))
+    page.selectbox(key="fault").set_value(name).run()
     answered(page)
     bug = BUGS[name]
     assert page.query_params["fault"] == name
     for tensor in ("w1", "w2"):
         assert (f"**{tensor}**" in page.error[0].value) == (tensor in bug.tensors)
     assert f"**{bug.value}**" in page.error[0].value
-    assert bug.line in [code.value for code in page.code]
-    other = next(other for other in BUGS if other != name)
-    page.toggle(key=f"fault_{other}").set_value(True).run()
-    answered(page)
-    assert not page.toggle(key=f"fault_{name}").value
-    assert f"**{BUGS[other].value}**" in page.error[0].value
-    page.toggle(key=f"fault_{other}").set_value(False).run()
+    assert code(page).splitlines() == [program(None)[bug.value], bug.line]
+    assert bug.why in shown(page)
+    # The scatter begins with a gradient that is wrong
+    compared = next(box for box in page.selectbox if box.label == "Gradient and reference")
+    assert compared.value == f"grad_{bug.tensors[0]}: PyTorch autograd"
+    page.selectbox(key="fault").set_value("none").run()
     assert "fault" not in page.query_params
     assert answered(page).success
 
 
-def test_a_bug_that_cannot_show_is_grey_with_the_reason() -> None:
-    page = opened(**TINY | {"N": "1"}, fault="off_by_one")
+def test_what_is_folded_is_not_drawn_before_it_is_opened() -> None:
+    page = opened(**TINY)
+    assert not page.dataframe
+    assert len(charts(page)) == 1
+    before = len(shown(page))
+    for fold in ("tables", "step_size", "help"):
+        unfolded(page, fold)
+        assert len(shown(page)) > before
+        before = len(shown(page))
+    assert len(page.dataframe) == 2
+    assert len(charts(page)) == 3
+
+
+@pytest.mark.parametrize("page_file", ["pages/gradients.py", "pages/one_step.py"])
+def test_a_bug_that_cannot_show_says_why(page_file: str) -> None:
     config = Config(N=1, D_in=4, H=3, D_out=2)
     for name in BUGS:
+        page = opened(page_file, **TINY | {"N": "1"}, fault=name)
         reason = BUGS[name].impossible(config)
-        assert page.toggle(key=f"fault_{name}").disabled == (reason is not None)
-        if reason is not None:
-            assert str(reason) in shown(page).replace("\\", "")
-    assert "The backward pass is correct" in page.success[0].value
+        said = page.warning[0].value.replace("\\", "") if page.warning else None
+        assert said == (None if reason is None else str(reason))
+    if page_file == "pages/gradients.py":
+        assert "The backward pass is correct" in page.success[0].value
 
 
 def test_guess_first_hides_the_bug_until_the_answer() -> None:
     page = opened(**TINY, seed="4")
-    page.toggle(key="guessing").set_value(True).run()
+    page.button(key="another").click().run()
     planted = []
     for round in range(1, 7):
         answered(page)
         assert page.query_params["guess"] == str(round)
         truth = check(Config(N=5, D_in=4, H=3, D_out=2, seed=4), 0, guess=round, settings=Settings(sample=10))
         planted.append(truth.planted)
-        said = shown(page)
-        assert "Check the line that computes" not in said
-        assert not any(bug.line == code.value for bug in BUGS.values() for code in page.code)
+        assert "Check the line that computes" not in shown(page)
+        assert not any(bug.line in code(page).splitlines() for bug in BUGS.values())
         assert bool(page.error) == (truth.planted is not None)
         right = truth.planted or "none"
-        page.radio(key="answer").set_value(
+        page.selectbox(key="answer").set_value(
             right if round % 2 else "no_mask" if right != "no_mask" else "none"
         )
         page.run()
-        page.button(key="give_answer").click().run()
         said = shown(page)
         assert ("Right: " in said) == bool(round % 2)
         assert ("Not quite." in said) != bool(round % 2)
-        assert ("Check the line that computes" in said) == (truth.planted is not None)
+        assert truth.planted is None or BUGS[truth.planted].line in code(page).splitlines()
         page.button(key="another").click().run()
-        assert page.radio(key="answer").value is None
+        assert page.selectbox(key="answer").value is None
     assert len(set(planted)) > 1
+    page.button(key="end_guessing").click().run()
+    assert "guess" not in page.query_params
+    assert "The backward pass is correct" in answered(page).success[0].value
 
 
 def test_float32_is_refused_for_differences_on_the_page() -> None:
@@ -138,6 +173,7 @@ def test_float32_is_refused_for_differences_on_the_page() -> None:
 def test_any_point_of_the_run_and_another_step() -> None:
     page = opened(**TINY)
     page.slider(key="at").set_value(40).run()
+    unfolded(page, "step_size")
     page.select_slider(key="difference_step").set_value("1e-05").run()
     answered(page)
     assert (page.query_params["at"], page.query_params["difference_step"]) == ("40", "1e-05")

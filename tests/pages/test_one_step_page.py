@@ -6,15 +6,16 @@ from html import unescape
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from twolayer.backprop.formulas import FORMULAS
 
-from tests.pages.test_gradients_page import TINY, answered, shown
+from tests.pages.test_gradients_page import TINY, answered, code, shown, unfolded
 from tests.pages.test_gradients_page import opened as opened_page
 from twolayer import Config, fit
 from twolayer.backprop.bugs import BUGS
 from twolayer.dashboard.common import formulas
 from twolayer.dashboard.i18n import translator
-from twolayer.dashboard.one_step import playback
-from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, values
+from twolayer.dashboard.one_step import charts, playback
+from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, SLOPES, derivation, values
 from twolayer.rates.curvature import largest_eigenvalue
 from twolayer.training.problem import make_problem
 from twolayer.training.program import STEPS, numpy_statements, torch_statements
@@ -24,26 +25,40 @@ def opened(**query: str) -> AppTest:
     return opened_page("pages/one_step.py", **query)
 
 
-def html(page: AppTest) -> str:
-    return "\n".join(element.proto.body for element in page.get("html"))
+def go_to(page: AppTest, name: str) -> None:
+    """Show a step, as a click on its value in the diagram does."""
+    page.session_state["show"] = name
+    page.run()
+    assert not page.exception
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_every_step_has_its_formula_its_meaning_its_lines_and_its_figures(language: str) -> None:
     page = opened(**TINY, lang=language)
     _ = translator(language)
-    for name in STEPS:
-        page.button(key=f"step_{name}").click().run()
-        assert not page.exception
-        assert page.session_state["show"] == name
+    for place, name in enumerate(STEPS, 1):
+        go_to(page, name)
         config = page.session_state["config"]
-        assert page.latex[0].value.strip().strip("$").strip() == formulas.formula(name, config)
+        texts = [markdown.value for markdown in page.markdown]
+        assert f"${formulas.formula(name, config)}$" in texts
         assert _(MEANINGS[name]) in shown(page)
-        for places in (numpy_statements(), torch_statements()):
-            for line in places[name].text.splitlines():
-                assert f">{line.replace('<', '&lt;').replace('>', '&gt;')}</mark>" in html(page)
-        assert len(page.metric) == 3
-        assert [expander.label for expander in page.expander] == [_(q.asked) for q in QUESTIONS.get(name, ())]
+        for statements in (numpy_statements(), torch_statements()):
+            assert statements[name].text in code(page)
+        where = _("{number} of {count}: **{step}**").split("{step}")[0]
+        assert any(text.startswith(where.format(number=place, count=len(STEPS))) for text in texts)
+        folds = [_(q.asked) for q in QUESTIONS.get(name, ())]
+        assert [expander.label for expander in page.expander][: len(folds)] == folds
+
+
+def test_a_gradient_is_derived_and_a_product_has_its_shapes_in_letters() -> None:
+    page = opened(**TINY, show="grad_w2")
+    said = shown(page)
+    assert r"\partial\,\mathtt{y\_pred[n,o]}}{\partial\,\mathtt{w2[j,o]}}" in said
+    assert r"= \sum_n \mathtt{grad\_y\_pred[n,o]} \cdot \mathtt{h\_relu[n,j]}$" in said
+    assert r"\underset{H\times N}{\mathtt{h\_relu}^{\mathsf{T}}}" in said
+    for name in STEPS:
+        lines = derivation(name)
+        assert len(lines) == (name in SLOPES) + (r"\cdot" in FORMULAS[name].latex)
 
 
 def test_next_and_previous_stop_at_the_ends() -> None:
@@ -53,8 +68,23 @@ def test_next_and_previous_stop_at_the_ends() -> None:
     assert page.session_state["show"] == "h_relu"
     page.button(key="previous").click().run()
     assert page.session_state["show"] == "h"
-    page.button(key=f"step_{STEPS[-1]}").click().run()
+    go_to(page, STEPS[-1])
     assert page.button(key="next").disabled
+
+
+def test_what_is_folded_is_not_drawn_before_it_is_opened() -> None:
+    page = opened(**TINY, show="grad_w1")
+    keys = ["diagram", "window_plot"]
+    assert [part.key for part in page.get("bidi_component") if part.key in (*keys, "picture_plot")] == keys[
+        ::-1
+    ]
+    assert not page.dataframe
+    assert "sample" not in {box.key for box in page.number_input}
+    for fold in ("whole", "chain", "help"):
+        unfolded(page, fold)
+    drawn = {part.key for part in page.get("bidi_component")}
+    assert {"picture_plot", "network"} <= drawn
+    assert len(page.dataframe) == 2
 
 
 def test_play_begins_again_at_the_end_and_a_press_stops_it() -> None:
@@ -78,7 +108,7 @@ def summed(page: AppTest) -> str:
 def test_the_loss_is_the_one_of_the_run() -> None:
     page = opened(show="loss", at="7")
     loss = fit(Config()).losses[7]
-    assert [metric.value for metric in page.metric][:2] == [f"{loss:.4g}", f"{loss:.4g}"]
+    assert f"{loss:,.0f}" in [title.value for title in page.subheader]
     assert summed(page).startswith("loss = Σ_n Σ_o (y_pred[n,o] - y[n,o])² = ")
 
 
@@ -88,17 +118,18 @@ def test_a_bug_is_shown_in_its_line_and_in_what_comes_after(name: str) -> None:
     query = TINY | {"D_out": "3", "seed": "4", "learning_rate": "1e-3", "fault": name}
     page = opened(**query, show=bug.value)
     assert "This line contains the planted bug" in page.error[0].value
-    assert page.code[0].value == bug.line
+    assert bug.line in code(page).splitlines()
     wrong = page.session_state["question_one_step"].answer.wrong
     assert wrong[0] == bug.value
     assert {gradient for gradient in wrong if gradient in ("grad_w1", "grad_w2")} == {
         f"grad_{tensor}" for tensor in bug.tensors
     }
     for after in wrong[1:]:
-        page.button(key=f"step_{after}").click().run()
+        go_to(page, after)
         assert "the bug is in an earlier line" in page.warning[0].value
         assert not page.error
-    page.button(key="step_h").click().run()
+    go_to(page, "h")
+    unfolded(page, "chain")
     assert not page.error
     assert not page.warning
     not_these = [box.value for box in page.info if "correct chain rule" in box.value]
@@ -106,13 +137,18 @@ def test_a_bug_is_shown_in_its_line_and_in_what_comes_after(name: str) -> None:
 
 
 def test_the_cell_that_is_chosen_travels_in_the_address_and_is_kept_within_the_sizes() -> None:
-    page = opened(**TINY, show="grad_w1", input="3", unit="99")
+    page = unfolded(opened(**TINY, show="grad_w1", input="3", unit="99"), "whole")
     assert page.number_input(key="unit").value == 2
     assert summed(page).startswith("grad_w1[3,2] = Σ_n x[n,3]·grad_h[n,2] = ")
     page.number_input(key="input").set_value(1).run()
     answered(page)
     assert page.query_params["input"] == "1"
     assert summed(page).startswith("grad_w1[1,2] = ")
+    page.session_state["whole"] = False
+    page.run()
+    go_to(page, "w1")
+    assert page.query_params["input"] == "1"
+    assert summed(page).startswith("w1[1,2] = ")
 
 
 def test_the_questions_are_answered_with_the_numbers_of_the_run() -> None:
@@ -132,7 +168,13 @@ def test_what_is_wrong_in_the_address_is_said() -> None:
 def test_a_run_that_diverges_is_shown_while_it_is_finite() -> None:
     page = opened(learning_rate="1e-5", at="400", show="loss")
     assert "Showing iteration 3, the last one with a finite loss" in page.warning[0].value
-    assert page.metric[0].value == f"{fit(Config(learning_rate=1e-5)).losses[3]:.4g}"
+    assert f"{fit(Config(learning_rate=1e-5)).losses[3]:.4g}" in [title.value for title in page.subheader]
+
+
+def test_a_number_in_a_cell_is_short() -> None:
+    numbers = (0, -0.0, -0.69897, 1947.3, 9999.6, -198_000, 999_700, 3.2e7, 1e12, -1.234e-4, 0.00123, 1e-12)
+    shorter = ["0", "0", "-0.699", "1947", "10k", "-198k", "1M", "32M", "1e12", "-0.00012", "0.0012", "1e-12"]
+    assert [charts.short(number) for number in numbers] == shorter
 
 
 @pytest.mark.parametrize("seed", range(5))

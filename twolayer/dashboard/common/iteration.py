@@ -13,21 +13,12 @@ def at_slider(config: Config) -> int:
     last = snapshot.last_step(config)
     if st.session_state["at"] > last:
         st.session_state["at"] = last
-    at: int = st.slider(
-        _("Iteration"),
-        0,
-        last,
-        st.session_state["at"],
-        key="at",
-        help=_("Number of training steps before this iteration. 0 = initial weights."),
-    )
+    about = _("Number of training steps before this iteration. 0 = initial weights.")
     if last < config.steps:
-        st.caption(
-            _(
-                "Only iterations 0 to {last} of {steps} are available; later ones would take too long to "
-                "compute."
-            ).format(last=f"{last:,}", steps=f"{config.steps:,}")
-        )
+        about += " " + _(
+            "Only iterations 0 to {last} of {steps} are available; later ones would take too long to compute."
+        ).format(last=f"{last:,}", steps=f"{config.steps:,}")
+    at: int = st.slider(_("Iteration"), 0, last, st.session_state["at"], key="at", help=about)
     return at
 
 
@@ -41,29 +32,17 @@ def say_if_diverged(at: int, diverged_at: int | None) -> None:
         )
 
 
-def bug_switches(config: Config) -> str | None:
-    """Draw a switch for each bug and return the name of the bug that is on.
-
-    At most one is on. A bug that cannot show at these shapes is disabled, with the reason below it.
-    """
-    on = planted(config)
-    for name, bug in bugs.BUGS.items():
-        reason = bug.impossible(config)
-        st.session_state[f"fault_{name}"] = name == on
-        st.toggle(
-            _(bug.label), key=f"fault_{name}", disabled=reason is not None, on_change=_switch, args=(name,)
-        )
-        if reason is not None:
-            st.caption(say(reason))
-    return on
+def bug(config: Config) -> str | None:
+    """Draw the list of bugs and return the chosen one, or None if there is none or it cannot show."""
+    labels = {NO_BUG: _("None")} | {name: _(bug.label) for name, bug in bugs.BUGS.items()}
+    chosen: str = st.session_state["fault"]
+    st.selectbox(_("Bug"), list(labels), list(labels).index(chosen), labels.__getitem__, key="fault")
+    return chosen if chosen != NO_BUG and bugs.BUGS[chosen].impossible(config) is None else None
 
 
-def planted(config: Config) -> str | None:
-    """Return the bug of the session, or None if there is none or it cannot show at these shapes."""
+def say_if_impossible(config: Config) -> None:
+    """Say why the chosen bug cannot show at these shapes, if it cannot."""
     name: str = st.session_state["fault"]
-    return None if name == NO_BUG or bugs.BUGS[name].impossible(config) else name
-
-
-def _switch(name: str) -> None:
-    on = st.session_state[f"fault_{name}"]
-    st.session_state["fault"] = name if on else NO_BUG
+    reason = bugs.BUGS[name].impossible(config) if name != NO_BUG else None
+    if reason is not None:
+        st.warning(say(reason), icon=":material/bug_report:")

@@ -54,11 +54,10 @@ def error_picture(comparison: Comparison) -> None:
     )
 
 
-def agreement_scatter(comparison: Comparison) -> None:
-    """Draw one gradient against the other: correct entries lie on the line."""
+def agreement_scatter(comparison: Comparison, reference: str) -> None:
+    """Draw one gradient against the `reference`, named for people: correct entries lie on the line."""
     row, column, ours, theirs = comparison.points.T
     ends = [float(np.min(theirs, initial=0.0)), float(np.max(theirs, initial=0.0))]
-    names = {"autograd": _("autograd"), "differences": _("central differences")}
     entries = zip(row.astype(int), column.astype(int), strict=True)
     traces = [
         figure.scatter(ends, ends, line={"color": "theme:border-color", "width": 2}, hoverinfo="skip"),
@@ -72,7 +71,7 @@ def agreement_scatter(comparison: Comparison) -> None:
         ),
     ]
     layout = {
-        "xaxis": figure.axis(names[comparison.against], exponentformat="power", nticks=5),
+        "xaxis": figure.axis(reference, exponentformat="power", nticks=5),
         "yaxis": figure.axis(_("hand-written"), exponentformat="power", nticks=6),
         "hovermode": "closest",
     }
@@ -80,6 +79,7 @@ def agreement_scatter(comparison: Comparison) -> None:
         traces,
         layout,
         key="agreement_scatter",
+        height=300,
         alt=_("Scatter chart: hand-written gradient against the reference gradient"),
     )
 

@@ -1,14 +1,12 @@
 """Show the result of a gradient check."""
 
-from collections.abc import Iterable
-
 import streamlit as st
 
 from twolayer.backprop.bugs import BUGS, program
-from twolayer.backprop.check import Check
+from twolayer.backprop.check import STEPS, Check
 from twolayer.backprop.comparison import DIRECTIONS, Comparison
-from twolayer.dashboard.common import formulas, iteration, server
-from twolayer.dashboard.gradients import charts, reading
+from twolayer.dashboard.common import formulas, iteration, parameters, server
+from twolayer.dashboard.gradients import charts, guessing
 from twolayer.dashboard.i18n import _, say
 from twolayer.training.messages import N_
 from twolayer.training.program import GRADIENTS
@@ -17,91 +15,134 @@ AGAINST = {"autograd": N_("PyTorch autograd"), "differences": N_("Central differ
 
 
 @server.in_turn
-def show(check: Check, *, hidden: bool) -> None:
-    """Show the result of a check; with `hidden`, not which formula is wrong, since that is to be guessed."""
+def show(check: Check, *, hidden: bool, live: bool = False) -> None:
+    """Show the result of a check; with `hidden`, not which formula is wrong, since that is to be guessed.
+
+    With `live` the result of another check is to come, and this one stays until then.
+    """
     iteration.say_if_diverged(check.at, check.diverged_at)
-    if check.comparisons:
-        _verdict(check, hidden=hidden)
+    of_weights = (c for c in check.comparisons if c.gradient in ("grad_w1", "grad_w2"))
+    compared = sorted(of_weights, key=lambda c: (c.against, c.gradient))
+    if compared:
+        with st.container(key="verdict"):
+            _verdict(check, hidden=hidden)
+        _chips(check, hidden=hidden, live=live)
+        left, right = st.columns(2, gap="medium")
+        with left:
+            _lines(check, hidden=hidden)
+        with right:
+            shown = _scatter(compared)
     for why in (check.no_autograd, check.no_differences):
         if why is not None:
             st.info(say(why))
-    if check.comparisons:
-        _figures(check)
-        _where(check)
+    if compared:
+        _tables(check, compared, shown)
     _steps(check)
-    reading.show()
 
 
 def _verdict(check: Check, *, hidden: bool) -> None:
-    with st.container(key="verdict"):
-        if not check.wrong:
-            _right(check, hidden=hidden)
-            return
-        tensors = check.wrong_tensors
-        if tensors:
-            names = ", ".join(f"**{name}**" for name in tensors)
-            said = _("Wrong: gradient of the loss with respect to {names}.").format(names=names)
-        else:
-            said = _(
-                "An intermediate gradient is wrong, but it does not show: the gradients of both weight "
-                "matrices are 0 here."
-            )
-        if hidden:
-            st.error(said, icon=":material/error:")
-            return
-        formula = check.formula
-        assert formula is not None
-        look = _(
-            "Check the line that computes **{formula}**: its inputs agree with the reference, but its "
-            "result does not."
+    if not hidden and st.session_state.get("guess"):
+        guessing.response(check)
+    elif check.wrong:
+        st.error(_what_is_wrong(check, hidden=hidden), icon=":material/error:")
+    elif hidden:
+        st.success(_("All differences are within rounding error."), icon=":material/check_circle:")
+    elif check.planted is None:
+        right = _("The backward pass is correct: all differences are within rounding error.")
+        st.success(right, icon=":material/check_circle:")
+    elif check.changed:
+        st.warning(
+            _("The bug changes the gradients by less than rounding error, so no check can detect it here.")
         )
-        st.error(" ".join((said, look.format(formula=formula))), icon=":material/error:")
-        _trail(check.wrong)
-        for words, bug in ((_("Expected"), None), (_("Actual"), check.planted)):
-            st.caption(words)
-            st.latex(formulas.formula(formula, check.config, bug))
-            st.code(program(bug)[formula], language="python", wrap_lines=True)
-        if check.planted is not None:
-            st.markdown(_(BUGS[check.planted].why))
-
-
-def _right(check: Check, *, hidden: bool) -> None:
-    if check.planted is not None and not check.changed and not hidden:
-        st.info(
+    else:
+        st.warning(
             _(
                 "The bug is active but has no effect at these weights: it changes no value. Try another "
                 "seed or iteration."
             )
         )
-        return
-    if check.planted is not None and not hidden:
-        st.warning(
-            _("The bug changes the gradients by less than rounding error, so no check can detect it here.")
+
+
+def _what_is_wrong(check: Check, *, hidden: bool) -> str:
+    names = ", ".join(f"**{name}**" for name in check.wrong_tensors)
+    said = _("Wrong: gradient of the loss with respect to {names}.").format(names=names)
+    if not names:
+        said = _(
+            "An intermediate gradient is wrong, but it does not show: the gradients of both weight matrices "
+            "are 0 here."
         )
-        return
-    st.success(
-        _(
-            "The backward pass is correct: all differences are within rounding error. Plant a bug and see "
-            "whether the check catches it."
-        )
-        if not hidden
-        else _("All differences are within rounding error."),
-        icon=":material/check_circle:",
+    look = _(
+        "Check the line that computes **{formula}**: its inputs agree with the reference, but its result "
+        "does not."
     )
+    return said if hidden else f"{said} {look.format(formula=check.formula)}"
 
 
-def _trail(wrong: Iterable[str]) -> None:
-    """Show whether each of the five gradients is right, in the order in which they are computed."""
+def _chips(check: Check, *, hidden: bool, live: bool) -> None:
+    """Show whether each gradient is right, in the order of the backward pass."""
     with st.container(horizontal=True, gap="small", key="trail"):
         for name in GRADIENTS:
-            icon = ":material/close:" if name in wrong else ":material/check:"
-            st.badge(name, icon=icon, color="red" if name in wrong else "green")
+            if hidden and name not in ("grad_w1", "grad_w2"):
+                st.badge(name, icon=":material/question_mark:", color="gray")
+            elif name in check.wrong:
+                st.badge(name, icon=":material/close:", color="red")
+            else:
+                st.badge(name, icon=":material/check:", color="green")
+        if live:
+            st.badge(_("Checking…"), icon=":material/hourglass_empty:", color="gray")
 
 
-def _figures(check: Check) -> None:
-    """Show a row for each comparison of w1 and w2, and the comparisons along random directions."""
-    pairs = [(gradient, against) for against in AGAINST for gradient in ("grad_w1", "grad_w2")]
-    compared = [c for c in (check.comparison(*pair) for pair in pairs) if c is not None]
+def _lines(check: Check, *, hidden: bool) -> None:
+    """Show the right line and the planted one below it, or the whole backward pass if none is to be shown."""
+    if check.planted is None or hidden:
+        st.caption(_("The backward pass, as the tutorial writes it"))
+        formulas.code("\n".join(program(None)[name] for name in GRADIENTS))
+        return
+    bug = BUGS[check.planted]
+    for words, planted in ((_("Right"), None), (_("Planted"), check.planted)):
+        st.caption(words)
+        formulas.draw(formulas.formula(bug.value, check.config, planted))
+        formulas.code(program(planted)[bug.value])
+    st.markdown(_(bug.why))
+
+
+def _scatter(compared: list[Comparison]) -> Comparison:
+    """Draw a gradient against a reference, a wrong one unless another is chosen. Return the comparison."""
+    named = {f"{c.gradient}: {_(AGAINST[c.against])}": c for c in sorted(compared, key=lambda c: not c.wrong)}
+    label = _("Gradient and reference")
+    # Without a key it begins anew where another gradient is wrong
+    chosen = st.selectbox(label, list(named), label_visibility="collapsed")
+    comparison = named.get(chosen, compared[0])  # a browser may send what is not among the options
+    charts.agreement_scatter(comparison, _(AGAINST[comparison.against]))
+    words = _("Each point is one of {count} entries; points on the line agree.")
+    st.caption(words.format(count=len(comparison.points)))
+    return comparison
+
+
+def _tables(check: Check, compared: list[Comparison], shown: Comparison) -> None:
+    """Show a row for each comparison, those along random directions, and where the one shown is off."""
+    with st.expander(_("Tables and map of the errors"), key="tables", on_change="rerun") as fold:
+        if not fold.open:
+            return
+        _figures(check, compared)
+        st.caption(_picture_says(shown))
+        charts.error_picture(shown)
+        st.caption(_("Largest errors"))
+        worst = shown.worst
+        st.dataframe(
+            {
+                _("Entry"): [f"{shown.gradient}[{e.index[0]}, {e.index[1]}]" for e in worst],
+                _("Hand-written"): [f"{e.ours:.9g}" for e in worst],
+                _(AGAINST[shown.against]): [f"{e.theirs:.9g}" for e in worst],
+                _("Relative error"): [error(e.error) for e in worst],
+                _("Verdict"): [_("wrong") if e.wrong else _("rounding error") for e in worst],
+            },
+            hide_index=True,
+            height="content",
+        )
+
+
+def _figures(check: Check, compared: list[Comparison]) -> None:
     rows = {
         _("Gradient"): [c.gradient for c in compared],
         _("Reference"): [_(AGAINST[c.against]) for c in compared],
@@ -112,8 +153,7 @@ def _figures(check: Check) -> None:
         _("Entries compared"): [f"{c.compared:,} / {c.shape[0] * c.shape[1]:,}" for c in compared],
         _("Skipped (kinks)"): [c.kinks for c in compared],
     }
-    with st.container(key="figures"):
-        st.dataframe(rows, hide_index=True)
+    st.dataframe(rows, hide_index=True)
     along = check.directions
     if along:
         agree = sum(not direction.wrong for _name, direction in along)
@@ -133,57 +173,6 @@ def _figures(check: Check) -> None:
         )
 
 
-def _where(check: Check) -> None:
-    """Show where one gradient is off: two pictures, and the worst entries."""
-    st.subheader(_("Where the gradients differ"), anchor=False)
-    with st.container(horizontal=True):
-        tensor = st.segmented_control(
-            _("Gradient"),
-            ["grad_w1", "grad_w2"],
-            default="grad_w1",
-            required=True,
-            key="picture_of",
-            label_visibility="collapsed",
-        )
-        there = [name for name in AGAINST if check.comparison("grad_w1", name) is not None]
-        against = st.segmented_control(
-            _("Reference"),
-            there,
-            format_func={name: _(AGAINST[name]) for name in there}.__getitem__,
-            default=there[0],
-            required=True,
-            key=f"against_{'_'.join(there)}",
-            label_visibility="collapsed",
-        )
-    comparison = check.comparison(tensor, against)
-    if comparison is None:  # a browser may send what is not among the options
-        return
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.caption(_picture_says(comparison))
-        charts.error_picture(comparison)
-    with right:
-        st.caption(
-            _("Each point is one of {count} entries; points on the line agree.").format(
-                count=len(comparison.points)
-            )
-        )
-        charts.agreement_scatter(comparison)
-    st.caption(_("Largest errors"))
-    worst = comparison.worst
-    st.dataframe(
-        {
-            _("Entry"): [f"{comparison.gradient}[{e.index[0]}, {e.index[1]}]" for e in worst],
-            _("Hand-written"): [f"{e.ours:.9g}" for e in worst],
-            _(AGAINST[comparison.against]): [f"{e.theirs:.9g}" for e in worst],
-            _("Relative error"): [error(e.error) for e in worst],
-            _("Verdict"): [_("wrong") if e.wrong else _("rounding error") for e in worst],
-        },
-        hide_index=True,
-        height="content",
-    )
-
-
 def _picture_says(comparison: Comparison) -> str:
     rows, columns = comparison.block
     if (rows, columns) == (1, 1):
@@ -194,9 +183,32 @@ def _picture_says(comparison: Comparison) -> str:
 
 
 def _steps(check: Check) -> None:
-    if not check.valley:
-        return
-    st.subheader(_("Choosing the step size h"), anchor=False)
+    """Let the step size and the precision be chosen, and show why there is a best step size."""
+    with st.expander(_("Step size h and precision"), key="step_size", on_change="rerun") as fold:
+        if not fold.open:
+            return
+        left, right = st.columns([2, 1], gap="large")
+        with left:
+            steps = [parameters.shown_step(step) for step in STEPS]
+            step = st.session_state["difference_step"]
+            st.select_slider(
+                _("Difference step size"), steps, step, key="difference_step", persist_state="page"
+            )
+        with right:
+            dtype = st.session_state["check_dtype"]
+            st.segmented_control(
+                _("Check precision"),
+                ["float64", "float32"],
+                default=dtype,
+                required=True,
+                key="check_dtype",
+                persist_state="page",
+            )
+        if check.valley:
+            _valley(check)
+
+
+def _valley(check: Check) -> None:
     st.markdown(
         _(
             "A central difference has two sources of error. If h is small, the two losses are almost equal "
@@ -219,4 +231,4 @@ def _steps(check: Check) -> None:
 
 def error(value: float) -> str:
     """Format a relative error or a step with two digits."""
-    return f"{value:.1e}" if value else "0"
+    return f"{value:.2g}".replace("e-0", "e-")

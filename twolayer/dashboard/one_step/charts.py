@@ -45,7 +45,7 @@ def window(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) ->
         y=[str(top + place) for place in range(rows)],
         text=[[short(value) for value in line] for line in view.window],
         texttemplate="%{text}",
-        textfont={"size": 11},
+        textfont={"size": 10},
         customdata=[[_broken(text) for text in line] for line in view.sums],
         hovertemplate="%{customdata}<extra></extra>",
         showscale=False,
@@ -60,11 +60,13 @@ def window(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) ->
 
 
 def short(value: float) -> str:
-    """Format a number in few characters, for a cell."""
-    if 1e3 <= abs(value) < 99_999.5:
+    """Format a number in few characters, for a cell: `-0.699`, `1947`, `61.3k`, `-0.0012`, `1.2e-4`."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if 9999.5 <= abs(value) < 1e12 and abs(value) >= 0.9995 * size:
+            return f"{value / size:.3g}{unit}"
+    if 1e3 <= abs(value) < 9999.5:
         return f"{value:.0f}"
-    mantissa, _e, exponent = f"{value + 0.0:.3g}".partition("e")
-    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+    return f"{value + 0.0:.{3 if abs(value) >= 0.01 else 2}g}".replace("e-0", "e-").replace("e+", "e")
 
 
 def _heat(values: Any, **more: Any) -> dict[str, Any]:

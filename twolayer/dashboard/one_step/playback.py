@@ -11,53 +11,34 @@ SECONDS = 2.0
 """How long automatic playback shows each step."""
 
 
-def buttons() -> None:
-    """Draw the buttons Previous, Play or Pause, and Next. The arrow keys press Previous and Next."""
-    show = st.session_state["show"]
-    plays = _plays()
-    with st.container(horizontal=True, key="playing"):
-        st.button(
-            _("Previous"),
-            key="previous",
-            icon=":material/arrow_back:",
-            shortcut="Left",
-            on_click=_press,
-            args=(-1,),
-            disabled=show == STEPS[0],
-        )
+def bar() -> None:
+    """Draw the bar that stays in view: back, forward, play, and where we are. The arrow keys press the first
+    two."""
+    show, plays = st.session_state["show"], _plays()
+    moves = (
+        ("previous", _("Previous"), ":material/arrow_back:", "Left", -1),
+        ("next", _("Next"), ":material/arrow_forward:", "Right", 1),
+    )
+    with st.bottom, st.container(horizontal=True, vertical_alignment="center", key="playing"):
+        for key, label, icon, shortcut, by in moves:
+            st.button(
+                label,
+                key=key,
+                icon=icon,
+                shortcut=shortcut,
+                on_click=_press,
+                args=(by,),
+                disabled=show == STEPS[-1 if by > 0 else 0],
+            )
         st.button(
             _("Pause") if plays else _("Play"),
             key="play",
             icon=":material/pause:" if plays else ":material/play_arrow:",
             on_click=_toggle,
         )
-        st.button(
-            _("Next"),
-            key="next",
-            icon=":material/arrow_forward:",
-            shortcut="Right",
-            on_click=_press,
-            args=(1,),
-            disabled=show == STEPS[-1],
-        )
-
-
-def steps() -> None:
-    """Draw a button for each step. A group of options would capture the arrow keys."""
-    with st.container(horizontal=True, gap="xsmall", key="step_list"):
-        for name in STEPS:
-            st.button(
-                label(name),
-                key=f"step_{name}",
-                type="primary" if name == st.session_state["show"] else "secondary",
-                on_click=_go_to,
-                args=(name,),
-            )
-
-
-def label(name: str) -> str:
-    """Return a step's label: the last two are the new weights."""
-    return f"{name} ← {name} − η·grad_{name}" if name in INPUTS else name
+        where = _("{number} of {count}: **{step}**")
+        step = f"{show}′" if show in INPUTS else show
+        st.markdown(where.format(number=STEPS.index(show) + 1, count=len(STEPS), step=step))
 
 
 def go_on() -> None:
@@ -67,7 +48,7 @@ def go_on() -> None:
     def tick() -> None:
         since = st.session_state.get("shown_since")
         if since is not None and monotonic() - since >= SECONDS:
-            _move(1)
+            _press(1)
             st.session_state["shown_since"] = monotonic() if st.session_state["show"] != STEPS[-1] else None
             st.rerun()
 
@@ -78,19 +59,10 @@ def _plays() -> bool:
     return st.session_state.get("shown_since") is not None
 
 
-def _move(by: int) -> None:
+def _press(by: int) -> None:
     place = STEPS.index(st.session_state["show"]) + by
     st.session_state["show"] = STEPS[min(max(place, 0), len(STEPS) - 1)]
-
-
-def _press(by: int) -> None:
     st.session_state["shown_since"] = None
-    _move(by)
-
-
-def _go_to(name: str) -> None:
-    st.session_state["shown_since"] = None
-    st.session_state["show"] = name
 
 
 def _toggle() -> None:

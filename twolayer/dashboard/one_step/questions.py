@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
+from twolayer.backprop.cell_formulas import FORMULAS
+from twolayer.dashboard.common import formulas
 from twolayer.rates import curvature
 from twolayer.training.config import Config
 from twolayer.training.messages import N_
@@ -189,6 +191,29 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
     ),
 }
 """The questions that each value's line raises."""
+
+SLOPES: Mapping[str, tuple[str, str, str, str]] = {
+    "grad_w2": ("w2[j,o]", r"\sum_n", "y_pred[n,o]", r"\mathtt{h\_relu[n,j]}"),
+    "grad_h_relu": ("h_relu[n,j]", r"\sum_o", "y_pred[n,o]", r"\mathtt{w2[j,o]}"),
+    "grad_h": ("h[n,j]", "", "h_relu[n,j]", r"[\mathtt{h[n,j]} \ge 0]"),
+    "grad_w1": ("w1[i,j]", r"\sum_n", "h[n,j]", r"\mathtt{x[n,i]}"),
+}
+"""For each gradient by the chain rule: of which entry, the sum, the entry computed from it, and its slope."""
+
+
+def derivation(name: str) -> list[str]:
+    """Return as LaTeX how a line follows from the chain rule, and a product's shapes in letters."""
+    product = [formulas.formula(name)] if r"\cdot" in FORMULAS[name].latex else []
+    if name not in SLOPES:
+        return product
+    entry, total, after, slope = SLOPES[name]
+    entry, after = entry.replace("_", r"\_"), after.replace("_", r"\_")
+    to_entry, to_after = (
+        rf"\frac{{\partial\,loss}}{{\partial\,\mathtt{{{each}}}}}" for each in (entry, after)
+    )
+    through = rf"\frac{{\partial\,\mathtt{{{after}}}}}{{\partial\,\mathtt{{{entry}}}}}"
+    result = rf"{total} \mathtt{{grad\_{after}}} \cdot {slope}"
+    return [rf"{to_entry} = {total} {to_after} \cdot {through} = {result}", *product]
 
 
 def values(config: Config) -> dict[str, str]:

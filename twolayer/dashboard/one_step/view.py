@@ -1,4 +1,4 @@
-"""Show one step of an iteration: its line, its diagrams, its numbers, and the chain rule."""
+"""Show one step of an iteration: its line, its numbers, its diagrams, and the chain rule."""
 
 from typing import Any, Literal
 
@@ -8,13 +8,16 @@ from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.one_step import Chosen, Observation
 from twolayer.dashboard.common import formulas, iteration, server
 from twolayer.dashboard.i18n import _
-from twolayer.dashboard.one_step import charts, diagrams, listing
-from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, values
-from twolayer.training.config import Config
+from twolayer.dashboard.one_step import charts, diagrams
+from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, derivation, values
+from twolayer.training.config import BACKENDS, Config
 from twolayer.training.program import AXES, SIZES, numpy_statements, torch_statements
 
 SHORT = 6
 """The most rows of a table shown without scrolling."""
+
+FORMULA = 112
+"""The height of a formula in pixels: what is below keeps its place from line to line."""
 
 CHOSEN = {"n": "sample", "i": "input", "j": "unit", "o": "output"}
 """The session parameter that holds the index of each axis."""
@@ -24,94 +27,94 @@ CHOSEN = {"n": "sample", "i": "input", "j": "unit", "o": "output"}
 def show(seen: Observation, name: str) -> None:
     """Show the step `name` of the iteration."""
     iteration.say_if_diverged(seen.at, seen.diverged_at)
-    left, right = st.columns(2, gap="large")
-    with left:
+    left, middle, right = st.columns([8, 10, 9])
+    with left, st.container(key="line"):
         _line(seen, name)
+    with middle, st.container(key="numbers"):
+        _numbers(seen, name)
     with right:
-        _diagrams(seen, name)
-    _value(seen, name)
-    _chain(seen)
-
-
-def _diagrams(seen: Observation, name: str) -> None:
-    """Show the computation graph and the network."""
-    colours = diagrams.colours()
-    dot = diagrams.computation(name, seen.planted, seen.wrong, colours)
-    st.graphviz_chart(dot, width="stretch", alt=_("Computational graph; the current line is filled"))
-    st.caption(_("Filled: current line. Bold: its inputs. Downward: forward pass. Upward: backward pass."))
-    sizes = {size: getattr(seen.config, size) for size in ("D_in", "H", "D_out")}
-    dot = diagrams.network(name, sizes, colours)
-    st.graphviz_chart(
-        dot, width="stretch", alt=_("Network diagram; the part involved in the current line is colored")
-    )
-    st.caption(_("The network for one sample. Colored: the layer or weights involved in the current line."))
+        diagrams.computation(name, seen.planted, seen.wrong)
+        st.caption(_("Click a value to see its line. Bold: what the line reads."))
+    with st.container(key="derivation"):
+        for line in derivation(name):
+            formulas.draw(line)
+    for question in QUESTIONS.get(name, ()):
+        with st.expander(_(question.asked)):
+            st.markdown(_(question.answer).format(**values(seen.config)))
+    if name != "loss":
+        _whole(seen, name)
+    i, j = seen.chosen.i, seen.chosen.j
+    title = _("Chain rule for w1[{i}, {j}]").format(i=i, j=j)
+    with st.expander(title, key="chain", on_change="rerun") as fold:
+        if fold.open:
+            _chain(seen)
+    _help(seen.config, name)
 
 
 def _line(seen: Observation, name: str) -> None:
     """Show the formula, what it means, and the source."""
     bug = BUGS[seen.planted] if seen.planted else None
-    st.latex(formulas.formula(name, seen.config, seen.planted))
-    st.markdown(_(MEANINGS[name]))
+    with st.container(height=FORMULA, border=False, gap=None):
+        formulas.draw(formulas.formula(name, seen.config, seen.planted))
     if bug is not None and bug.value == name:
         st.error(_("This line contains the planted bug:"), icon=":material/bug_report:")
-        st.code(bug.line, language="python", wrap_lines=True)
+        formulas.code(bug.line)
         st.caption(_("Correct:"))
-        st.latex(formulas.formula(name, seen.config))
+        formulas.draw(formulas.formula(name, seen.config))
     elif name in seen.wrong:
         st.warning(
             _("This line is correct, but its input is wrong: the bug is in an earlier line."),
             icon=":material/warning:",
         )
-    _questions(seen.config, name)
-    st.caption(_("NumPy (reference implementation)"))
-    listing.draw(numpy_statements()[name])
-    st.caption(_("PyTorch (tutorial kernel)"))
-    listing.draw(torch_statements()[name])
+    st.markdown(_(MEANINGS[name]))
+    for backend, statements in (("numpy", numpy_statements()), ("torch", torch_statements())):
+        st.caption(BACKENDS[backend])
+        formulas.code(statements[name].text)
 
 
-def _value(seen: Observation, name: str) -> None:
-    """Show the numbers: their range, a picture, and a window of cells."""
+def _numbers(seen: Observation, name: str) -> None:
+    """Show the range of a value, a window of its cells, and how the chosen one is computed."""
     view = seen.views[name]
-    figures = (
-        ("metric_minimum", _("Minimum"), f"{view.minimum:.4g}"),
-        ("metric_maximum", _("Maximum"), f"{view.maximum:.4g}"),
-        ("metric_zeros", _("Fraction of zeros"), f"{view.zeros:.1%}"),
-    )
-    with st.container(horizontal=True, gap="small"):
-        for key, title, value in figures:
-            with st.container(key=key, border=True, width=150):
-                st.metric(title, value)
     if name == "loss":
-        listing.line(view.sums[0][0])
+        st.subheader(_plain(view.maximum), anchor=False)
+        formulas.code(view.sums[0][0])
         return
-
-    def choose(point: dict[str, Any]) -> None:
-        _choose(seen.config, name, point.get("y"), point.get("x"))
-
+    words = _("{rows} × {columns}, from {low} to {high}; {zeros} zeros")
     rows, columns = (f"{size:,}" for size in view.shape)
-    if view.whole:
-        words = _("All {rows} × {columns} entries. Hover over a cell to see how it is computed.")
-        st.caption(words.format(rows=rows, columns=columns))
-        charts.window(name, view, choose)
-    else:
-        left, right = st.columns(2, gap="large")
-        with left:
-            words = _(
-                "All {rows} × {columns} entries; each cell is the mean of {high} × {wide} entries. Click "
-                "to move the frame."
-            )
-            high, wide = view.block
-            st.caption(words.format(rows=rows, columns=columns, high=high, wide=wide))
-            charts.picture(name, view, choose)
-        with right:
-            words = _(
-                "The {rows} × {columns} entries in the frame. Hover over a cell to see how it is computed."
-            )
-            high, wide = view.window.shape
-            st.caption(words.format(rows=high, columns=wide))
-            charts.window(name, view, choose)
+    low, high = _plain(view.minimum), _plain(view.maximum)
+    st.caption(words.format(rows=rows, columns=columns, low=low, high=high, zeros=f"{view.zeros:.1%}"))
+    charts.window(name, view, lambda point: _choose(seen.config, name, point))
     row, column = view.chosen
-    listing.line(view.sums[row - view.first[0]][column - view.first[1]])
+    formulas.code(view.sums[row - view.first[0]][column - view.first[1]])
+
+
+def _whole(seen: Observation, name: str) -> None:
+    """Show the whole value as a picture, and let a cell be chosen by its indices."""
+    with st.expander(_("The whole of it, and a cell by its indices"), key="whole", on_change="rerun") as fold:
+        if not fold.open:
+            return
+        _indices(seen.config)
+        view = seen.views[name]
+        words = _("Each cell is the mean of {high} × {wide} entries. Click to move the frame.")
+        st.caption(words.format(high=view.block[0], wide=view.block[1]))
+        charts.picture(name, view, lambda point: _choose(seen.config, name, point))
+
+
+def _help(config: Config, name: str) -> None:
+    """Show what the page is for and the network, closed at first."""
+    with st.expander(_("What is this?"), key="help", on_change="rerun") as fold:
+        if not fold.open:
+            return
+        st.markdown(
+            _(
+                "One training iteration, **line by line**: the formula, the code, the actual values in this "
+                "run, and where each value comes from. Use the arrow keys to move from line to line."
+            )
+        )
+        diagrams.network(name, {size: getattr(config, size) for size in ("D_in", "H", "D_out")})
+        st.caption(
+            _("The network for one sample. Colored: the layer or weights involved in the current line.")
+        )
 
 
 def chosen() -> Chosen:
@@ -119,43 +122,31 @@ def chosen() -> Chosen:
     return Chosen(*(st.session_state[key] for key in CHOSEN.values()))
 
 
-def _choose(config: Config, name: str, row: Any, column: Any) -> None:
+def _choose(config: Config, name: str, point: dict[str, Any]) -> None:
     """Choose the clicked cell. The browser's input is not trusted."""
-    for axis, place in zip(AXES[name], (row, column), strict=True):
+    for axis, along in zip(AXES[name], ("y", "x"), strict=True):
         try:
-            index = round(float(place))
-        except (TypeError, ValueError, OverflowError):
+            index = round(float(point[along]))
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
         st.session_state[CHOSEN[axis]] = min(max(index, 0), getattr(config, SIZES[axis]) - 1)
 
 
-def indices(config: Config) -> None:
+def _indices(config: Config) -> None:
     """Draw the inputs for the indices of the chosen cell."""
-    fields = (
-        ("sample", _("Sample n"), config.N),
-        ("input", _("Input i"), config.D_in),
-        ("unit", _("Hidden unit j"), config.H),
-        ("output", _("Output o"), config.D_out),
-    )
+    titles = (_("Sample n"), _("Input i"), _("Hidden unit j"), _("Output o"))
     with st.container(horizontal=True, gap="small"):
-        for key, title, size in fields:
-            if st.session_state[key] > size - 1:
-                st.session_state[key] = size - 1
-            st.number_input(title, 0, size - 1, st.session_state[key], key=key, width=150)
-
-
-def _questions(config: Config, name: str) -> None:
-    """Show the questions about this line and their answers."""
-    for question in QUESTIONS.get(name, ()):
-        with st.expander(_(question.asked)):
-            st.markdown(_(question.answer).format(**values(config)))
+        for (axis, key), title in zip(CHOSEN.items(), titles, strict=True):
+            last = getattr(config, SIZES[axis]) - 1
+            if st.session_state[key] > last:
+                st.session_state[key] = last
+            st.number_input(title, 0, last, st.session_state[key], key=key, width=150, persist_state="page")
 
 
 def _chain(seen: Observation) -> None:
     """Show the chain rule for the chosen entry of w1, in numbers."""
     n, i, j = seen.chosen.n, seen.chosen.i, seen.chosen.j
     chain = seen.chain
-    st.subheader(_("Chain rule for w1[{i}, {j}]").format(i=i, j=j), anchor=False)
     st.latex(
         r"\frac{\partial\,\mathtt{loss}}{\partial\,\mathtt{w1}[i,j]} = \sum_n "
         r"\underbrace{\mathtt{x}[n,i]}_{\partial \mathtt{h}/\partial \mathtt{w1}}\;\cdot\;"
@@ -200,6 +191,11 @@ def _chain(seen: Observation) -> None:
             after=f"{chain.after:.8g}",
         )
     )
+
+
+def _plain(value: float) -> str:
+    """Format a number with four digits, a large one without an exponent."""
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def _height(rows: int) -> int | Literal["content"]:
