@@ -6,12 +6,12 @@ from html import unescape
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
-from twolayer.backprop.formulas import FORMULAS
 
 from tests.pages.test_gradients_page import TINY, answered, code, shown, unfolded
 from tests.pages.test_gradients_page import opened as opened_page
 from twolayer import Config, fit
 from twolayer.backprop.bugs import BUGS
+from twolayer.backprop.cell_formulas import FORMULAS
 from twolayer.dashboard.common import formulas
 from twolayer.dashboard.i18n import translator
 from twolayer.dashboard.one_step import charts, playback
