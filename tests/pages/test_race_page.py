@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -298,21 +297,3 @@ def test_a_contender_made_wrong_is_flagged_in_the_table_and_does_not_win() -> No
     }
     assert "Excluded from the verdict" in shown(page)
     assert "numpy gram" not in shown(page).split("Excluded")[0]
-
-
-def test_the_pages_medians_agree_with_those_of_the_command_line(python: Callable) -> None:
-    """As ratios to the tutorial's loop, which the load of the machine hardly changes; where they do not
-    agree at once, the median of three tries counts."""
-    names = "numpy.tutorial,numpy.gram,torch.tutorial,torch.gram"
-    tries: list[list[float]] = []
-    for _ in range(3):
-        there = python("-m", "twolayer", "race", "--contenders", names, "--json")
-        (by_command,) = from_json(there.stdout.encode())
-        (by_page,) = raced(contenders=names).session_state["job_race"].races
-        tries.append(
-            [by_page.speedup(s) / by_command.speedup(by_command.find(s.contender)) for s in by_page.standings]
-        )
-        ratios = np.median(tries, axis=0)
-        if ratios == pytest.approx(1, rel=0.15):
-            break
-    assert ratios == pytest.approx(1, rel=0.15)

@@ -5,11 +5,8 @@ import inspect
 import pytest
 from numpy.testing import assert_array_equal
 
-from tests.race.races import MACHINE
 from twolayer import Config
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
-from twolayer.race.result import race_from
-from twolayer.race.timing import one_round
 from twolayer.training import kernels, training
 from twolayer.training.kernels.autograd import Autograd
 from twolayer.training.profiling import ALL, IN_A_STEP, clocked, profile
@@ -78,25 +75,6 @@ def test_the_peer_has_phases_too():
     spent = profile(Autograd, config, *prepared(config, Autograd), 5)
     assert set(spent) == set(ALL)
     assert min(spent[phase] for phase in IN_A_STEP) > 0
-
-
-def test_phases_sum_to_within_five_percent_of_the_step():
-    """Each contender, at the default sizes, by the figures of a race: with the transfer and without it.
-    On a machine that is busy with something else the race goes on for more rounds."""
-    config = Config()
-    rounds = []
-    for _ in range(4):
-        rounds += [one_round(config, EVERYONE, len(rounds) + i) for i in range(15)]
-        race = race_from(config, EVERYONE, MACHINE, None, rounds, {})
-        shares = {
-            (standing.contender.name, phases): sum(map(standing.phases.get, phases)) / standing.median
-            for standing in race.standings
-            for phases in (IN_A_STEP, ALL)
-        }
-        expected = pytest.approx(dict.fromkeys(shares, 1), abs=0.05)
-        if shares == expected or not race.busy:
-            break
-    assert shares == expected
 
 
 def test_a_step_that_is_not_profiled_has_no_clock(kernel):
