@@ -56,8 +56,6 @@ class Verdict:
     wrong: tuple[Standing, ...]
     unchecked: tuple[Standing, ...]
     """Not compared with the reference yet: they cannot win."""
-    enough: bool
-    """Whether there are enough rounds for a verdict."""
 
 
 def judge(race: Race) -> Verdict:
@@ -71,7 +69,6 @@ def judge(race: Race) -> Verdict:
         runner_up=next((s for s in right if s not in first), None),
         wrong=tuple(s for s in race.ranked if s.wrong),
         unchecked=tuple(s for s in race.ranked if s.agreement is None),
-        enough=rounds_needed(race.rounds) <= race.rounds,
     )
 
 
@@ -135,7 +132,7 @@ def _opening(race: Race, verdict: Verdict) -> Message:
         text = N_(
             "{where}, {name} takes {time} per step. There was no other implementation to compare it with."
         )
-    elif not verdict.enough:
+    elif rounds_needed(race.rounds) > race.rounds:
         values |= {"rounds": race.rounds, "least": next(n for n in range(1, 100) if rounds_needed(n) <= n)}
         text = N_("{where}, {rounds} rounds are too few for a verdict; at least {least} are needed.")
     elif next_one is None or verdict.winner is None:
