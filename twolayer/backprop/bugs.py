@@ -48,11 +48,9 @@ def _no_transpose(config: Config) -> Message | None:
 
 
 def _no_neighbour(config: Config) -> Message | None:
-    return (
-        Message.of("There is only one sample, so shifting the rows changes nothing.")
-        if config.N == 1
-        else None
-    )
+    if config.N > 1:
+        return None
+    return Message.of("There is only one sample, so shifting the rows changes nothing.")
 
 
 BUGS: Mapping[str, Bug] = MappingProxyType(

@@ -7,7 +7,7 @@ import numpy as np
 
 from twolayer.rates.advice import working_rate
 from twolayer.rates.curvature import Curvature, largest_eigenvalue
-from twolayer.training import kernels, methods, program, training
+from twolayer.training import methods, program, training
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, segment
 
@@ -52,7 +52,7 @@ def first_not_finite(config: Config, edits: Sequence[Edit], diverged_at: int) ->
     while chunk.step < begin:
         now, end = segment(config, edits, chunk.step)
         chunk = training.advance(now, problem, chunk, min(end, begin) - chunk.step)
-    w1, w2 = kernels.load(config.backend, methods.used(config)).weights(problem, chunk.state)
+    w1, w2 = training.weights(config, problem, chunk)
     inputs = {"x": problem.x, "y": problem.y, "w1": w1, "w2": w2}
     for step in range(begin, diverged_at + LOOK_BACK):
         rate = segment(config, edits, step)[0].learning_rate
