@@ -133,9 +133,9 @@ def test_the_same_program_comes_first_then_a_smarter_method_then_how_sure():
     assert said == [
         "The same program: NumPy 350 µs, PyTorch 420 µs per step. NumPy is 1.20× as fast here.",
         "A smarter method: numpy gram, 20.0 µs per step, 17.5× as fast as numpy tutorial: the same losses "
-        "from x·xᵀ, computed once.",
-        "How sure: a lead counts if it is over 3 % in 13 of 15 rounds (by chance in at most 1 of 200 races). "
-        "Disturbed rounds, which were repeated: 0.",
+        "by way of x·xᵀ.",
+        "How sure: a lead counts if it is over 3 % in 13 of 15 rounds (by chance at most 1 race in 200). "
+        "Rounds repeated: 0.",
     ]
 
 
@@ -157,7 +157,7 @@ def test_a_race_mostly_disturbed_is_not_reliable_and_has_no_winner():
     said = [str(message) for message in sentences(race)]
     assert said[:2] == [
         "The same program: NumPy 350 µs, PyTorch 420 µs per step.",
-        "A smarter method: numpy gram, 20.0 µs per step: the same losses from x·xᵀ, computed once.",
+        "A smarter method: numpy gram, 20.0 µs per step: the same losses by way of x·xᵀ.",
     ]
     assert said[2].startswith("Not reliable now: other processes disturbed 8 of 15 rounds")
     assert judge(race_of(times, loads=[busy] * 7 + [quiet] * 8)).winner.contender == GRAM

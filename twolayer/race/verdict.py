@@ -24,7 +24,7 @@ MARGIN = 1.03
 CHANCE = 1 / 200
 WHAT = {
     "fused": Message.of("the same arithmetic in arrays that are kept"),
-    "gram": Message.of("the same losses from x·xᵀ, computed once"),
+    "gram": Message.of("the same losses by way of x·xᵀ"),
     "autograd": Message.of("PyTorch derives the backward pass"),
 }
 """What a method is, in half a sentence."""
@@ -151,8 +151,8 @@ def _how_sure(race: Race) -> Iterator[Message]:
         )
     else:
         yield Message.of(
-            "How sure: a lead counts if it is over 3 % in {needed} of {rounds} rounds (by chance in at "
-            "most 1 of 200 races). Disturbed rounds, which were repeated: {repeated}.",
+            "How sure: a lead counts if it is over 3 % in {needed} of {rounds} rounds (by chance at "
+            "most 1 race in 200). Rounds repeated: {repeated}.",
             needed=rounds_needed(race.rounds),
             **figures,
         )

@@ -119,7 +119,7 @@ def _points(sweep: Sweep, kind: str, *, grey: bool) -> figure.Part:
             "color": GREY if grey else colour,
             "symbol": symbol,
             "size": 7,
-            "opacity": 0.3 if grey else 0.75,
+            "opacity": 0.5 if grey else 0.75,
         },
     )
 

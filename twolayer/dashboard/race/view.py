@@ -36,7 +36,7 @@ QUESTIONS = (
     Message.of("How sure: do enough rounds agree, and are all results correct?"),
 )
 ROOM = """<style>
-.st-key-race_verdict {min-height: 7.5rem}
+.st-key-race_verdict {min-height: 8.5rem}
 @media (max-width: 640px) {
     .st-key-race_verdict {min-height: 14rem}
     .st-key-race_caption {min-height: 3rem}
