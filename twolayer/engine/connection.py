@@ -106,18 +106,15 @@ class Connection:
         if self._client is not None:
             with contextlib.suppress(*LOST):
                 await self._client.close()
+            self._client = None
         if self.cluster is not None:
             await self.cluster.stop()
+            self.cluster = None
 
     async def _connect(self) -> Client:
-        if self._client is not None:
-            with contextlib.suppress(*LOST):
-                await self._client.close()
-            self._client = None
+        await self.close()  # what is left of the last connection
         address, security = self.settings.scheduler, None
         if address is None:
-            if self.cluster is not None:
-                await self.cluster.stop()
             self.cluster = await EmbeddedCluster.start(
                 self.settings.workers, self.settings.worker_limit_bytes
             )
@@ -137,17 +134,17 @@ class Connection:
         return client
 
     async def _check_version(self, client: Client) -> None:
-        other = Message.of(
-            "The workers at {address} run a different version of this program. Start them from the same "
-            "checkout.",
-            address=client.scheduler.address if client.scheduler else "",
-        )
-        try:
-            there: Capabilities = await client.submit(capabilities.probe, pure=False)
-        except (ImportError, AttributeError) as error:
-            raise OtherVersionError(other) from error
-        if there.code != capabilities.code_digest():
-            raise OtherVersionError(other)
+        there: Capabilities | None = None
+        with contextlib.suppress(ImportError, AttributeError):
+            there = await client.submit(capabilities.probe, pure=False)
+        if there is None or there.code != capabilities.code_digest():
+            raise OtherVersionError(
+                Message.of(
+                    "The workers at {address} run a different version of this program. Start them from the "
+                    "same checkout.",
+                    address=client.scheduler.address if client.scheduler else "",
+                )
+            )
         self.capabilities = there
 
     async def _probe(self, client: Client) -> None:

@@ -51,8 +51,8 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.live: dict[str, Run] = {}
-        self._jobs: dict[str, Job] = {}
+        self.live: dict[str, Task] = {}
+        """The live runs and jobs by name, in the order of their submission."""
         self._names = itertools.count()
         self._memory = MemorySemaphore(settings.memory_mb * MB)
         self._lock = ReadersWriterLock()
@@ -95,12 +95,12 @@ class Engine:
         `LimitError`, and what `Capabilities.require` raises for a config that the workers cannot compute.
         """
         limits.check_run(self.settings, config)
-        limits.admit(self.settings, self._all(), visitor)
+        limits.admit(self.settings, list(self.live.values()), visitor)
         if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
         run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, visitor)
         run.edits, run.pause_at, run.speed, run.keeps_state = edits, pause_at, speed, keep_state
-        self._start(run)
+        self._start(run, partial(self._complete_run, run))
         return run
 
     def map(
@@ -121,12 +121,11 @@ class Engine:
         job give way to all others. Raises `LimitError`.
         """
         limits.check_memory(self.settings, memory_bytes)
-        limits.admit(self.settings, self._all(), visitor)
+        limits.admit(self.settings, list(self.live.values()), visitor)
         job = Job(f"job-{next(self._names)}", len(items), visitor)
-        self._jobs[job.name] = job
         watched = partial(worker.within, self.settings.max_seconds, function)
         loop = JobLoop(job, watched, list(items), self._lock, exclusive=exclusive, later=later)
-        self._loop.soon(self._begin, job, partial(self._complete_job, loop, memory_bytes))
+        self._start(job, partial(self._complete_job, loop, memory_bytes))
         return job
 
     def pause(self, run: Run) -> None:
@@ -155,11 +154,11 @@ class Engine:
         if steps == run.step:
             return  # it is complete
         limits.check_run(self.settings, replace(run.config, steps=steps))
-        limits.admit(self.settings, self._all(), run.visitor)
+        limits.admit(self.settings, list(self.live.values()), run.visitor)
         run.edits = edits
         run.pause_at = None if more is None else run.step + more
         run.reopen()
-        self._start(run)
+        self._start(run, partial(self._complete_run, run))
 
     def stop(self, task: Task) -> None:
         """End a run or job where it is. What has been received of it is kept."""
@@ -192,28 +191,21 @@ class Engine:
         """Stop all runs, the connection and the embedded cluster, and wait for their end."""
         self._loop.close(self._connection.close)
 
-    def _all(self) -> list[Task]:
-        return [*self.live.values(), *self._jobs.values()]
-
-    def _start(self, run: Run) -> None:
-        self.live[run.name] = run
-        self._loop.soon(self._begin, run, partial(self._complete_run, run))
+    def _start(self, task: Task, work: Callable[[], Awaitable[None]]) -> None:
+        self.live[task.name] = task
+        if task.visitor is not None:
+            self._loop.soon(self._visitors.add, task.visitor)
+        self._loop.soon(self._loop.begin, task, work)
 
     # -- on the event loop ------------------------------------------------------------------------
-
-    def _begin(self, task: Task, work: Callable[[], Awaitable[None]]) -> None:
-        if task.visitor is not None:
-            self._visitors.add(task.visitor)
-        self._loop.begin(task, work)
 
     def _ended(self, task: Task) -> None:
         if task.over:
             LOG.info(task.kind, task.log_fields())
         self.live.pop(task.name, None)
-        self._jobs.pop(task.name, None)
 
     def _stop_all_of(self, visitor: str, why: Message) -> None:
-        for task in self._all():
+        for task in list(self.live.values()):
             if task.visitor == visitor:
                 task.end("stopped", why)
                 self._loop.cancel(task.name)

@@ -3,31 +3,12 @@
 from abc import ABC, abstractmethod
 from threading import Event
 from time import monotonic
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 from twolayer.training.messages import Message
 
 State = Literal["queued", "running", "paused", "finished", "diverged", "stopped", "failed"]
-
-
-class _Traits(NamedTuple):
-    """What a state means for a task in it."""
-
-    live: bool = False
-    over: bool = False
-    continuable: bool = False
-
-
-STATES: dict[State, _Traits] = {
-    "queued": _Traits(live=True),
-    "running": _Traits(live=True),
-    "paused": _Traits(continuable=True),
-    "finished": _Traits(over=True, continuable=True),
-    "diverged": _Traits(over=True),
-    "stopped": _Traits(over=True, continuable=True),
-    "failed": _Traits(over=True),
-}
-"""Every state of a task. Only a run can be paused, diverge or be continued."""
+"""Only a run can be paused, diverge or be continued."""
 
 
 class Task(ABC):
@@ -53,17 +34,17 @@ class Task(ABC):
     @property
     def live(self) -> bool:
         """Whether it is being computed or waits to be."""
-        return STATES[self.state].live
+        return self.state in ("queued", "running")
 
     @property
     def over(self) -> bool:
         """Whether it has ended. A paused run has not."""
-        return STATES[self.state].over
+        return self.state in ("finished", "diverged", "stopped", "failed")
 
     @property
     def continuable(self) -> bool:
         """Whether more steps may follow."""
-        return STATES[self.state].continuable
+        return self.state in ("paused", "finished", "stopped")
 
     @property
     @abstractmethod
