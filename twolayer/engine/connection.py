@@ -6,6 +6,7 @@ All of it runs on the engine's event loop. The next call of `client` rebuilds wh
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any
 
 import dask
@@ -22,6 +23,9 @@ from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
 
 PROBE_SECONDS = 0.5
+WATCH_SECONDS = 1.0
+MOST_SECONDS_WITHOUT_WORKERS = 8.0
+"""An ended worker is replaced within two seconds. Later than this, nobody will replace it."""
 CONNECT_SECONDS = 5.0
 
 LOST = (
@@ -82,6 +86,8 @@ class Connection:
                 self._client = await self._connect()
                 self.trouble = None
                 self._in_background(self._probe(self._client))
+                if self.cluster is not None:
+                    self._in_background(self._watch(self._client))
             except MessageError as error:
                 self.trouble = error.message
                 raise
@@ -146,6 +152,17 @@ class Connection:
                 )
             )
         self.capabilities = there
+
+    async def _watch(self, client: Client) -> None:
+        """Give an embedded cluster up that has lost all its workers for good: the next call rebuilds it."""
+        with_workers = monotonic()
+        while client.status == "running":
+            await asyncio.sleep(WATCH_SECONDS)
+            if client.scheduler_info().get("n_workers"):
+                with_workers = monotonic()
+            elif monotonic() - with_workers > MOST_SECONDS_WITHOUT_WORKERS:
+                with contextlib.suppress(*LOST):
+                    await client.close()
 
     async def _probe(self, client: Client) -> None:
         """Probe a new cluster until all that its workers can do is known."""

@@ -5,6 +5,7 @@ from threading import Event
 from time import monotonic
 from typing import Any, ClassVar, Literal
 
+from twolayer.engine.memory import Lease
 from twolayer.training.messages import Message
 
 State = Literal["queued", "running", "paused", "finished", "diverged", "stopped", "failed"]
@@ -26,6 +27,8 @@ class Task(ABC):
         """When a worker began or resumed it, by the monotonic clock."""
         self.elapsed: float | None = None
         """Seconds from `began` to its end."""
+        self.lease: Lease | None = None
+        """The memory that it has or waits for."""
         self.turn = 0
         """Number of times it was continued. A coroutine of an earlier turn must not change it."""
         self._ended = Event()
@@ -62,6 +65,11 @@ class Task(ABC):
         """
         return self._settled.wait(seconds)
 
+    @property
+    def owner(self) -> str:
+        """Whose share of the server it takes: its visitor's, or else its own."""
+        return self.visitor or self.name
+
     # -- for the engine -------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -69,6 +77,11 @@ class Task(ABC):
         if self.state == "queued":
             self.began = monotonic()
             self.state = "running"
+
+    def requeue(self) -> None:
+        """Record that it waits again for what it has given back."""
+        if self.state == "running":
+            self.state = "queued"
 
     def end(self, state: State, message: Message | None = None) -> None:
         """Enter a final state. Only the first call has an effect."""

@@ -129,11 +129,7 @@ def _verdict(run: Run | None) -> None:
     if run.live and trouble is not None:
         st.warning(_("{reason} Retrying; results so far are kept.").format(reason=say(trouble)))
     elif run.state == "queued":
-        ahead = server.engine().ahead(run)
-        if ahead:
-            st.info(_("Waiting for a free worker. Runs ahead in the queue: {count}").format(count=ahead))
-        else:
-            st.info(_("Waiting for a free worker."))
+        st.info(jobs.state(run))
     elif run.state == "running" and (silent := monotonic() - run.heard) > _patience(run):
         text = _(
             "No new data for {seconds} s. Other runs are being computed, or a worker failed and is being "
