@@ -246,3 +246,35 @@ def test_clocks_of_visitors_who_are_gone_are_forgotten(monkeypatch):
         return len(one._clocks)
 
     assert run(main()) < 50
+
+
+def test_long_tasks_leave_a_worker_to_each_run_before_them_and_fill_all_others():
+    async def main() -> None:
+        one, inside, log = new_shares(), [], []
+        one.workers = 3
+        many = [asyncio.create_task(one.enter(Turn("a", 0.3, 1))) for _ in range(10)]
+        await settle()
+        assert len(one._shared) == 4, "one for each worker, and one that follows"
+        runs = [Turn("b", 0.1), Turn("c", 0.1)]
+        for turn in runs:
+            await one.enter(turn)
+        for turn in [turn for turn in one._shared if turn.rank]:
+            one.leave(turn)
+            await settle()
+        assert sum(turn.rank for turn in one._shared) == 1, "the runs have a worker each"
+        while sum(turn.rank for turn in one._shared) == 1:  # until the runs have had their share
+            following = Turn("b", 0.1)
+            await one.enter(following)
+            one.leave(runs.pop(0))
+            runs.append(following)
+            await settle()
+        for turn in runs:
+            one.leave(turn)
+        while one._shared:
+            one.leave(one._shared[0])
+            await settle()
+        await asyncio.gather(*many)
+        await use(one, Turn("d", 0.1), inside, log)
+        assert log == ["d"]
+
+    run(main())

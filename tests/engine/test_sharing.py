@@ -12,7 +12,7 @@ from tests.engine.conftest import TINY
 from twolayer import Config, fit
 from twolayer.engine import memory
 from twolayer.engine.limits import engine_bytes
-from twolayer.rates.grid import Axis, Grid
+from twolayer.rates.grid import Axis, Grid, computed
 from twolayer.rates.sweep import blocks, train
 from twolayer.training import pace
 
@@ -52,7 +52,7 @@ def hostile_slow_runs(engine, visitor):
 
 
 def hostile_sweeps(engine, visitor):
-    grid = Grid(Config(), (Axis("learning_rate", tuple(1e-8 * 1.01**n for n in range(500))),))
+    grid = Grid(computed(Config()), (Axis("learning_rate", tuple(1e-8 * 1.01**n for n in range(500))),))
     return [
         engine.map(train, blocks(grid), visitor, memory_bytes=engine_bytes(WIDE), exclusive=False)
         for _ in range(6)

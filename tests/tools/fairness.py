@@ -27,7 +27,7 @@ from twolayer.engine.run import Run
 from twolayer.engine.task import Task
 from twolayer.race.contenders import contenders
 from twolayer.race.plan import Plan, perform
-from twolayer.rates.grid import sweep_grid
+from twolayer.rates.grid import computed, sweep_grid
 from twolayer.rates.sweep import blocks, memory_bytes, train
 from twolayer.training import methods
 
@@ -56,7 +56,7 @@ def slow_runs(engine: Engine, visitor: str) -> list[Task]:
 
 def sweeps(engine: Engine, visitor: str) -> list[Task]:
     """Start sweeps of 20,000 runs each."""
-    grid = sweep_grid(Config(), [1e-8 * 1.005**power for power in range(1000)], 20)
+    grid = sweep_grid(computed(Config()), [1e-8 * 1.005**power for power in range(1000)], 20)
     memory = memory_bytes(grid, engine.settings.workers)
     return [engine.map(train, blocks(grid), visitor, memory_bytes=memory) for _ in range(3)]
 

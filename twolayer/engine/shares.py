@@ -73,7 +73,10 @@ class Turn:
 class Shares:
     """The turns at the workers. For coroutines of one event loop.
 
-    Shared turns are admitted at once, and their tags decide at the workers. An exclusive turn comes when
+    Turns of rank 0 are admitted at once, and their tags decide at the workers. A worker that has computed
+    one chunk of a run takes whatever else is there before it hears of the next chunk. So turns of higher
+    rank, which are long, are admitted for the workers that the runs before them leave, and one more if
+    there is no such run. An exclusive turn comes when
     no other visitor's next task has a lower tag. It closes the shares to new turns, waits for the end of
     those that were admitted, and is alone. Shared turns that waited meanwhile come before the next
     exclusive one.
@@ -82,6 +85,8 @@ class Shares:
     def __init__(self, wall_clock: Callable[[], float] = time) -> None:
         self.exclusive: Turn | None = None
         """The exclusive turn that is admitted, or waits for the end of shared turns only."""
+        self.workers = 1
+        """The number of workers, as far as it is known."""
         self._wall_clock = wall_clock
         self._now = wall_clock()
         self._clocks: dict[str, float] = {}
@@ -155,14 +160,24 @@ class Shares:
     def _next(self) -> None:
         """Admit whose turn it is."""
         if self.exclusive is None:
-            waiting, self._waiting = self._waiting, []
-            for turn in waiting:
+            for turn in sorted(self._waiting, key=lambda turn: (turn.rank, turn.tag)):
                 turn.tag = self._tag(turn)
-                self._shared.append(turn)
-                turn.admit()
+                if self._has_room(turn):
+                    self._waiting.remove(turn)
+                    self._shared.append(turn)
+                    turn.admit()
             self.exclusive = self._next_exclusive()
         if self.exclusive is not None and not self._shared:
             self.exclusive.admit()
+
+    def _has_room(self, turn: Turn) -> bool:
+        """Return whether a shared turn may be admitted beside what is."""
+        if turn.rank == 0:
+            return True
+        many = sum(other.rank > 0 for other in self._shared)
+        others = {other.visitor for other in self._shared if other.rank == 0}
+        before = sum(self._tag(Turn(other, 0.0)) < turn.tag for other in others)
+        return many < (self.workers - before if before else self.workers + 1)
 
     def _next_exclusive(self) -> Turn | None:
         """Return the exclusive turn that the next tasks of all other visitors would come after."""
