@@ -180,7 +180,7 @@ def test_a_lost_connection_leaves_no_reader_in_the_lock(new_engine, wait_until):
     wait_until(lambda: slow.over)
     assert (slow.state, other.state) == ("finished", "finished")
     assert_array_equal(slow.losses, fit(slow.config).losses)
-    wait_until(lambda: engine._lock._readers == 0)
+    wait_until(lambda: not engine._shares._shared and not engine._shares._at_work)
     engine.close()
 
 

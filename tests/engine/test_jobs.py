@@ -36,7 +36,7 @@ def test_each_result_comes_once_with_its_index(engine, wait_until):
     assert sorted(job.results()) == [(n, n * n) for n in range(100)]
     assert job.results(since=98) == job.results()[98:]
     wait_until(lambda: tasks_on_scheduler(engine) == 0)
-    assert job.name not in engine._jobs
+    assert job.name not in engine.live
 
 
 def test_an_empty_job_is_finished(engine):

@@ -16,6 +16,7 @@ GOOD = {
     "TWOLAYER_WORKERS": ("3", "workers", 3),
     "TWOLAYER_MEMORY_MB": ("123", "memory_mb", 123),
     "TWOLAYER_MAX_SECONDS": ("7", "max_seconds", 7),
+    "TWOLAYER_MAX_WALL_SECONDS": ("70", "max_wall_seconds", 70),
     "TWOLAYER_LIVE_PER_VISITOR": ("8", "live_per_visitor", 8),
     "TWOLAYER_LIVE": ("9", "live", 9),
 }

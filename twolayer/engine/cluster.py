@@ -81,7 +81,9 @@ class EmbeddedCluster:
         try:
             # In a thread, since making a key is slow; the process loads its libraries meanwhile.
             security = await asyncio.to_thread(Security.temporary)
-            process.stdin.write(json.dumps(_texts(security)).encode() + b"\n")
+            texts = {name: getattr(security, name) for name in security.__slots__}
+            texts = {name: text for name, text in texts.items() if isinstance(text, str)}
+            process.stdin.write(json.dumps(texts).encode() + b"\n")
             line = await process.stdout.readline()
             if not line:
                 raise OSError("the embedded cluster did not start")
@@ -100,11 +102,6 @@ class EmbeddedCluster:
         except TimeoutError:
             self.process.kill()
             await self.process.wait()
-
-
-def _texts(security: Any) -> dict[str, str]:
-    """Return the keys and certificates of a `Security`."""
-    return {name: text for name in security.__slots__ if isinstance(text := getattr(security, name), str)}
 
 
 def main() -> None:

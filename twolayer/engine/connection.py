@@ -6,6 +6,7 @@ All of it runs on the engine's event loop. The next call of `client` rebuilds wh
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any
 
 import dask
@@ -22,6 +23,9 @@ from twolayer.training.config import Config
 from twolayer.training.messages import Message, MessageError
 
 PROBE_SECONDS = 0.5
+WATCH_SECONDS = 1.0
+MOST_SECONDS_WITHOUT_WORKERS = 8.0
+"""An ended worker is replaced within two seconds. Later than this, nobody will replace it."""
 CONNECT_SECONDS = 5.0
 
 LOST = (
@@ -82,6 +86,8 @@ class Connection:
                 self._client = await self._connect()
                 self.trouble = None
                 self._in_background(self._probe(self._client))
+                if self.cluster is not None:
+                    self._in_background(self._watch(self._client))
             except MessageError as error:
                 self.trouble = error.message
                 raise
@@ -106,18 +112,15 @@ class Connection:
         if self._client is not None:
             with contextlib.suppress(*LOST):
                 await self._client.close()
+            self._client = None
         if self.cluster is not None:
             await self.cluster.stop()
+            self.cluster = None
 
     async def _connect(self) -> Client:
-        if self._client is not None:
-            with contextlib.suppress(*LOST):
-                await self._client.close()
-            self._client = None
+        await self.close()  # what is left of the last connection
         address, security = self.settings.scheduler, None
         if address is None:
-            if self.cluster is not None:
-                await self.cluster.stop()
             self.cluster = await EmbeddedCluster.start(
                 self.settings.workers, self.settings.worker_limit_bytes
             )
@@ -137,18 +140,29 @@ class Connection:
         return client
 
     async def _check_version(self, client: Client) -> None:
-        other = Message.of(
-            "The workers at {address} run a different version of this program. Start them from the same "
-            "checkout.",
-            address=client.scheduler.address if client.scheduler else "",
-        )
-        try:
-            there: Capabilities = await client.submit(capabilities.probe, pure=False)
-        except (ImportError, AttributeError) as error:
-            raise OtherVersionError(other) from error
-        if there.code != capabilities.code_digest():
-            raise OtherVersionError(other)
+        there: Capabilities | None = None
+        with contextlib.suppress(ImportError, AttributeError):
+            there = await client.submit(capabilities.probe, pure=False)
+        if there is None or there.code != capabilities.code_digest():
+            raise OtherVersionError(
+                Message.of(
+                    "The workers at {address} run a different version of this program. Start them from the "
+                    "same checkout.",
+                    address=client.scheduler.address if client.scheduler else "",
+                )
+            )
         self.capabilities = there
+
+    async def _watch(self, client: Client) -> None:
+        """Give an embedded cluster up that has lost all its workers for good: the next call rebuilds it."""
+        with_workers = monotonic()
+        while client.status == "running":
+            await asyncio.sleep(WATCH_SECONDS)
+            if client.scheduler_info().get("n_workers"):
+                with_workers = monotonic()
+            elif monotonic() - with_workers > MOST_SECONDS_WITHOUT_WORKERS:
+                with contextlib.suppress(*LOST):
+                    await client.close()
 
     async def _probe(self, client: Client) -> None:
         """Probe a new cluster until all that its workers can do is known."""

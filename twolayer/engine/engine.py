@@ -7,6 +7,7 @@ Without a checkpoint a run continues from its start: what was received before is
 the same.
 """
 
+import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,13 +24,14 @@ from twolayer.engine.event_loop import EventLoop
 from twolayer.engine.job import Job
 from twolayer.engine.job_loop import JobLoop
 from twolayer.engine.limits import LimitError as LimitError
-from twolayer.engine.lock import ReadersWriterLock
-from twolayer.engine.memory import MemorySemaphore
+from twolayer.engine.memory import Lease, Memory
 from twolayer.engine.run import Run
 from twolayer.engine.run_loop import RunLoop
 from twolayer.engine.settings import MB, Settings
+from twolayer.engine.shares import Shares
 from twolayer.engine.task import Task
 from twolayer.engine.visitors import Visitors
+from twolayer.engine.waiting import Wait
 from twolayer.training import capabilities, methods
 from twolayer.training.capabilities import Capabilities
 from twolayer.training.config import Config
@@ -51,11 +53,11 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.live: dict[str, Run] = {}
-        self._jobs: dict[str, Job] = {}
+        self.live: dict[str, Task] = {}
+        """The live runs and jobs by name, in the order of their submission."""
         self._names = itertools.count()
-        self._memory = MemorySemaphore(settings.memory_mb * MB)
-        self._lock = ReadersWriterLock()
+        self._shares = Shares()
+        self._memory = Memory(settings.memory_mb * MB, self._shares)
         self._checkpoints: LRU[str, Chunk] = LRU(
             settings.memory_mb * MB // CHECKPOINTS_SHARE,
             {},
@@ -95,12 +97,12 @@ class Engine:
         `LimitError`, and what `Capabilities.require` raises for a config that the workers cannot compute.
         """
         limits.check_run(self.settings, config)
-        limits.admit(self.settings, self._all(), visitor)
+        limits.admit(self.settings, list(self.live.values()), visitor)
         if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
         run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, visitor)
         run.edits, run.pause_at, run.speed, run.keeps_state = edits, pause_at, speed, keep_state
-        self._start(run)
+        self._start(run, partial(self._complete_run, run))
         return run
 
     def map(
@@ -121,12 +123,11 @@ class Engine:
         job give way to all others. Raises `LimitError`.
         """
         limits.check_memory(self.settings, memory_bytes)
-        limits.admit(self.settings, self._all(), visitor)
+        limits.admit(self.settings, list(self.live.values()), visitor)
         job = Job(f"job-{next(self._names)}", len(items), visitor)
-        self._jobs[job.name] = job
         watched = partial(worker.within, self.settings.max_seconds, function)
-        loop = JobLoop(job, watched, list(items), self._lock, exclusive=exclusive, later=later)
-        self._loop.soon(self._begin, job, partial(self._complete_job, loop, memory_bytes))
+        loop = JobLoop(job, watched, list(items), self._shares, exclusive=exclusive, later=later)
+        self._start(job, partial(self._complete_job, loop, memory_bytes))
         return job
 
     def pause(self, run: Run) -> None:
@@ -155,11 +156,11 @@ class Engine:
         if steps == run.step:
             return  # it is complete
         limits.check_run(self.settings, replace(run.config, steps=steps))
-        limits.admit(self.settings, self._all(), run.visitor)
+        limits.admit(self.settings, list(self.live.values()), run.visitor)
         run.edits = edits
         run.pause_at = None if more is None else run.step + more
         run.reopen()
-        self._start(run)
+        self._start(run, partial(self._complete_run, run))
 
     def stop(self, task: Task) -> None:
         """End a run or job where it is. What has been received of it is kept."""
@@ -170,10 +171,19 @@ class Engine:
         """Return the state that a run would continue from, if it is still kept."""
         return self._checkpoints.get(run.name)
 
-    def ahead(self, run: Run) -> int:
-        """Return the number of live runs that were submitted before a live run."""
-        names = list(self.live)
-        return names.index(run.name) if run.name in names else 0
+    def wait_of(self, task: Task) -> Wait | None:
+        """Return why a run or job is not computed at the moment; None if it is, or is not queued."""
+        if task.state != "queued":
+            return None
+        for_memory = self._memory.wait(task.lease) if task.lease else None
+        if for_memory is not None:
+            return for_memory
+        if self.capabilities is None:
+            return Wait("cluster")
+        race = self._shares.exclusive
+        if race is not None and race.admitted.is_set():
+            return Wait("race", seconds=race.seconds_left)
+        return Wait("workers", self._shares.ahead_of(task.owner))
 
     def forget(self, run: Run) -> None:
         """Stop a run that will not be continued, and drop its checkpoint."""
@@ -192,58 +202,69 @@ class Engine:
         """Stop all runs, the connection and the embedded cluster, and wait for their end."""
         self._loop.close(self._connection.close)
 
-    def _all(self) -> list[Task]:
-        return [*self.live.values(), *self._jobs.values()]
-
-    def _start(self, run: Run) -> None:
-        self.live[run.name] = run
-        self._loop.soon(self._begin, run, partial(self._complete_run, run))
+    def _start(self, task: Task, work: Callable[[], Awaitable[None]]) -> None:
+        self.live[task.name] = task
+        if task.visitor is not None:
+            self._loop.soon(self._visitors.add, task.visitor)
+        self._loop.soon(self._loop.begin, task, work)
 
     # -- on the event loop ------------------------------------------------------------------------
-
-    def _begin(self, task: Task, work: Callable[[], Awaitable[None]]) -> None:
-        if task.visitor is not None:
-            self._visitors.add(task.visitor)
-        self._loop.begin(task, work)
 
     def _ended(self, task: Task) -> None:
         if task.over:
             LOG.info(task.kind, task.log_fields())
         self.live.pop(task.name, None)
-        self._jobs.pop(task.name, None)
 
     def _stop_all_of(self, visitor: str, why: Message) -> None:
-        for task in self._all():
+        for task in list(self.live.values()):
             if task.visitor == visitor:
                 task.end("stopped", why)
                 self._loop.cancel(task.name)
 
     async def _complete_run(self, run: Run) -> None:
         """Compute a run to its end, or to the step at which it pauses."""
-        async with self._memory.acquired(methods.run_bytes(run.config)):
-            loop = RunLoop(
-                run,
-                self._lock,
-                self.checkpoint(run),
-                self.settings.max_seconds * (limits.REPETITION_FACTOR if run.keeps_state else 1),
-                fetch_at_end=run.keeps_state or methods.state_bytes(run.config) <= self._checkpoints.n,
-            )
+        loop = RunLoop(
+            run,
+            self._shares,
+            self.checkpoint(run),
+            self.settings.max_seconds * (limits.REPETITION_FACTOR if run.keeps_state else 1),
+            fetch_at_end=run.keeps_state or methods.state_bytes(run.config) <= self._checkpoints.n,
+        )
 
-            async def attempt(client: Client) -> None:
-                await self._connection.require(run.config)
-                await loop.attempt(client)
+        async def attempt(lease: Lease, client: Client) -> None:
+            await self._connection.require(run.config)
+            await loop.attempt(lease, client)
 
-            try:
-                await recovery.complete(run, self._connection.client, attempt)
-            finally:
-                if run.keeps_state:
-                    run.last_state = loop.checkpoint
-                elif loop.checkpoint is not None:
-                    self._checkpoints[run.name] = loop.checkpoint
+        try:
+            await self._complete(loop, attempt, limits.engine_bytes(run.config), lambda: bool(run.speed))
+        finally:
+            if run.keeps_state:
+                run.last_state = loop.checkpoint
+            elif loop.checkpoint is not None:
+                self._checkpoints[run.name] = loop.checkpoint
         if loop.is_wanted:
             run.pause()
 
     async def _complete_job(self, loop: JobLoop, memory_bytes: int) -> None:
-        async with self._memory.acquired(memory_bytes):
-            await recovery.complete(loop.job, self._connection.client, loop.attempt)
-        loop.job.end("finished")
+        await self._complete(loop, loop.attempt, memory_bytes)
+        loop.task.end("finished")
+
+    async def _complete(
+        self,
+        loop: RunLoop | JobLoop,
+        attempt: Callable[[Lease, Client], Awaitable[None]],
+        memory_bytes: int,
+        is_idle: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Compute a run or job with memory, as often as it takes: another visitor may want it back."""
+        task, seconds = loop.task, self.settings.max_wall_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                while not loop.is_done:
+                    task.lease = Lease(task.owner, memory_bytes, is_idle)
+                    async with self._memory.held(task.lease):
+                        await recovery.complete(task, self._connection.client, partial(attempt, task.lease))
+                    if not loop.is_done:
+                        task.requeue()
+        except TimeoutError:
+            task.end("stopped", limits.out_of_wall_time(seconds))

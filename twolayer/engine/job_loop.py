@@ -8,14 +8,15 @@ from typing import Any
 
 from distributed import Client
 
+from twolayer.engine import worker
 from twolayer.engine.connection import fetched
 from twolayer.engine.job import Job
-from twolayer.engine.lock import ReadersWriterLock
+from twolayer.engine.memory import Lease
+from twolayer.engine.shares import Rank, Shares, Turn
 
 TASKS_PER_WORKER = 2
-PRIORITY_SINGLE, PRIORITY_MANY, PRIORITY_LATER = 10, 0, -10
-"""A single task, which a visitor waits for, takes turns with the chunks of runs. The tasks of larger
-jobs come after all of these."""
+EXPECTED_SECONDS = 0.3
+"""Of a task, before the first of its job is done."""
 
 _numbers = itertools.count()
 
@@ -28,26 +29,36 @@ class JobLoop:
         job: Job,
         function: Callable[..., Any],
         items: Sequence[tuple[Any, ...]],
-        lock: ReadersWriterLock,
+        shares: Shares,
         *,
         exclusive: bool,
         later: bool,
     ) -> None:
-        self.job, self.function, self.items, self.lock = job, function, items, lock
-        self.exclusive = exclusive
-        self.priority = PRIORITY_LATER if later else PRIORITY_SINGLE if job.total == 1 else PRIORITY_MANY
+        self.task, self.function, self.items, self.shares = job, function, items, shares
+        self.is_exclusive = exclusive
+        self.rank: Rank = 2 if later else 0 if job.total == 1 else 1
         self._todo = deque(range(len(items)))
+        self._seconds = EXPECTED_SECONDS
 
-    async def attempt(self, client: Client) -> None:
-        """Compute what is left. Raises what is in `LOST`, and what the function raises."""
-        workers = len(client.scheduler_info()["workers"])
-        most = 1 if self.exclusive else TASKS_PER_WORKER * max(1, workers)
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing left to compute."""
+        return self.task.over or not self._todo
+
+    async def attempt(self, lease: Lease, client: Client) -> None:
+        """Compute what is left, or until the memory is wanted back.
+
+        Raises what is in `LOST`, and what the function raises.
+        """
+        workers = max(1, client.scheduler_info()["n_workers"])
+        self.shares.workers = workers
+        most = 1 if self.is_exclusive else TASKS_PER_WORKER * workers
         flight: dict[asyncio.Task[None], int] = {}
         try:
-            while self._todo or flight:
-                while self._todo and len(flight) < most:
+            while flight or not (self.is_done or lease.wanted):
+                while self._todo and len(flight) < most and not lease.wanted:
                     index = self._todo.popleft()
-                    flight[asyncio.create_task(self._compute(client, index))] = index
+                    flight[asyncio.create_task(self._compute(client, index, workers))] = index
                 done, _ = await asyncio.wait(flight, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     await task
@@ -56,20 +67,27 @@ class JobLoop:
             for task in flight:
                 task.cancel()
             await asyncio.gather(*flight, return_exceptions=True)
-            self._todo.extend(index for index in flight.values() if not self.job.has(index))
+            self._todo.extend(index for index in flight.values() if not self.task.has(index))
 
-    async def _compute(self, client: Client, index: int) -> None:
-        job = self.job
-        async with self.lock.exclusive() if self.exclusive else self.lock.shared():
+    async def _compute(self, client: Client, index: int, workers: int) -> None:
+        job, width = self.task, workers if self.is_exclusive else 1
+        turn = Turn(job.owner, self._seconds, self.rank, width, self.is_exclusive)
+        await self.shares.enter(turn)
+        try:
             job.begin()
             future = client.submit(
+                worker.timed,
                 self.function,
                 *self.items[index],
                 key=f"{job.name}-{index}-{next(_numbers)}",
                 pure=False,
-                priority=self.priority,
+                priority=turn.priority,
             )
             try:
-                job.receive(index, await fetched(client, future))
+                turn.seconds, result = await fetched(client, future)
+                self._seconds = turn.seconds
+                job.receive(index, result)
             finally:
                 future.release()  # ends the task of a stopped job now, not at the next garbage collection
+        finally:
+            self.shares.leave(turn)

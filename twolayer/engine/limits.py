@@ -60,9 +60,17 @@ def check_memory(settings: Settings, needed_bytes: int) -> None:
         )
 
 
+def engine_bytes(config: Config) -> int:
+    """Return the estimated memory in bytes of a run on the engine.
+
+    A worker has all but the losses; the web process has the checkpoint, which counts there, and the losses.
+    """
+    return methods.working_bytes(config) + methods.losses_bytes(config)
+
+
 def check_run(settings: Settings, config: Config) -> None:
     """Raise `LimitError` for a run that takes too much memory, or whose single step takes too long."""
-    check_memory(settings, methods.run_bytes(config))
+    check_memory(settings, engine_bytes(config))
     seconds = pace.slow_step_seconds(config)
     if seconds > settings.max_seconds:
         raise LimitError(
@@ -102,6 +110,14 @@ def check_sweep(settings: Settings, seconds: float, longest: float) -> None:
                 each=f"{settings.max_seconds // TRAINING_SHARE:,}",
             )
         )
+
+
+def out_of_wall_time(seconds: int) -> Message:
+    """Return why a run or job was stopped that has been live for too long."""
+    return Message.of(
+        "Stopped: this server limits a run to {limit} s from start to end, waiting and slow motion included.",
+        limit=seconds,
+    )
 
 
 def out_of_time(max_seconds: int) -> Message:

@@ -17,10 +17,14 @@ from twolayer.training.training import Chunk
 
 
 class Series:
-    """An array that only grows. One thread appends rows, others read views of the rows so far."""
+    """An array that only grows. One thread appends rows, others read views of the rows so far.
 
-    def __init__(self, *row: int) -> None:
-        self._rows = np.empty((64, *row))
+    Memory for the `expected` rows is reserved at once: the system provides it page by page as rows come,
+    and nothing has to be copied.
+    """
+
+    def __init__(self, *row: int, expected: int = 64) -> None:
+        self._rows = np.empty((expected, *row))
         self._count = 0
 
     def extend(self, rows: NDArray[np.float64]) -> None:
@@ -35,8 +39,8 @@ class Series:
 
     @property
     def nbytes(self) -> int:
-        """Bytes allocated."""
-        return self._rows.nbytes
+        """Bytes of the rows so far."""
+        return self.view().nbytes
 
     def view(self) -> NDArray[np.float64]:
         """Return the rows so far, read-only and without a copy."""
@@ -73,7 +77,7 @@ class Run(Task):
         self.began_step = 0
         """Steps that were done when it began or resumed."""
         self._moved = Event()
-        self._losses = Series()
+        self._losses = Series(expected=config.steps)
         self._laps = Series(2)
         self._dead = Series(2)
         self._median = (0, np.nan)

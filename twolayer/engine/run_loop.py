@@ -6,21 +6,21 @@ far, so that neither the scheduler nor a recovery grows with the length of a run
 """
 
 import asyncio
-import contextlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributed import Client, Future, wait
 
 from twolayer.engine import limits, worker
 from twolayer.engine.connection import fetched
-from twolayer.engine.lock import ReadersWriterLock
+from twolayer.engine.memory import Lease
 from twolayer.engine.run import Run
+from twolayer.engine.shares import Shares, Turn
 from twolayer.training import methods, pace, training
 from twolayer.training.config import Config
 from twolayer.training.edits import segment
@@ -36,10 +36,16 @@ BEAT_SECONDS = 0.1
 DEADLINE_SECONDS = 20.0
 DEADLINE_FACTOR = 50
 """A chunk may take `DEADLINE_SECONDS` and this many times the time that the last chunk predicts."""
-PRIORITY = 10
-"""Above that of jobs, whose thousands of tasks must not hold up runs."""
 
 _numbers = itertools.count()
+
+
+class _Flight(NamedTuple):
+    """A chunk that is submitted, its report, and its turn at the workers."""
+
+    chunk: Future
+    report: Future
+    turn: Turn
 
 
 @dataclass
@@ -52,16 +58,8 @@ class _Chain:
     """Steps done when all submitted chunks are."""
     due: float
     """When to end it with a new checkpoint, by the monotonic clock."""
-    flight: deque[tuple[Future, Future]] = field(default_factory=deque)
-    """(chunk, its report) of the chunks that are submitted and not received. Each holds the lock."""
-
-    @contextlib.contextmanager
-    def holding(self, lock: ReadersWriterLock) -> Iterator[None]:
-        """Leave the lock at the end for each chunk that is still in flight."""
-        try:
-            yield
-        finally:
-            lock.leave(len(self.flight))
+    flight: deque[_Flight] = field(default_factory=deque)
+    """The chunks that are submitted and not received."""
 
 
 class RunLoop:
@@ -70,13 +68,13 @@ class RunLoop:
     def __init__(
         self,
         run: Run,
-        lock: ReadersWriterLock,
+        shares: Shares,
         checkpoint: Chunk | None,
         max_seconds: int,
         *,
         fetch_at_end: bool = True,
     ) -> None:
-        self.run, self.lock, self.checkpoint = run, lock, checkpoint
+        self.task, self.shares, self.checkpoint = run, shares, checkpoint
         self.max_seconds = max_seconds
         self.fetch_at_end = fetch_at_end
         """Whether to fetch the final state as a checkpoint."""
@@ -84,89 +82,122 @@ class RunLoop:
         self._pace = Pace(run.config)
         self._paced = False
         self._next_beat = 0.0
+        self._client: Client
+        self._lease: Lease
+        self._problem: Future | None
+        self._preparing = 0.0
+        """Expected seconds of preparing the problem, until its first chunk has come."""
+        self._first: int
+        """The step at which this attempt began."""
 
     @property
     def is_wanted(self) -> bool:
         """Whether the run is live and still in the turn that this loop computes."""
-        return self.run.live and self.run.turn == self._turn
+        return self.task.live and self.task.turn == self._turn
 
     @property
     def _reached(self) -> int:
         return 0 if self.checkpoint is None else self.checkpoint.step
 
-    async def attempt(self, client: Client) -> None:
-        """Compute until the run ends or reaches the step at which it pauses. Raises what is in `LOST`."""
-        run = self.run
-        problem = self._task(client, "problem", worker.within, self.max_seconds, training.prepare, run.config)
-        if run.state == "queued":
-            with client.as_current():
-                await wait([problem])
-            run.begin()
-        while self.is_wanted and self._reached < run.limit:
-            self.checkpoint = await self._next_checkpoint(client, problem)
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has ended or reached the step at which it pauses."""
+        return not self.is_wanted or self._reached >= self.task.limit
 
-    async def _next_checkpoint(self, client: Client, problem: Future) -> Chunk | None:
+    async def attempt(self, lease: Lease, client: Client) -> None:
+        """Compute until the run is done, or its memory is wanted back. Raises what is in `LOST`."""
+        self._client, self._problem, self._lease = client, None, lease
+        self._first = self._reached
+        try:
+            while not self.is_done and not (lease.wanted and self._reached > self._first):
+                self.checkpoint = await self._next_checkpoint()
+        finally:
+            self._problem = None  # with the future its data are dropped from the worker
+
+    async def _next_checkpoint(self) -> Chunk | None:
         """Compute one chain from the checkpoint and return the state at its end."""
-        due = monotonic() + self._checkpoint_interval(self.run.config)
+        due = monotonic() + self._checkpoint_interval(self.task.config)
         chain = _Chain(self.checkpoint, self._reached, due)
-        with chain.holding(self.lock):
-            while await self._fill(client, problem, chain):
-                last, report = chain.flight[0]
-                chunk: Chunk = await fetched(client, report)
-                chain.flight.popleft()
-                self.lock.leave()
+        try:
+            while await self._fill(chain):
+                if self.task.state == "queued":
+                    with self._client.as_current():
+                        await wait([self._problem])
+                    self.task.begin()
+                chunk: Chunk = await fetched(self._client, chain.flight[0].report)
+                last, _, turn = chain.flight.popleft()
+                turn.seconds = self._preparing + chunk.seconds
+                self._preparing = 0.0
+                self.shares.leave(turn)
                 if not self._receive(chunk):
                     chain.last = last
                     break
-        if chain.last is self.checkpoint or (self.run.over and not self.fetch_at_end):
+        finally:
+            for _, _, turn in chain.flight:
+                self.shares.leave(turn)
+        if chain.last is self.checkpoint or (self.task.over and not self.fetch_at_end):
             return self.checkpoint
-        checkpoint: Chunk = await fetched(client, chain.last)
+        checkpoint: Chunk = await fetched(self._client, chain.last)
         return checkpoint.without_losses()
 
-    async def _fill(self, client: Client, problem: Future, chain: _Chain) -> bool:
+    async def _fill(self, chain: _Chain) -> bool:
         """Submit chunks up to the number allowed in flight, and return whether any is in flight."""
-        run, flight = self.run, chain.flight
-        while len(flight) < (1 if run.speed else IN_FLIGHT) and monotonic() < chain.due and self.is_wanted:
-            if flight and self.lock.closed:
-                break  # a writer waits for what is in flight
+        run, flight = self.task, chain.flight
+        while len(flight) < (1 if run.speed else IN_FLIGHT) and monotonic() < chain.due:
+            if flight and self.shares.exclusive:
+                break  # an exclusive turn waits for what is in flight
             await self._beat(chain.planned)
             config, end = segment(run.config, run.edits, chain.planned)
             steps = self._steps(chain.planned, end)
-            if steps <= 0:
+            if steps <= 0 or not self._goes_on(chain):
                 break
-            await self.lock.enter()
+            if self._problem is None:
+                self._preparing = pace.preparing_seconds(config)
+            seconds = self._preparing + steps * self._pace.seconds_per_step
+            turn = Turn(run.owner, seconds, width=config.threads)
+            await self.shares.enter(turn)
             try:
-                advance = partial(worker.within, self._deadline(steps), worker.advance)
-                chunk = self._task(client, "advance", advance, config, problem, chain.last, steps)
-                # A small state travels with its losses; a large one stays on the worker.
-                small = methods.state_bytes(config) <= SMALL_STATE_BYTES
-                report = chunk if small else self._task(client, "report", worker.report, chunk)
+                flight.append(self._submit(chain, config, steps, turn))
             except BaseException:
-                self.lock.leave()
+                self.shares.leave(turn)
                 raise
-            flight.append((chunk, report))
-            chain.last, chain.planned = chunk, chain.planned + steps
+            chain.last, chain.planned = flight[-1].chunk, chain.planned + steps
         return bool(flight)
+
+    def _goes_on(self, chain: _Chain) -> bool:
+        """Return whether another chunk may follow. Memory is not given back before there is progress."""
+        return self.is_wanted and not (self._lease.wanted and chain.planned > self._first)
+
+    def _submit(self, chain: _Chain, config: Config, steps: int, turn: Turn) -> _Flight:
+        if self._problem is None:
+            self._problem = self._task(
+                turn, "problem", worker.within, self.max_seconds, training.prepare, self.task.config
+            )
+        advance = partial(worker.within, self._deadline(steps), worker.advance)
+        chunk = self._task(turn, "advance", advance, config, self._problem, chain.last, steps)
+        # A small state travels with its losses; a large one stays on the worker.
+        small = methods.state_bytes(config) <= SMALL_STATE_BYTES
+        return _Flight(chunk, chunk if small else self._task(turn, "report", worker.report, chunk), turn)
 
     def _receive(self, chunk: Chunk) -> bool:
         """Add a chunk to the run and return whether more are expected."""
         self._pace.saw(len(chunk.losses), chunk.seconds)
         self._paced = True
-        more = self.run.receive(chunk)
-        if more and self.run.seconds > self.max_seconds:
-            self.run.end("stopped", limits.out_of_time(self.max_seconds))
+        more = self.task.receive(chunk)
+        if more and self.task.seconds > self.max_seconds:
+            self.task.end("stopped", limits.out_of_time(self.max_seconds))
             return False
         return more
 
-    def _task(self, client: Client, name: str, function: Callable[..., Any], *values: Any) -> Future:
-        key = f"{name}-{self.run.name}-{next(_numbers)}"
-        return client.submit(function, *values, key=key, pure=False, priority=PRIORITY)
+    def _task(self, turn: Turn, name: str, function: Callable[..., Any], *values: Any) -> Future:
+        key = f"{name}-{self.task.name}-{next(_numbers)}"
+        return self._client.submit(function, *values, key=key, pure=False, priority=turn.priority)
 
     async def _beat(self, step: int) -> None:
         """In slow motion, wait until the step after `step` is due, or slow motion ends."""
-        run = self.run
+        run = self.task
         self._next_beat = max(self._next_beat, monotonic() - BEAT_SECONDS)
-        while run.speed and run.step <= step < run.limit:
+        while run.speed and run.step <= step < run.limit and not self._lease.wanted:
             left = self._next_beat - monotonic()
             if left <= 0:
                 return
@@ -174,7 +205,7 @@ class RunLoop:
 
     def _steps(self, step: int, end: int) -> int:
         """Return the number of steps of the chunk after `step`, which goes to `end` at most."""
-        run = self.run
+        run = self.task
         steps = self._pace.next(min(run.limit, end) - step)
         speed = run.speed
         if speed and step >= run.step and steps > 0:

@@ -47,6 +47,10 @@ class Settings:
         default_words="a quarter of the memory, 64 to 2048",
     )
     max_seconds: int = _count(N_("time limit per run, in seconds of computing"), default=600)
+    max_wall_seconds: int = _count(
+        N_("time limit per run or job from start to end, in seconds, with waiting and slow motion"),
+        default=7200,
+    )
     live_per_visitor: int = _count(
         N_("maximum number of active or queued runs and jobs per visitor; further ones are refused"),
         default=6,

@@ -3,31 +3,13 @@
 from abc import ABC, abstractmethod
 from threading import Event
 from time import monotonic
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
+from twolayer.engine.memory import Lease
 from twolayer.training.messages import Message
 
 State = Literal["queued", "running", "paused", "finished", "diverged", "stopped", "failed"]
-
-
-class _Traits(NamedTuple):
-    """What a state means for a task in it."""
-
-    live: bool = False
-    over: bool = False
-    continuable: bool = False
-
-
-STATES: dict[State, _Traits] = {
-    "queued": _Traits(live=True),
-    "running": _Traits(live=True),
-    "paused": _Traits(continuable=True),
-    "finished": _Traits(over=True, continuable=True),
-    "diverged": _Traits(over=True),
-    "stopped": _Traits(over=True, continuable=True),
-    "failed": _Traits(over=True),
-}
-"""Every state of a task. Only a run can be paused, diverge or be continued."""
+"""Only a run can be paused, diverge or be continued."""
 
 
 class Task(ABC):
@@ -45,6 +27,8 @@ class Task(ABC):
         """When a worker began or resumed it, by the monotonic clock."""
         self.elapsed: float | None = None
         """Seconds from `began` to its end."""
+        self.lease: Lease | None = None
+        """The memory that it has or waits for."""
         self.turn = 0
         """Number of times it was continued. A coroutine of an earlier turn must not change it."""
         self._ended = Event()
@@ -53,17 +37,17 @@ class Task(ABC):
     @property
     def live(self) -> bool:
         """Whether it is being computed or waits to be."""
-        return STATES[self.state].live
+        return self.state in ("queued", "running")
 
     @property
     def over(self) -> bool:
         """Whether it has ended. A paused run has not."""
-        return STATES[self.state].over
+        return self.state in ("finished", "diverged", "stopped", "failed")
 
     @property
     def continuable(self) -> bool:
         """Whether more steps may follow."""
-        return STATES[self.state].continuable
+        return self.state in ("paused", "finished", "stopped")
 
     @property
     @abstractmethod
@@ -81,6 +65,11 @@ class Task(ABC):
         """
         return self._settled.wait(seconds)
 
+    @property
+    def owner(self) -> str:
+        """Whose share of the server it takes: its visitor's, or else its own."""
+        return self.visitor or self.name
+
     # -- for the engine -------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -88,6 +77,11 @@ class Task(ABC):
         if self.state == "queued":
             self.began = monotonic()
             self.state = "running"
+
+    def requeue(self) -> None:
+        """Record that it waits again for what it has given back."""
+        if self.state == "running":
+            self.state = "queued"
 
     def end(self, state: State, message: Message | None = None) -> None:
         """Enter a final state. Only the first call has an effect."""

@@ -4,6 +4,7 @@ import faulthandler
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Thread
+from time import perf_counter
 from typing import Any
 
 from distributed import WorkerPlugin
@@ -27,6 +28,13 @@ def within(seconds: float, function: Callable[..., Any], *values: Any) -> Any:
         return function(*values)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def timed(function: Callable[..., Any], *values: Any) -> tuple[float, Any]:
+    """Return the seconds that `function(*values)` takes, and what it returns."""
+    before = perf_counter()
+    result = function(*values)
+    return perf_counter() - before, result
 
 
 def advance(config: Config, problem: Problem, previous: Chunk | None, steps: int) -> Chunk:

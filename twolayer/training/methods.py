@@ -125,11 +125,21 @@ def bytes_per_step(config: Config) -> int:
     return (read + config.N * config.D_out + 2 * method.state(config)) * item_bytes(config)
 
 
+def losses_bytes(config: Config) -> int:
+    """Return the bytes of a run's losses, kept once."""
+    return 8 * config.steps
+
+
 def run_bytes(config: Config) -> int:
-    """Return the estimated peak of a run's memory in bytes.
+    """Return the estimated peak memory in bytes of a run in one process, with two copies of the losses."""
+    return working_bytes(config) + 2 * losses_bytes(config)
+
+
+def working_bytes(config: Config) -> int:
+    """Return the estimated peak memory in bytes of a run but for its losses.
 
     It counts data, weights and their copies, the arrays of a step, what is drawn or multiplied in float64
-    first, a checkpoint, and two copies of the losses.
+    first, and a checkpoint.
     """
     method, item = METHODS[used(config)], item_bytes(config)
     x, y = config.N * config.D_in, config.N * config.D_out
@@ -141,4 +151,4 @@ def run_bytes(config: Config) -> int:
         arrays += constants or x + y  # tensors are copies
     working = max(8 * in_float64, (arrays + 2 * state) * item + config.N * config.H)
     problem = x + y + _weights(config) + constants
-    return (problem + state) * item + working + 2 * 16 * config.steps
+    return (problem + state) * item + working

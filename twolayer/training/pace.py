@@ -67,6 +67,16 @@ def drawing_seconds(config: Config) -> float:
     return (config.N + config.H) * (config.D_in + config.D_out) / NORMALS_PER_SECOND
 
 
+def preparing_seconds(config: Config) -> float:
+    """Return the seconds before the first step: drawing, and what the method computes once."""
+    return drawing_seconds(config) + product_seconds(methods.flops_once(config))
+
+
+def transfer_seconds(size: float) -> float:
+    """Return the seconds in which `size` bytes travel from a worker to the web process."""
+    return size / TRANSFER_BYTES_PER_SECOND
+
+
 class Pace:
     """The length of the next chunk of a run, from the speed of those before."""
 

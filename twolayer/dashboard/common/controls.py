@@ -14,6 +14,7 @@ from dask.utils import format_bytes
 from twolayer.dashboard.common import address, server
 from twolayer.dashboard.common.parameters import DECLARED, now
 from twolayer.dashboard.i18n import _, plain, say
+from twolayer.engine import limits
 from twolayer.training import methods
 from twolayer.training.config import BACKENDS, DEFAULTS, FIELDS, Config
 from twolayer.training.fields import Choice, ConfigError, Real, Whole
@@ -91,7 +92,7 @@ def _costs(config: Config) -> None:
         costs = _("{memory} of memory, {flops} FLOPs per step, {once} FLOPs once for x·xᵀ and x·w1")
     st.caption(
         costs.format(
-            memory=format_bytes(methods.run_bytes(config)),
+            memory=format_bytes(limits.engine_bytes(config)),
             flops=compact(methods.flops_per_step(config)),
             once=compact(once),
         )

@@ -10,6 +10,7 @@ import streamlit as st
 from twolayer.dashboard.common import server, visitors
 from twolayer.dashboard.i18n import _, say
 from twolayer.engine.job import Job
+from twolayer.engine.task import Task
 from twolayer.training.messages import N_, Message, MessageError
 
 T = TypeVar("T")
@@ -28,6 +29,12 @@ STATES: Mapping[str, str] = {
     "failed": N_("failed"),
 }
 """The states of runs and jobs in words, in English."""
+
+
+def state(task: Task) -> str:
+    """Return the state of a run or job in words; of one that waits, what it waits for."""
+    wait = server.engine().wait_of(task)
+    return _(STATES[task.state]) if wait is None else say(wait.message)
 
 
 @dataclass

@@ -34,7 +34,7 @@ def progress(search: Search | None, name: str) -> None:
     sweep, job = search.sweep, search.job
     text = _("{done} of {total} runs").format(done=f"{sweep.done:,}", total=f"{sweep.grid.size:,}")
     left = jobs.time_left(job.began, sweep.done, sweep.grid.size) if search.live else ""
-    state = _(jobs.STATES[job.state])
+    state = jobs.state(job)
     if job.elapsed is not None:
         state = _("{state}, {seconds} s").format(state=state, seconds=f"{job.elapsed:.1f}")
     with st.container(key=f"progress_{name}"):

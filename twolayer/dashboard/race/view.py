@@ -133,7 +133,7 @@ def _progress(heat: Heat | None) -> None:
         st.progress(0.0, text=_("ready"))
         return
     job = heat.job
-    text = _task(heat, heat.now) if job.state == "running" else _(jobs.STATES[job.state])
+    text = _task(heat, heat.now) if job.state == "running" else jobs.state(job)
     left = jobs.time_left(job.began, job.done, job.total) if heat.live else ""
     st.progress(job.done / job.total, text=text + left)
 

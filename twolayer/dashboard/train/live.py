@@ -151,11 +151,7 @@ def _verdict(run: Run | None) -> None:
     if run.live and trouble is not None:
         _line(WARNING, _("{reason} Retrying; results so far are kept.").format(reason=say(trouble)))
     elif run.state == "queued":
-        ahead = server.engine().ahead(run)
-        if ahead:
-            _line("", _("Waiting for a free worker. Runs ahead in the queue: {count}").format(count=ahead))
-        else:
-            _line("", _("Waiting for a free worker."))
+        _line("", jobs.state(run))
     elif run.state == "running" and (silent := monotonic() - run.heard) > _patience(run):
         text = _(
             "No new data for {seconds} s. Other runs are being computed, or a worker failed and is being "

@@ -1,0 +1,280 @@
+"""Shares: who is computed next, who has the cluster alone, and that waiting costs nothing."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from twolayer.engine import shares
+from twolayer.engine.shares import CREDIT_SECONDS, DEBT_SECONDS, RANK_SECONDS, Shares, Turn
+
+
+def new_shares() -> Shares:
+    """Shares whose clock begins at 1000."""
+    return Shares(lambda: 1000.0)
+
+
+async def settle() -> None:
+    """Let all coroutines run until each of them waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(main, 30))
+
+
+async def use(one: Shares, turn: Turn, inside: list[Turn], log: list[str]) -> None:
+    """Have a turn for some turns of the loop; record who enters and who is there."""
+    await one.enter(turn)
+    log.append(turn.visitor)
+    inside.append(turn)
+    assert not any(other.is_exclusive for other in inside) or len(inside) == 1
+    for _ in range(5):
+        await asyncio.sleep(0)
+    inside.remove(turn)
+    one.leave(turn)
+
+
+async def served(one: Shares, demands: dict[str, int], seconds: float) -> dict[str, float]:
+    """Compute tasks of 0.1 s one after the other, always that with the highest priority. Each visitor
+    keeps as many submitted as `demands` says. Return the seconds that each one got."""
+    got = dict.fromkeys(demands, 0.0)
+    submitted: list[Turn] = []
+    while sum(got.values()) < seconds:
+        for visitor, most in demands.items():
+            while sum(turn.visitor == visitor for turn in submitted) < most:
+                submitted.append(Turn(visitor, 0.1))
+                await one.enter(submitted[-1])
+        first = max(submitted, key=lambda turn: turn.priority)
+        submitted.remove(first)
+        got[first.visitor] += 0.1
+        one.leave(first)
+    for turn in submitted:
+        turn.seconds = 0.0
+        one.leave(turn)
+    return got
+
+
+def test_visitors_share_alike_however_many_runs_each_has():
+    got = run(served(new_shares(), {"a": 12, "b": 2, "c": 1}, 30.0))
+    assert all(seconds == pytest.approx(10.0, abs=1.0) for seconds in got.values()), got
+
+
+def test_who_comes_is_served_at_once_and_then_shares():
+    async def main() -> None:
+        one = new_shares()
+        await served(one, {"a": 12, "b": 12}, 20.0)
+        first = await served(one, {"a": 12, "b": 12, "new": 1}, 0.85)
+        assert first["new"] == pytest.approx(0.9)
+        later = await served(one, {"a": 12, "b": 12, "new": 1}, 30.0)
+        assert later["new"] == pytest.approx(10.0, abs=1.2)
+
+    run(main())
+
+
+def test_nobody_saves_up_what_was_not_used():
+    async def main() -> None:
+        one = new_shares()
+        await served(one, {"early": 1}, 0.1)
+        await served(one, {"a": 2}, 500.0)
+        got = await served(one, {"a": 2, "early": 2}, 20.0)
+        assert got["early"] - got["a"] == pytest.approx(CREDIT_SECONDS, abs=0.3)
+
+    run(main())
+
+
+def test_who_used_an_idle_server_does_not_pay_for_it_for_ever():
+    async def main() -> None:
+        one = new_shares()
+        one.begin_work("idle")  # holds the server's clock back
+        await served(one, {"a": 2}, 500.0)
+        got = await served(one, {"a": 2, "b": 2}, 40.0)
+        assert got["b"] - got["a"] <= DEBT_SECONDS + CREDIT_SECONDS + 0.3
+
+    run(main())
+
+
+def test_work_of_a_higher_rank_gives_way_but_not_for_ever():
+    async def main() -> list[Turn]:
+        one = new_shares()
+        many, single = Turn("a", 0.3, 1), Turn("b", 0.1)
+        await one.enter(many)
+        order = [many]
+        for _ in range(50):
+            single = Turn("b", 0.1)
+            await one.enter(single)
+            order.append(single)
+            one.leave(single)
+        one.leave(many)
+        return order
+
+    many, *single = run(main())
+    before = sum(turn.priority > many.priority for turn in single)
+    assert before * 0.1 == pytest.approx(RANK_SECONDS, abs=0.3)
+
+
+def test_a_stream_of_new_visitors_does_not_shut_anybody_out():
+    async def main() -> None:
+        one = new_shares()
+        await served(one, {"long": 1}, 20.0)
+        waits = Turn("long", 0.1)
+        await one.enter(waits)
+        for number in range(1000):
+            new = Turn(f"new {number}", 0.3)
+            await one.enter(new)
+            if new.priority < waits.priority:
+                return
+            one.leave(new)
+        pytest.fail("it is still behind everybody who comes")
+
+    run(main())
+
+
+def test_an_exclusive_turn_is_alone_and_those_who_waited_enter_before_the_next_one():
+    async def main() -> list[str]:
+        one, inside, log = new_shares(), [], []
+        async with asyncio.TaskGroup() as group:
+            for name in ("r1", "r2", "w1", "r3", "w2", "r4", "w3"):
+                turn = Turn(name, 1.0, is_exclusive=name.startswith("w"))
+                group.create_task(use(one, turn, inside, log))
+        assert (one._shared, one.exclusive, dict(one._at_work)) == ([], None, {})
+        return log
+
+    assert run(main()) == ["r1", "r2", "w1", "r3", "r4", "w2", "w3"]
+
+
+def test_an_exclusive_turn_waits_until_others_had_their_share():
+    async def main() -> int:
+        one, inside, log = new_shares(), [], []
+        for _ in range(3):  # with a single visitor there is nobody to wait for
+            await use(one, Turn("race", 2.0, 1, is_exclusive=True), inside, log)
+        run_ = Turn("run", 0.1)
+        await one.enter(run_)
+        race = asyncio.create_task(use(one, Turn("race", 2.0, 1, is_exclusive=True), inside, log))
+        await settle()
+        chunks = 0
+        while one.exclusive is None:
+            following = Turn("run", 0.1)
+            await one.enter(following)
+            one.leave(run_)
+            run_, chunks = following, chunks + 1
+            assert chunks < 1000
+        assert not race.done()
+        one.leave(run_)
+        await race
+        return chunks
+
+    assert 0.1 * run(main()) >= RANK_SECONDS
+
+
+@pytest.mark.parametrize("when", ["while waiting", "when just admitted"])
+def test_a_cancelled_turn_leaves_nothing_behind(when):
+    async def main() -> None:
+        one, go = new_shares(), asyncio.Event()
+
+        async def alone() -> None:
+            turn = Turn("w", 1.0, is_exclusive=True)
+            await one.enter(turn)
+            await go.wait()
+            one.leave(turn)
+
+        exclusive = asyncio.create_task(alone())
+        await settle()
+        shared = asyncio.create_task(one.enter(Turn("r", 1.0)))
+        await settle()
+        if when == "when just admitted":
+            go.set()
+            while not one._shared:
+                await asyncio.sleep(0)
+        shared.cancel()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await shared
+        await exclusive
+        assert (one._shared, one.exclusive, dict(one._at_work)) == ([], None, {})
+
+    run(main())
+
+
+def test_a_cancelled_exclusive_turn_lets_the_others_in():
+    async def main() -> None:
+        one = new_shares()
+        first = Turn("r1", 1.0)
+        await one.enter(first)
+        exclusive = asyncio.create_task(one.enter(Turn("w", 1.0, is_exclusive=True)))
+        await settle()
+        assert one.exclusive
+        second = asyncio.create_task(one.enter(Turn("r2", 1.0)))
+        await settle()
+        assert not second.done()
+        exclusive.cancel()
+        await second
+        assert (len(one._shared), one.exclusive) == (2, None)
+
+    run(main())
+
+
+def test_waiting_does_not_poll():
+    async def main() -> None:
+        one, loop = new_shares(), asyncio.get_running_loop()
+        first = Turn("r1", 1.0)
+        await one.enter(first)
+        waiting = [
+            asyncio.create_task(use(one, Turn(name, 1.0, is_exclusive=name[0] == "w"), [], []))
+            for name in ("w1", "r2", "w2")
+        ]
+        await settle()
+        assert not loop._ready, "a coroutine runs although nothing has changed"
+        assert len(loop._scheduled) <= 1, "a coroutine waits for a timer"  # that of the test itself
+        one.leave(first)
+        await asyncio.gather(*waiting)
+
+    run(main())
+
+
+def test_clocks_of_visitors_who_are_gone_are_forgotten(monkeypatch):
+    monkeypatch.setattr(shares, "MOST_CLOCKS", 10)
+
+    async def main() -> int:
+        one = new_shares()
+        for number in range(500):
+            turn = Turn(str(number), 0.1)
+            await one.enter(turn)
+            one.leave(turn)
+        return len(one._clocks)
+
+    assert run(main()) < 50
+
+
+def test_long_tasks_leave_a_worker_to_each_run_before_them_and_fill_all_others():
+    async def main() -> None:
+        one, inside, log = new_shares(), [], []
+        one.workers = 3
+        many = [asyncio.create_task(one.enter(Turn("a", 0.3, 1))) for _ in range(10)]
+        await settle()
+        assert len(one._shared) == 4, "one for each worker, and one that follows"
+        runs = [Turn("b", 0.1), Turn("c", 0.1)]
+        for turn in runs:
+            await one.enter(turn)
+        for turn in [turn for turn in one._shared if turn.rank]:
+            one.leave(turn)
+            await settle()
+        assert sum(turn.rank for turn in one._shared) == 1, "the runs have a worker each"
+        while sum(turn.rank for turn in one._shared) == 1:  # until the runs have had their share
+            following = Turn("b", 0.1)
+            await one.enter(following)
+            one.leave(runs.pop(0))
+            runs.append(following)
+            await settle()
+        for turn in runs:
+            one.leave(turn)
+        while one._shared:
+            one.leave(one._shared[0])
+            await settle()
+        await asyncio.gather(*many)
+        await use(one, Turn("d", 0.1), inside, log)
+        assert log == ["d"]
+
+    run(main())
