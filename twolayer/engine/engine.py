@@ -7,7 +7,6 @@ Without a checkpoint a run continues from its start: what was received before is
 the same.
 """
 
-import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,6 +24,7 @@ from twolayer.engine.job import Job
 from twolayer.engine.job_loop import JobLoop
 from twolayer.engine.limits import LimitError as LimitError
 from twolayer.engine.memory import Lease, Memory
+from twolayer.engine.recovery import Attempt, Loop
 from twolayer.engine.run import Run
 from twolayer.engine.run_loop import RunLoop
 from twolayer.engine.settings import MB, Settings
@@ -175,15 +175,10 @@ class Engine:
         """Return why a run or job is not computed at the moment; None if it is, or is not queued."""
         if task.state != "queued":
             return None
-        for_memory = self._memory.wait(task.lease) if task.lease else None
-        if for_memory is not None:
-            return for_memory
         if self.capabilities is None:
             return Wait("cluster")
-        race = self._shares.exclusive
-        if race is not None and race.admitted.is_set():
-            return Wait("race", seconds=race.seconds_left)
-        return Wait("workers", self._shares.ahead_of(task.owner))
+        for_memory = self._memory.wait(task.lease) if task.lease else None
+        return for_memory or self._shares.wait(task.owner)
 
     def forget(self, run: Run) -> None:
         """Stop a run that will not be continued, and drop its checkpoint."""
@@ -236,7 +231,8 @@ class Engine:
             await loop.attempt(lease, client)
 
         try:
-            await self._complete(loop, attempt, limits.engine_bytes(run.config), lambda: bool(run.speed))
+            size = limits.engine_bytes(run.config)
+            await self._complete(loop, attempt, lambda: Lease(run.owner, size, lambda: bool(run.speed)))
         finally:
             if run.keeps_state:
                 run.last_state = loop.checkpoint
@@ -246,25 +242,9 @@ class Engine:
             run.pause()
 
     async def _complete_job(self, loop: JobLoop, memory_bytes: int) -> None:
-        await self._complete(loop, loop.attempt, memory_bytes)
+        await self._complete(loop, loop.attempt, lambda: Lease(loop.task.owner, memory_bytes))
         loop.task.end("finished")
 
-    async def _complete(
-        self,
-        loop: RunLoop | JobLoop,
-        attempt: Callable[[Lease, Client], Awaitable[None]],
-        memory_bytes: int,
-        is_idle: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Compute a run or job with memory, as often as it takes: another visitor may want it back."""
-        task, seconds = loop.task, self.settings.max_wall_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                while not loop.is_done:
-                    task.lease = Lease(task.owner, memory_bytes, is_idle)
-                    async with self._memory.held(task.lease):
-                        await recovery.complete(task, self._connection.client, partial(attempt, task.lease))
-                    if not loop.is_done:
-                        task.requeue()
-        except TimeoutError:
-            task.end("stopped", limits.out_of_wall_time(seconds))
+    async def _complete(self, loop: Loop, attempt: Attempt, lease: Callable[[], Lease]) -> None:
+        connect, seconds = self._connection.client, self.settings.max_wall_seconds
+        await recovery.complete_with_memory(loop, self._memory, lease, connect, attempt, seconds)

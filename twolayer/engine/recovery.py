@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
+from typing import Protocol
 
 from distributed import Client
 
+from twolayer.engine import limits
 from twolayer.engine.connection import LOST, UnreachableError
+from twolayer.engine.memory import Lease, Memory
 from twolayer.engine.task import Task
 from twolayer.training.messages import Message, MessageError
 
@@ -14,6 +18,44 @@ RECOVERIES_WITHOUT_PROGRESS = 2
 PATIENCE_SECONDS = 60.0
 """How long a task that had begun waits for an unreachable cluster to come back."""
 RETRY_SECONDS = 1.0
+
+
+Attempt = Callable[[Lease, Client], Awaitable[None]]
+"""Computes as much as there is time for; it ends early when its memory is wanted back."""
+
+
+class Loop(Protocol):
+    """The loop of a run or a job."""
+
+    @property
+    def task(self) -> Task: ...
+
+    @property
+    def is_done(self) -> bool: ...
+
+
+async def complete_with_memory(
+    loop: Loop,
+    memory: Memory,
+    lease: Callable[[], Lease],
+    connect: Callable[[], Awaitable[Client]],
+    attempt: Attempt,
+    seconds: int,
+) -> None:
+    """Complete a run or job, with as many leases as it takes: another visitor may want the memory back.
+
+    It is stopped after so many `seconds`. Raises what `complete` raises.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            while not loop.is_done:
+                loop.task.lease = held = lease()
+                async with memory.held(held):
+                    await complete(loop.task, connect, partial(attempt, held))
+                if not loop.is_done:
+                    loop.task.requeue()
+    except TimeoutError:
+        loop.task.end("stopped", limits.out_of_wall_time(seconds))
 
 
 async def complete(

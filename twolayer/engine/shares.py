@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Literal
 
+from twolayer.engine.waiting import Wait
+
 CREDIT_SECONDS = 1.0
 DEBT_SECONDS = 10.0
 AGEING = 0.25
@@ -100,9 +102,13 @@ class Shares:
         used = self._clocks.get(visitor, 0.0)
         return min(max(used, self._now - CREDIT_SECONDS), self._now + DEBT_SECONDS)
 
-    def ahead_of(self, visitor: str) -> int:
-        """Return how many other visitors at work are served before this one."""
-        return sum(self.clock(other) < self.clock(visitor) for other in list(self._at_work))
+    def wait(self, visitor: str) -> Wait:
+        """Return what the next task of a visitor waits for, from any thread."""
+        race = self.exclusive
+        if race is not None and race.admitted.is_set():
+            return Wait("race", seconds=race.seconds_left)
+        clock = self.clock(visitor)
+        return Wait("workers", ahead=sum(self.clock(other) < clock for other in list(self._at_work)))
 
     def begin_work(self, visitor: str) -> None:
         """Count a visitor as at work: the server's clock advances with its share in mind."""
