@@ -128,7 +128,7 @@ def test_the_settings_of_a_page_are_there_when_one_comes_back_by_the_links(visit
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit, scheme: str) -> None:
-    page = visit(f"/learning_rate?{SMALL}&run=1&lang=ko", width=390, scheme=scheme)
+    page = visit(f"/learning_rate?{SMALL}&run=1", width=390, scheme=scheme, locale="ko-KR")
     scanned(page, 24)
     unfold(page, "why")
     page.wait_for_selector(".st-key-curvature_chart .js-plotly-plot")
