@@ -16,7 +16,11 @@ FOLDER = Path(__file__).parent
 # until the server has said that it is this visitor's again, or that it is unknown: a connection that broke
 # may look alive for a while.
 _remember = st.components.v2.component(
-    "twolayer_remember", html="", js=(FOLDER / "remember.js").read_text("utf-8")
+    "twolayer_remember",
+    html='<button type="button" class="twolayer-skip"></button>',
+    css=(FOLDER / "frame.css").read_text("utf-8"),
+    js=(FOLDER / "remember.js").read_text("utf-8"),
+    isolate_styles=False,  # those of the frame are for the whole page
 )
 _copy = st.components.v2.component(
     "twolayer_copy",
@@ -37,7 +41,8 @@ def remember(token: str, on_return: Callable[[str], bool], scripts: Sequence[str
             st.session_state["unknown_token"] = before
 
     unknown = st.session_state.get("unknown_token")
-    data = {"token": token, "unknown": unknown, "scripts": list(scripts)}
+    skip = _("Go to the main action")
+    data = {"token": token, "unknown": unknown, "scripts": list(scripts), "skip": skip}
     _remember(key="remember", data=data, on_returned_change=returned, height=1)
 
 

@@ -16,8 +16,12 @@ function fetchSoon(addresses) {
     document.head.append(link);
   }
 }
-export default function ({ data, setTriggerValue }) {
+const MAIN_ACTION = '[data-testid="stMain"] [data-testid="stBaseButton-primary"]';
+export default function ({ data, parentElement, setTriggerValue }) {
   fetchSoon(data.scripts);
+  const skip = parentElement.querySelector(".twolayer-skip");
+  skip.textContent = data.skip;
+  skip.onclick = () => document.querySelector(MAIN_ACTION)?.focus();
   const before = sessionStorage.getItem(NAME);
   clearTimeout(timer);
   if (!before || before === data.token || before === data.unknown || tries >= MOST_TRIES) {

@@ -76,8 +76,12 @@ function themed(layout, colours) {
     plot_bgcolor: colours.of("background-color"),
     hoverlabel: { bgcolor: colours.of("secondary-background-color"), bordercolor: grid, font: { color: colours.of("text-color") } },
     colorway: colours.categorical,
+    ...(coarse ? { dragmode: false } : {}),
   }, colours);
 }
+
+// On a screen for fingers a chart leaves every gesture to the page: it is zoomed by buttons alone.
+const coarse = matchMedia("(pointer: coarse)").matches;
 
 function configuration(Plotly, data) {
   if (data.words) Plotly.register({ moduleType: "locale", name: data.locale, dictionary: data.words, format: {} });
@@ -85,6 +89,7 @@ function configuration(Plotly, data) {
     responsive: true,
     displaylogo: false,
     locale: data.locale,
+    ...(coarse ? { modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]] } : {}),
     modeBarButtonsToRemove: ["select2d", "lasso2d"],
     showSendToCloud: false, // nothing leaves the page for another server
     plotlyServerURL: "",
@@ -101,7 +106,7 @@ const KEYS = {
 function onKey(event) {
   const host = event.currentTarget;
   if (event.target !== host) {
-    if (event.key === "Enter" || event.key === " ") event.target.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    onToolbarKey(event);
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || !host._fullLayout?.xaxis) return;
@@ -122,6 +127,36 @@ function onKey(event) {
   event.preventDefault();
   event.stopPropagation();
   window.Plotly.relayout(host, change);
+}
+
+// The buttons of a chart are one stop of the Tab key; the arrow keys go from one to the next.
+function makeToolbar(host, label) {
+  const bar = host.querySelector(".modebar");
+  const buttons = [...host.querySelectorAll(".modebar-btn")];
+  if (!bar || !buttons.length) return;
+  bar.setAttribute("role", "toolbar");
+  bar.setAttribute("aria-label", label);
+  const focused = Math.max(0, buttons.indexOf(document.activeElement));
+  for (const [place, button] of buttons.entries()) {
+    button.tabIndex = place === focused ? 0 : -1;
+    button.setAttribute("role", "button");
+    button.setAttribute("aria-label", button.dataset.title);
+  }
+}
+
+function onToolbarKey(event) {
+  if (event.key === "Enter" || event.key === " ") {
+    event.preventDefault();
+    event.target.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  }
+  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!by) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const buttons = [...event.currentTarget.querySelectorAll(".modebar-btn")];
+  const next = buttons.at((buttons.indexOf(event.target) + by) % buttons.length);
+  for (const button of buttons) button.tabIndex = button === next ? 0 : -1;
+  next.focus();
 }
 
 const newest = new WeakMap();
@@ -146,14 +181,12 @@ async function draw(parentElement, { data, setTriggerValue }) {
   host.setAttribute("aria-label", data.alt);
   const traces = data.traces.map((trace) => coloured(trace, colours));
   await Plotly.react(host, traces, themed(data.layout, colours), configuration(Plotly, data));
-  for (const button of host.querySelectorAll(".modebar-btn")) {
-    button.tabIndex = 0;
-    button.setAttribute("role", "button");
-    button.setAttribute("aria-label", button.dataset.title);
-  }
+  makeToolbar(host, data.toolbar);
   if (host.listening) return;
   host.listening = true;
   host.addEventListener("keydown", onKey);
+  // Plotly would take the gesture for itself. A tap still comes, as the mouse events that the browser makes of it.
+  if (coarse) host.addEventListener("touchstart", (event) => event.stopPropagation(), { capture: true, passive: true });
   // The colour of the text is animated for a moment, so that a change of the theme is an event.
   host.addEventListener("transitionend", (event) => {
     if (event.propertyName === "color" && event.target === host) draw(parentElement, newest.get(parentElement));

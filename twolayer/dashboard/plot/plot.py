@@ -40,6 +40,8 @@ WORDS = (
     N_("Zoom out"),
     N_("Autoscale"),
     N_("Reset axes"),
+    N_("Double-click to zoom back out"),
+    N_("Double-click on legend to isolate one trace"),
     N_("Taking snapshot - this may take a few seconds"),
     N_("Snapshot succeeded"),
     N_("Sorry, there was a problem downloading your snapshot!"),
@@ -52,7 +54,7 @@ _DRAWING_NAME = f"plot-{hashlib.sha256(_DRAWING).hexdigest()[:12]}.js"
 _LOADER = Template(Path(__file__).with_name("loader.js").read_text("utf-8")).substitute(drawing=_DRAWING_NAME)
 _component = st.components.v2.component(
     "twolayer_plot",
-    html='<div class="plot" role="img" tabindex="0"></div>',
+    html='<div class="plot" role="figure" tabindex="0"></div>',
     js=_LOADER,
     isolate_styles=False,
 )
@@ -150,6 +152,7 @@ def draw(
             "clickable": on_click is not None,
             "locale": language,
             "words": None if language == "en" else {word: _(word) for word in WORDS},
+            "toolbar": _("Chart tools"),
         }
         component_key = f"{key}_plot"
 

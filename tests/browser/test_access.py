@@ -1,0 +1,111 @@
+"""Keyboards, fingers and screen readers: what axe-core finds, stops of the Tab key, swipes over a chart."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import ROOT, settled, state_is
+
+Visit = Callable[..., Page]
+
+AXE = ROOT / ".axe" / "axe.min.js"
+SIZES = "N=7&D_in=30&H=5&D_out=3&learning_rate=1e-4&steps=60"
+DRAWN = {
+    f"/?{SIZES}&run=1": ".st-key-loss_chart .main-svg",
+    f"/race?{SIZES}&rounds=8&contenders=numpy.tutorial,numpy.gram&run=1": ".js-plotly-plot .main-svg",
+    f"/gradients?{SIZES}": ".js-plotly-plot .main-svg",
+    f"/one_step?{SIZES}": ".js-plotly-plot .main-svg",
+    f"/learning_rate?{SIZES}&rates=8&seeds=1&run=1": ".js-plotly-plot .main-svg",
+}
+"""The address of each page with a result, and what is there when that is drawn."""
+FOCUSED = "document.activeElement"
+OUTLINE = """(() => {
+    let at = document.activeElement;
+    while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+    return getComputedStyle(at).outlineStyle;
+})()"""
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, which `.ci/run` fetches from npm. In CI its tests fail where it is missing."""
+    if not Path(AXE).exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{AXE} is missing: .ci/run fetches it")
+        pytest.skip("no axe-core here; .ci/run fetches it")
+    return AXE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("address", DRAWN, ids=lambda address: address.split("?")[0])
+def test_axe_finds_nothing_serious(visit: Visit, axe: str, address: str, scheme: str) -> None:
+    page = visit(address, scheme=scheme)
+    page.wait_for_selector(DRAWN[address])
+    settled(page)
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    serious = [
+        (violation["id"], [node["html"] for node in violation["nodes"]])
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_the_first_stop_of_a_page_leads_to_its_main_action(visit: Visit) -> None:
+    page = visit("/")
+    page.wait_for_selector(".st-key-train button")
+    page.focus("[data-testid=stMain]")
+    page.keyboard.press("Tab")
+    assert page.evaluate(f"{FOCUSED}.className") == "twolayer-skip"
+    box = page.evaluate(f"{FOCUSED}.getBoundingClientRect().toJSON()")
+    assert box["top"] >= 0
+    assert box["left"] >= 0
+    page.keyboard.press("Enter")
+    assert page.evaluate(f"{FOCUSED}.closest('.st-key-train') !== null")
+
+
+def test_each_stop_of_the_tab_key_shows_and_a_charts_buttons_are_one_stop(visit: Visit) -> None:
+    page = visit("/?run=1")
+    state_is(page, "finished")
+    page.wait_for_selector(".st-key-loss_chart .modebar-btn")
+    settled(page)
+    page.focus("[data-testid=stMain]")
+    stops = []
+    while ".modebar" not in stops:
+        page.keyboard.press("Tab")
+        assert page.evaluate(OUTLINE) != "none"
+        stops.append(page.evaluate(f"{FOCUSED}.closest('.modebar') ? '.modebar' : {FOCUSED}.tagName"))
+        assert len(stops) < 60
+    first = page.evaluate(f"{FOCUSED}.getAttribute('aria-label')")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(f"{FOCUSED}.getAttribute('aria-label')") != first
+    page.keyboard.press("Tab")
+    assert page.evaluate(f"{FOCUSED}.closest('.modebar')") is None
+
+
+def test_a_finger_that_moves_over_a_chart_scrolls_the_page(browser: Browser, server: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{server}/?run=1")
+    page.wait_for_selector(".st-key-loss_chart .main-svg")
+    settled(page)
+    chart = page.locator(".st-key-loss_chart")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
+    before = page.evaluate(scrolled)
+    zoomed = "JSON.stringify(document.querySelector('.st-key-loss_chart .js-plotly-plot').layout.xaxis.range)"
+    ranges = page.evaluate(zoomed)
+    touch = context.new_cdp_session(page)
+    middle = box["y"] + box["height"] / 2
+    for kind, by in (("touchStart", 0), ("touchMove", -50), ("touchMove", -150), ("touchEnd", None)):
+        points = [] if by is None else [{"x": 200, "y": middle + by}]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    page.wait_for_function(f"{scrolled} > {before + 50}")
+    assert page.evaluate(zoomed) == ranges
+    context.close()
