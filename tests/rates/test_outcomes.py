@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twolayer import Config, fit
-from twolayer.rates.outcomes import OUTCOMES, outcome, verdict
+from twolayer.rates.outcomes import OUTCOMES, outcome, verdict, written
 
 ZERO = 640.0
 
@@ -95,3 +95,20 @@ def test_the_verdict_advises_a_lower_rate_only_where_the_loss_rose_or_units_died
     text = " ".join(map(str, said))
     assert words in text
     assert ("lower" in text) == (words == "rose")
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (31_518_463.2, "31,520,000"),
+        (999.96, "1,000"),
+        (608.2345, "608.2"),
+        (0.5, "0.5"),
+        (4.13777e-5, "0.00004138"),
+        (4.1e-12, "4.1e-12"),
+        (6.194e24, "6.194e+24"),
+        (0.0, "0"),
+    ],
+)
+def test_a_loss_is_written_as_a_person_writes_it(loss, text):
+    assert written(loss) == text

@@ -80,12 +80,23 @@ def unfinished(losses: NDArray[np.float64]) -> list[Message]:
     return []
 
 
+def written(loss: float) -> str:
+    """Return four digits of a loss as a person writes them: 31,520,000 or 0.00004138; as 4.138e-12 if it is
+    very large or small."""
+    rounded = float(f"{loss:.4g}")
+    if not 1e-7 <= abs(rounded) < 1e12:
+        return f"{loss:.4g}"
+    if rounded >= 1000:
+        return f"{rounded:,.0f}"
+    return np.format_float_positional(rounded, trim="-")
+
+
 def verdict(
     config: Config, losses: NDArray[np.float64], dead: int, zero_loss: float, seconds: float
 ) -> tuple[str, list[Message]]:
     """Return the outcome of a run that took all its steps, and sentences about it."""
     kind = outcome(config, losses, None, dead, zero_loss)
-    first, last, zero = (f"{loss:.4g}" for loss in (losses[0], losses[-1], zero_loss))
+    first, last, zero = map(written, (losses[0], losses[-1], zero_loss))
     if kind == DEAD and abs(losses[0] - zero_loss) <= ROUNDING * zero_loss and dead == config.H:
         text = N_(
             "Finished, but every hidden unit is dead, and the output is 0 for every sample: the loss is "

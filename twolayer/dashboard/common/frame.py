@@ -34,10 +34,10 @@ def links(config: Config | None) -> None:
     the links take along."""
     queries = address.write(config) if config is not None else {}
     there = pages.existing()
-    with st.container(horizontal=True, vertical_alignment="center", key="frame"):
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="frame"):
         st.title(_("Two layers by hand"), anchor=False, width="content")
         if len(there) > 1 and queries:
-            with st.container(horizontal=True, gap="small", key="links", width="content"):
+            with st.container(horizontal=True, gap="xsmall", key="links", width="content"):
                 for page in there:
                     query = queries[page.script]
                     st.page_link(page.script, label=_(page.label), icon=page.icon, query_params=query)

@@ -10,7 +10,7 @@ from twolayer.engine import info
 def draw() -> None:
     """The button, and behind it the same table as `python -m twolayer info` prints."""
     engine = server.engine()
-    with st.popover(_("About this server"), icon=":material/info:", type="tertiary"):
+    with st.popover(_("About"), icon=":material/info:", type="tertiary"):
         if engine.trouble is not None:
             st.warning(say(engine.trouble))
         elif engine.capabilities is None:

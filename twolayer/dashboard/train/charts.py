@@ -13,13 +13,14 @@ from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.plot import figure, plot
 from twolayer.engine.run import Run
+from twolayer.rates.outcomes import written
 from twolayer.training.config import DEFAULTS
 
 Points = tuple[NDArray[Any], NDArray[Any]]
 
 COLOURS = 8
 DASHES = ("solid", "dash", "dot", "dashdot")
-TALL, SMALL = 320, 152
+TALL, SMALL = 400, 192
 TIME_POINTS, DEAD_POINTS = 100, 300
 WINDOW = 31
 """Laps in a running quantile."""
@@ -59,7 +60,7 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
     }
     alt = _("Line chart: loss at each step")
     if current is not None and current.step:
-        first, last = (f"{current.losses[at]:.4g}" for at in (0, -1))
+        first, last = (written(current.losses[at]) for at in (0, -1))
         alt += ". " + _("From {first} to {last}.").format(first=first, last=last)
     plot.draw(traces, layout, key="loss_chart", alt=alt, height=TALL)
 
