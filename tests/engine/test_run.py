@@ -1,5 +1,6 @@
 """Run and Series: what has been received, read while it grows."""
 
+import tracemalloc
 from threading import Thread
 
 import numpy as np
@@ -138,3 +139,20 @@ def test_real_chunks_give_the_losses_of_the_training(kernel):
         last = training.advance(config, problem, last, min(33, 100 - last.step))
     assert_array_equal(run.losses, training.fit(config).losses)
     assert run.laps[-1, 0] == 100
+
+
+def test_the_losses_of_a_long_run_are_kept_once_and_never_copied():
+    steps = 2_000_000
+    run = Run("a", Config(N=3, D_in=4, H=5, D_out=2, steps=steps))
+    chunks = [chunk(first, first + 100_000, lap=10_000) for first in range(0, steps, 100_000)]
+    tracemalloc.start()
+    try:
+        for one in chunks:
+            run.receive(one)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert run.state == "finished"
+    assert run.nbytes - run.losses.nbytes < 50_000
+    assert run.losses.nbytes == 8 * steps
+    assert peak < 2_000_000, "beside what was reserved at its start"
