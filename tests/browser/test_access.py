@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ROOT, settled, state_is
 
@@ -85,6 +85,33 @@ def test_each_stop_of_the_tab_key_shows_and_a_charts_buttons_are_one_stop(visit:
     assert page.evaluate(f"{FOCUSED}.getAttribute('aria-label')") != first
     page.keyboard.press("Tab")
     assert page.evaluate(f"{FOCUSED}.closest('.modebar')") is None
+
+
+def test_the_tab_and_the_uploader_are_korean_too(visit: Visit) -> None:
+    page = visit("/race", locale="ko-KR")
+    assert page.title() == "속도 비교 · 손으로 구현한 2층 신경망"
+    uploader = page.locator("[data-testid=stFileUploaderDropzone]")
+    uploader.scroll_into_view_if_needed()
+    words = uploader.locator("button p").evaluate("p => getComputedStyle(p, '::after').content")
+    assert words == '"파일 선택"'
+    assert "per file" not in uploader.inner_text()
+
+
+def test_on_a_phone_the_pages_are_a_menu(visit: Visit) -> None:
+    page = visit("/?N=33", width=390, locale="ko-KR")
+    links = page.locator(".st-key-links")
+    expect(links).to_be_hidden()
+    expect(page.locator("[data-testid=stExpandSidebarButton]")).to_be_visible()
+    page.click(".twolayer-menu")
+    expect(links).to_be_visible()
+    assert page.locator(".twolayer-menu").get_attribute("aria-expanded") == "true"
+    page.keyboard.press("Escape")
+    expect(links).to_be_hidden()
+    page.click(".twolayer-menu")
+    page.click(".st-key-links >> text=기울기")
+    page.wait_for_url("**/gradients?N=33")
+    settled(page)
+    expect(links).to_be_hidden()
 
 
 def test_a_finger_that_moves_over_a_chart_scrolls_the_page(browser: Browser, server: str) -> None:

@@ -17,7 +17,8 @@ FOLDER = Path(__file__).parent
 # may look alive for a while.
 _remember = st.components.v2.component(
     "twolayer_remember",
-    html='<button type="button" class="twolayer-skip"></button>',
+    html='<button type="button" class="twolayer-skip"></button>'
+    '<button type="button" class="twolayer-menu" aria-expanded="false"></button>',
     css=(FOLDER / "frame.css").read_text("utf-8"),
     js=(FOLDER / "remember.js").read_text("utf-8"),
     isolate_styles=False,  # those of the frame are for the whole page
@@ -41,8 +42,13 @@ def remember(token: str, on_return: Callable[[str], bool], scripts: Sequence[str
             st.session_state["unknown_token"] = before
 
     unknown = st.session_state.get("unknown_token")
-    skip = _("Go to the main action")
-    data = {"token": token, "unknown": unknown, "scripts": list(scripts), "skip": skip}
+    words = {
+        "skip": _("Go to the main action"),
+        "menu": _("Pages"),
+        "settings": _("Settings"),
+        "upload": _("Choose a file"),
+    }
+    data = {"token": token, "unknown": unknown, "scripts": list(scripts), **words}
     _remember(key="remember", data=data, on_returned_change=returned, height=1)
 
 

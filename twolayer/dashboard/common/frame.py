@@ -20,7 +20,8 @@ def begin(name: str) -> None:
         address.read(page)
         st.session_state["page"] = name
     parameters.mend(page.parameters)
-    st.set_page_config(page_title=_("Two layers by hand"), page_icon="📉", layout="wide")
+    title = f"{_(page.label)} · {_('Two layers by hand')}"
+    st.set_page_config(page_title=title, page_icon="📉", layout="wide")
     try:
         server.engine()
     except SettingError as error:

@@ -17,10 +17,26 @@ function fetchSoon(addresses) {
   }
 }
 const MAIN_ACTION = '[data-testid="stMain"] [data-testid="stBaseButton-primary"]';
+// On a phone the pages are a menu, which a second tap shuts, or a tap on a page, or Escape.
+function unfold(menu, open) {
+  menu.setAttribute("aria-expanded", open);
+  const links = document.querySelector(".st-key-links");
+  links?.style.setProperty("--twolayer-background", getComputedStyle(menu).backgroundColor);
+  links?.classList.toggle("twolayer-open", open);
+}
 export default function ({ data, parentElement, setTriggerValue }) {
   fetchSoon(data.scripts);
   const skip = parentElement.querySelector(".twolayer-skip");
   skip.textContent = data.skip;
+  const menu = parentElement.querySelector(".twolayer-menu");
+  menu.textContent = `☰ ${data.menu}`;
+  menu.onclick = () => unfold(menu, menu.getAttribute("aria-expanded") !== "true");
+  // Words that Streamlit has in English only, or not at all: frame.css shows them.
+  for (const word of ["settings", "upload"]) {
+    document.documentElement.style.setProperty(`--twolayer-${word}`, JSON.stringify(data[word]));
+  }
+  document.onclick = (event) => { if (event.target !== menu) unfold(menu, false); };
+  document.onkeydown = (event) => { if (event.key === "Escape") unfold(menu, false); };
   skip.onclick = () => document.querySelector(MAIN_ACTION)?.focus();
   const before = sessionStorage.getItem(NAME);
   clearTimeout(timer);
