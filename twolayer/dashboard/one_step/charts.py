@@ -45,7 +45,7 @@ def window(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) ->
         y=[str(top + place) for place in range(rows)],
         text=[[short(value) for value in line] for line in view.window],
         texttemplate="%{text}",
-        textfont={"size": 10},
+        textfont={"size": 10 if columns > 5 else 13},
         customdata=[[_broken(text) for text in line] for line in view.sums],
         hovertemplate="%{customdata}<extra></extra>",
         showscale=False,
