@@ -38,6 +38,8 @@ def window(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) ->
     rows, columns = view.window.shape
     top, left = view.first
     row, column = (chosen - first for chosen, first in zip(view.chosen, view.first, strict=True))
+    # A sum is broken into several lines, so that it fits beside the pointer on a phone
+    sums = [[text.replace(" = ", "<br>= ").replace(" + ", "<wbr> + ") for text in line] for line in view.sums]
     trace = _heat(
         view.window,
         name=name,
@@ -45,8 +47,8 @@ def window(name: str, view: View, on_click: Callable[[dict[str, Any]], None]) ->
         y=[str(top + place) for place in range(rows)],
         text=[[short(value) for value in line] for line in view.window],
         texttemplate="%{text}",
-        textfont={"size": 10},
-        customdata=[[_broken(text) for text in line] for line in view.sums],
+        textfont={"size": 10 if columns > 5 else 13},
+        customdata=sums,
         hovertemplate="%{customdata}<extra></extra>",
         showscale=False,
         xgap=1,
@@ -86,8 +88,3 @@ def _layout(name: str, shape: dict[str, Any]) -> dict[str, Any]:
         "shapes": [shape],
         "margin": {"l": 44, "r": 8, "t": 44, "b": 8},
     }
-
-
-def _broken(text: str) -> str:
-    """Break a sum into several lines, so that it fits beside the pointer on a phone."""
-    return text.replace(" = ", "<br>= ").replace(" + ", "<wbr> + ")

@@ -21,21 +21,10 @@ def bar() -> None:
     )
     with st.bottom, st.container(horizontal=True, vertical_alignment="center", key="playing"):
         for key, label, icon, shortcut, by in moves:
-            st.button(
-                label,
-                key=key,
-                icon=icon,
-                shortcut=shortcut,
-                on_click=_press,
-                args=(by,),
-                disabled=show == STEPS[-1 if by > 0 else 0],
-            )
-        st.button(
-            _("Pause") if plays else _("Play"),
-            key="play",
-            icon=":material/pause:" if plays else ":material/play_arrow:",
-            on_click=_toggle,
-        )
+            end = show == STEPS[min(0, -by)]
+            st.button(label, key, None, _press, (by,), icon=icon, shortcut=shortcut, disabled=end)
+        icon = ":material/pause:" if plays else ":material/play_arrow:"
+        st.button(_("Pause") if plays else _("Play"), "play", icon=icon, on_click=_toggle)
         where = _("{number} of {count}: **{step}**")
         step = f"{show}′" if show in INPUTS else show
         st.markdown(where.format(number=STEPS.index(show) + 1, count=len(STEPS), step=step))

@@ -213,7 +213,7 @@ def derivation(name: str) -> list[str]:
     )
     through = rf"\frac{{\partial\,\mathtt{{{after}}}}}{{\partial\,\mathtt{{{entry}}}}}"
     result = rf"{total} \mathtt{{grad\_{after}}} \cdot {slope}"
-    return [rf"{to_entry} = {total} {to_after} \cdot {through} = {result}", *product]
+    return [rf"\large {to_entry} = {total} {to_after} \cdot {through} = {result}", *product]
 
 
 def values(config: Config) -> dict[str, str]:

@@ -16,7 +16,7 @@ from twolayer.training.program import AXES, SIZES, numpy_statements, torch_state
 SHORT = 6
 """The most rows of a table shown without scrolling."""
 
-FORMULA = 112
+FORMULA = 96
 """The height of a formula in pixels: what is below keeps its place from line to line."""
 
 CHOSEN = {"n": "sample", "i": "input", "j": "unit", "o": "output"}
