@@ -1,6 +1,9 @@
-"""Open links with widget code that comes late, some tries a page: `.venv/bin/python -m tests.tools.slow_device`.
+"""Open links with widget code that comes late, some tries a page.
 
-Prints for each try whether address, widgets and language are those of the link, before and after three clicks.
+    .venv/bin/python -m tests.tools.slow_device
+
+Prints for each try whether address, widgets and language are those of the link, before and after three
+clicks.
 """
 
 import argparse
