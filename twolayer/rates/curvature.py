@@ -16,7 +16,6 @@ from math import pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from twolayer.training import methods, training
 from twolayer.training.config import Config
@@ -189,6 +188,9 @@ class _Curve:
             columns = np.array([product(unit) for unit in np.eye(size)])
             values, vectors = np.linalg.eigh((columns + columns.T) / 2)
         else:
+            # Here, since a page that only asks for the costs of this needs no sparse matrices.
+            from scipy.sparse.linalg import LinearOperator, eigsh
+
             hessian = LinearOperator((size, size), matvec=product, dtype=np.float64)
             values, vectors = eigsh(hessian, 1, which="LA", ncv=BASIS, tol=TOLERANCE, v0=start)
         value, vector = float(values[-1]), vectors[:, -1]
