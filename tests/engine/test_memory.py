@@ -19,7 +19,7 @@ class Server:
     """A memory, and what is asked of it."""
 
     def __init__(self) -> None:
-        self.shares = Shares(lambda: 1000.0)
+        self.shares = Shares(lambda: 1, lambda: 1000.0)
         self.memory = Memory(SIZE, self.shares)
         self.held: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}

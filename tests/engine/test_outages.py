@@ -70,7 +70,7 @@ def test_a_worker_that_stands_still_is_replaced_and_the_run_loses_nothing(new_en
 
 def test_a_chunk_gets_the_longer_the_slower_the_run_is():
     def deadline(seconds_per_step):
-        one = run_loop.RunLoop(Run("a", LONG), Shares(), checkpoint=None, max_seconds=600)
+        one = run_loop.RunLoop(Run("a", LONG), Shares(lambda: 1), checkpoint=None, max_seconds=600)
         first = one._deadline(10)
         one._pace.saw(1, seconds_per_step)
         one._paced = True

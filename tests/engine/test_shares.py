@@ -10,9 +10,9 @@ from twolayer.engine import shares
 from twolayer.engine.shares import CREDIT_SECONDS, DEBT_SECONDS, RANK_SECONDS, Shares, Turn
 
 
-def new_shares() -> Shares:
+def new_shares(workers: int = 100) -> Shares:
     """Shares whose clock begins at 1000."""
-    return Shares(lambda: 1000.0)
+    return Shares(lambda: workers, lambda: 1000.0)
 
 
 async def settle() -> None:
@@ -250,8 +250,7 @@ def test_clocks_of_visitors_who_are_gone_are_forgotten(monkeypatch):
 
 def test_long_tasks_leave_a_worker_to_each_run_before_them_and_fill_all_others():
     async def main() -> None:
-        one, inside, log = new_shares(), [], []
-        one.workers = 3
+        one, inside, log = new_shares(3), [], []
         many = [asyncio.create_task(one.enter(Turn("a", 0.3, 1))) for _ in range(10)]
         await settle()
         assert len(one._shared) == 4, "one for each worker, and one that follows"
@@ -278,3 +277,22 @@ def test_long_tasks_leave_a_worker_to_each_run_before_them_and_fill_all_others()
         assert log == ["d"]
 
     run(main())
+
+
+def test_a_run_waits_while_one_on_credit_has_the_only_worker():
+    async def main() -> int:
+        one = new_shares(1)
+        await served(one, {"long": 1}, 5.0)
+        new, chunks = Turn("new", 0.1), 0
+        await one.enter(new)
+        long = asyncio.create_task(one.enter(Turn("long", 0.1)))
+        await settle()
+        while not long.done():
+            following = Turn("new", 0.1)
+            await one.enter(following)
+            one.leave(new)
+            new, chunks = following, chunks + 1
+            await settle()
+        return chunks
+
+    assert 0.1 * run(main()) == pytest.approx(CREDIT_SECONDS / 2, abs=0.2)

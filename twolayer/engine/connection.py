@@ -77,6 +77,12 @@ class Connection:
         self._connecting = asyncio.Lock()
         self._in_background = in_background
 
+    @property
+    def workers(self) -> int:
+        """The number of workers, as far as it is known."""
+        known = 0 if self._client is None else self._client.scheduler_info().get("n_workers", 0)
+        return max(1, known or self.settings.workers)
+
     async def client(self) -> Client:
         """Return the client, connecting first if necessary. Raises `MessageError`."""
         async with self._connecting:

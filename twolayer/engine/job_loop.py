@@ -50,8 +50,7 @@ class JobLoop:
 
         Raises what is in `LOST`, and what the function raises.
         """
-        workers = max(1, client.scheduler_info()["n_workers"])
-        self.shares.workers = workers
+        workers = self.shares.workers()
         most = 1 if self.is_exclusive else TASKS_PER_WORKER * workers
         flight: dict[asyncio.Task[None], int] = {}
         try:

@@ -144,8 +144,6 @@ class RunLoop:
         """Submit chunks up to the number allowed in flight, and return whether any is in flight."""
         run, flight = self.task, chain.flight
         while len(flight) < (1 if run.speed else IN_FLIGHT) and monotonic() < chain.due:
-            if flight and self.shares.exclusive:
-                break  # an exclusive turn waits for what is in flight
             await self._beat(chain.planned)
             config, end = segment(run.config, run.edits, chain.planned)
             steps = self._steps(chain.planned, end)
@@ -155,6 +153,8 @@ class RunLoop:
                 self._preparing = pace.preparing_seconds(config)
             seconds = self._preparing + steps * self._pace.seconds_per_step
             turn = Turn(run.owner, seconds, width=config.threads)
+            if flight and self.shares.would_wait(turn):
+                break  # others wait for what is in flight
             await self.shares.enter(turn)
             try:
                 flight.append(self._submit(chain, config, steps, turn))

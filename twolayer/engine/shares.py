@@ -75,20 +75,18 @@ class Turn:
 class Shares:
     """The turns at the workers. For coroutines of one event loop.
 
-    Turns of rank 0 are admitted at once, and their tags decide at the workers. A worker that has computed
-    one chunk of a run takes whatever else is there before it hears of the next chunk. So turns of higher
-    rank, which are long, are admitted for the workers that the runs before them leave, and one more if
-    there is no such run. An exclusive turn comes when
-    no other visitor's next task has a lower tag. It closes the shares to new turns, waits for the end of
-    those that were admitted, and is alone. Shared turns that waited meanwhile come before the next
-    exclusive one.
+    The tags of the shared turns that are admitted decide at the workers. But a worker that has computed one
+    chunk of a run takes whatever else is there before it hears of the next chunk. So a turn waits if others
+    are clearly before it, unless they leave a worker. An exclusive turn comes when no other visitor's next
+    task has a lower tag. It closes the shares to new turns, waits for the end of those that were admitted,
+    and is alone. Shared turns that waited meanwhile come before the next exclusive one.
     """
 
-    def __init__(self, wall_clock: Callable[[], float] = time) -> None:
+    def __init__(self, workers: Callable[[], int], wall_clock: Callable[[], float] = time) -> None:
+        """`workers` returns the number of workers."""
         self.exclusive: Turn | None = None
         """The exclusive turn that is admitted, or waits for the end of shared turns only."""
-        self.workers = 1
-        """The number of workers, as far as it is known."""
+        self.workers = workers
         self._wall_clock = wall_clock
         self._now = wall_clock()
         self._clocks: dict[str, float] = {}
@@ -110,6 +108,11 @@ class Shares:
         clock = self.clock(visitor)
         return Wait("workers", ahead=sum(self.clock(other) < clock for other in list(self._at_work)))
 
+    def would_wait(self, turn: Turn) -> bool:
+        """Return whether a shared turn would not be admitted at once."""
+        turn.tag = self._tag(turn)
+        return self.exclusive is not None or not self._has_room(turn)
+
     def begin_work(self, visitor: str) -> None:
         """Count a visitor as at work: the server's clock advances with its share in mind."""
         if not self._at_work:
@@ -125,7 +128,7 @@ class Shares:
     async def enter(self, turn: Turn) -> None:
         """Wait for a turn, to be ended by `leave`. A cancelled call has ended it.
 
-        Who has a shared turn already must check `exclusive` before it asks for another.
+        Who has a shared turn already must not ask for another that `would_wait`.
         """
         self.begin_work(turn.visitor)
         turn.tag = self._tag(turn)
@@ -178,12 +181,12 @@ class Shares:
 
     def _has_room(self, turn: Turn) -> bool:
         """Return whether a shared turn may be admitted beside what is."""
-        if turn.rank == 0:
-            return True
-        many = sum(other.rank > 0 for other in self._shared)
-        others = {other.visitor for other in self._shared if other.rank == 0}
-        before = sum(self._tag(Turn(other, 0.0)) < turn.tag for other in others)
-        return many < (self.workers - before if before else self.workers + 1)
+        tags = {t.visitor: self._tag(Turn(t.visitor, 0.0)) for t in self._shared if t.rank == 0}
+        before = {visitor for visitor, tag in tags.items() if tag < turn.tag - CREDIT_SECONDS / 2}
+        others = [other for other in self._shared if other.rank or other.visitor not in before]
+        if before:
+            return len(others) < self.workers() - len(before)
+        return turn.rank == 0 or sum(other.rank > 0 for other in others) <= self.workers()
 
     def _next_exclusive(self) -> Turn | None:
         """Return the exclusive turn that the next tasks of all other visitors would come after."""
