@@ -21,7 +21,7 @@ from twolayer.race.file import from_json
 from twolayer.race.plan import MOST_SIZES, Plan, PlanError, Sweep, logarithmic, parse_sweep, perform, race
 from twolayer.race.roofline import measure
 from twolayer.race.timing import Load, one_round
-from twolayer.race.verdict import judge
+from twolayer.race.verdict import judge, sentences
 from twolayer.training.capabilities import probe
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels.numpy import Tutorial
@@ -76,7 +76,8 @@ def test_a_contender_made_wrong_is_flagged_and_does_not_win():
     cheat = Cheat("numpy", "cpu", "gram")
     (one,) = race(Plan(SMALL, (TUTORIAL, cheat), rounds=8))
     assert one.ranked[0].contender == cheat
-    assert [s.contender for s in judge(one).wrong] == [cheat]
+    assert [s.contender for s in one.ranked if s.wrong] == [cheat]
+    assert any(str(line).endswith("are incorrect: numpy gram.") for line in sentences(one))
     assert judge(one).winner is None
     assert [row["right"] for row in one.rows()] == [False, True]
 

@@ -134,7 +134,14 @@ def _smarter_method(race: Race, same: Sequence[Standing], other: Sequence[Standi
 def _how_sure(race: Race) -> Iterator[Message]:
     unchecked = tuple(s for s in race.ranked if s.agreement is None)
     figures = {"rounds": race.rounds, "repeated": race.repeated, "busy": race.busy}
-    if not is_reliable(race):
+    if not unchecked and not has_enough_rounds(race):
+        least = next(n for n in range(1, 100) if rounds_needed(n) <= n)
+        yield Message.of(
+            "How sure: {rounds} rounds are too few for a verdict; at least {least} are needed.",
+            least=least,
+            **figures,
+        )
+    elif not is_reliable(race):
         yield Message.of(
             "Not reliable now: other processes disturbed {busy} of {rounds} rounds, and their repetition "
             "too. Race again while the machine is idle.",
@@ -142,13 +149,6 @@ def _how_sure(race: Race) -> Iterator[Message]:
         )
     elif unchecked:
         yield Message.of("How sure: no clear winner yet. Rounds so far: {rounds}.", **figures)
-    elif not has_enough_rounds(race):
-        least = next(n for n in range(1, 100) if rounds_needed(n) <= n)
-        yield Message.of(
-            "How sure: {rounds} rounds are too few for a verdict; at least {least} are needed.",
-            least=least,
-            **figures,
-        )
     else:
         yield Message.of(
             "How sure: a lead counts if it is over 3 % in {needed} of {rounds} rounds (by chance at "
