@@ -54,7 +54,7 @@ def a_page(by_seconds: bool) -> None:
     plot.draw = lambda traces, _layout, key, **_rest: drawn.update(
         {key: [trace | trace.get("make", dict)() for trace in traces]}
     )
-    plot.numbers = lambda given, **_rest: tables.update(given)
+    plot.numbers = lambda given, **_rest: tables.update(given())
     try:
         run = known_run()
         live.show(run, [Entry(run, 1, "Run 1")])

@@ -121,7 +121,7 @@ def examine(
     inputs = {name: array.astype(settings.dtype, copy=False) for name, array in taken.inputs.items()}
     right = run(bugs.program(None), inputs, config.learning_rate)
     if not all(np.isfinite(right[name]).all() for name in GRADIENTS):
-        raise MessageError(Message.of("Values overflow at this iteration: choose an earlier one."))
+        raise MessageError.of("Values overflow at this iteration: choose an earlier one.")
     ours = run(bugs.program(planted), inputs, config.learning_rate)
     iteration = Iteration(inputs, right, ours)
     comparisons: list[Comparison] = []

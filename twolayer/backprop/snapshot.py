@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from twolayer.backprop.finite_differences import BLOCK_NUMBERS
 from twolayer.training import capabilities, methods, training
 from twolayer.training.config import Config
-from twolayer.training.messages import Message, MessageError
+from twolayer.training.messages import MessageError
 from twolayer.training.pace import step_seconds
 
 LONGEST_SECONDS = 5.0
@@ -56,7 +56,7 @@ def take(config: Config, at: int) -> Snapshot:
     # One step further, so that the loss of the iteration itself is known to be finite.
     diverged_at = training.advance(config, problem, chunk, 1).diverged_at
     if diverged_at == 0:
-        raise MessageError(Message.of("The initial loss is not finite."))
+        raise MessageError.of("The initial loss is not finite.")
     if diverged_at is not None:
         at = diverged_at - 1
         chunk = training.advance(config, problem, first, at)

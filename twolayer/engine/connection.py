@@ -150,12 +150,10 @@ class Connection:
         with contextlib.suppress(ImportError, AttributeError):
             there = await client.submit(capabilities.probe, pure=False)
         if there is None or there.code != capabilities.code_digest():
-            raise OtherVersionError(
-                Message.of(
-                    "The workers at {address} run a different version of this program. Start them from the "
-                    "same checkout.",
-                    address=client.scheduler.address if client.scheduler else "",
-                )
+            raise OtherVersionError.of(
+                "The workers at {address} run a different version of this program. Start them from the "
+                "same checkout.",
+                address=client.scheduler.address if client.scheduler else "",
             )
         self.capabilities = there
 

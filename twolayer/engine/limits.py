@@ -30,19 +30,15 @@ def admit(settings: Settings, others: Iterable[Task], visitor: str | None) -> No
     live = [task for task in others if task.live]
     theirs = sum(visitor is not None and task.visitor == visitor for task in live)
     if theirs >= settings.live_per_visitor:
-        raise LimitError(
-            Message.of(
-                "You already have {limit} active runs, the most this server allows per visitor. Stop one, "
-                "or wait for one to finish.",
-                limit=settings.live_per_visitor,
-            )
+        raise LimitError.of(
+            "You already have {limit} active runs, the most this server allows per visitor. Stop one, "
+            "or wait for one to finish.",
+            limit=settings.live_per_visitor,
         )
     if len(live) >= settings.live:
-        raise LimitError(
-            Message.of(
-                "The server is at its limit of {limit} active runs. Try again in a moment.",
-                limit=settings.live,
-            )
+        raise LimitError.of(
+            "The server is at its limit of {limit} active runs. Try again in a moment.",
+            limit=settings.live,
         )
 
 
@@ -50,13 +46,11 @@ def check_memory(settings: Settings, needed_bytes: int) -> None:
     """Raise `LimitError` for more memory than all runs together may take."""
     limit, needed = settings.memory_mb, -(-needed_bytes // MB)
     if needed > limit:
-        raise LimitError(
-            Message.of(
-                "This run needs {needed} MB of memory; this server allows {limit} MB. Use smaller "
-                "dimensions, or float32.",
-                needed=needed,
-                limit=limit,
-            )
+        raise LimitError.of(
+            "This run needs {needed} MB of memory; this server allows {limit} MB. Use smaller "
+            "dimensions, or float32.",
+            needed=needed,
+            limit=limit,
         )
 
 
@@ -73,26 +67,22 @@ def check_run(settings: Settings, config: Config) -> None:
     check_memory(settings, engine_bytes(config))
     seconds = pace.slow_step_seconds(config)
     if seconds > settings.max_seconds:
-        raise LimitError(
-            Message.of(
-                "One step would take about {seconds:.0f} s; this server allows {limit} s for the whole "
-                "run. Use smaller dimensions.",
-                seconds=seconds,
-                limit=settings.max_seconds,
-            )
+        raise LimitError.of(
+            "One step would take about {seconds:.0f} s; this server allows {limit} s for the whole "
+            "run. Use smaller dimensions.",
+            seconds=seconds,
+            limit=settings.max_seconds,
         )
 
 
 def check_race(settings: Settings, seconds: float) -> None:
     """Raise `LimitError` for a race that takes longer than a run may."""
     if seconds > settings.max_seconds:
-        raise LimitError(
-            Message.of(
-                "This race would take about {seconds:.0f} s; this server allows {limit} s. Use fewer "
-                "rounds or implementations, or smaller dimensions.",
-                seconds=seconds,
-                limit=settings.max_seconds,
-            )
+        raise LimitError.of(
+            "This race would take about {seconds:.0f} s; this server allows {limit} s. Use fewer "
+            "rounds or implementations, or smaller dimensions.",
+            seconds=seconds,
+            limit=settings.max_seconds,
         )
 
 
@@ -100,15 +90,13 @@ def check_sweep(settings: Settings, seconds: float, longest: float) -> None:
     """Raise `LimitError` for a sweep that takes too long in total, or whose longest training does."""
     most = SWEEP_FACTOR * settings.max_seconds
     if seconds > most or longest > settings.max_seconds / TRAINING_SHARE:
-        raise LimitError(
-            Message.of(
-                "This would take about {seconds} s (up to {longest} s per run); this server allows {most} "
-                "s in total and {each} s per run. Use fewer or smaller runs.",
-                seconds=f"{seconds:,.0f}",
-                longest=f"{longest:,.0f}",
-                most=f"{most:,}",
-                each=f"{settings.max_seconds // TRAINING_SHARE:,}",
-            )
+        raise LimitError.of(
+            "This would take about {seconds} s (up to {longest} s per run); this server allows {most} "
+            "s in total and {each} s per run. Use fewer or smaller runs.",
+            seconds=f"{seconds:,.0f}",
+            longest=f"{longest:,.0f}",
+            most=f"{most:,}",
+            each=f"{settings.max_seconds // TRAINING_SHARE:,}",
         )
 
 

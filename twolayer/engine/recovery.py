@@ -12,7 +12,7 @@ from twolayer.engine import limits
 from twolayer.engine.connection import LOST, UnreachableError
 from twolayer.engine.memory import Lease, Memory
 from twolayer.engine.task import Task
-from twolayer.training.messages import Message, MessageError
+from twolayer.training.messages import MessageError
 
 RECOVERIES_WITHOUT_PROGRESS = 2
 PATIENCE_SECONDS = 60.0
@@ -85,9 +85,7 @@ async def complete(
             losses = losses + 1 if task.progress == progress_then else 1
             progress_then = task.progress
             if losses > RECOVERIES_WITHOUT_PROGRESS:
-                raise MessageError(
-                    Message.of(
-                        "The worker process for this run crashed repeatedly. Use smaller dimensions, or "
-                        "try again later."
-                    )
+                raise MessageError.of(
+                    "The worker process for this run crashed repeatedly. Use smaller dimensions, or "
+                    "try again later."
                 ) from None

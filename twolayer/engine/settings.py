@@ -80,13 +80,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     given = {name: environment[name] for name in SETTINGS if environment.get(name)}
     values, errors = parse_fields(SETTINGS, given)
     for error in errors:
-        raise SettingError(
-            Message.of(
-                "Invalid value {got} for the environment variable {name}: {effect}.",
-                name=error.field,
-                got=error.got,
-                effect=Message(SETTINGS[error.field].words),
-            )
+        raise SettingError.of(
+            "Invalid value {got} for the environment variable {name}: {effect}.",
+            name=error.field,
+            got=error.got,
+            effect=Message(SETTINGS[error.field].words),
         )
     settings = {name.removeprefix("TWOLAYER_").lower(): value for name, value in values.items()}
     machine_mb = MEMORY_LIMIT // MB

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from twolayer.training.config import BACKENDS, Config
 from twolayer.training.kernels import KERNELS, Kernel, load
-from twolayer.training.messages import Message, MessageError, shown
+from twolayer.training.messages import MessageError, shown
 from twolayer.training.methods import METHODS
 
 METHODS_IN_A_RACE = (*METHODS, "autograd")
@@ -80,11 +80,9 @@ def chosen(keys: str, here: Iterable[Contender]) -> list[Contender]:
     asked = keys.split(",")
     for key in asked:
         if key not in by_key:
-            raise ContenderError(
-                Message.of(
-                    "contenders: invalid value {got}; expected comma-separated names from: {names}",
-                    got=shown(key),
-                    names=", ".join(by_key),
-                )
+            raise ContenderError.of(
+                "contenders: invalid value {got}; expected comma-separated names from: {names}",
+                got=shown(key),
+                names=", ".join(by_key),
             )
     return [contender for key, contender in by_key.items() if key in asked]

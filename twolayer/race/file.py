@@ -79,12 +79,10 @@ def to_csv(races: Sequence[Race]) -> str:
 def from_json(data: bytes) -> list[Race]:
     """Read the races of a file. Raises `RaceFileError`, which says what is wrong with it and where."""
     if len(data) > LARGEST_BYTES:
-        raise RaceFileError(
-            Message.of(
-                "The file is {size:.0f} MB; the limit is {most:.0f} MB.",
-                size=len(data) / 1e6,
-                most=LARGEST_BYTES / 1e6,
-            )
+        raise RaceFileError.of(
+            "The file is {size:.0f} MB; the limit is {most:.0f} MB.",
+            size=len(data) / 1e6,
+            most=LARGEST_BYTES / 1e6,
         )
     found = parse(data)
     if not isinstance(found.value, list):
@@ -95,13 +93,11 @@ def from_json(data: bytes) -> list[Race]:
 def _race(one: Value) -> Race:
     version = one["version"]
     if version.value != VERSION or isinstance(version.value, bool):
-        raise RaceFileError(
-            Message.of(
-                "The file has format version {got}; this program reads version {version}. Rerun the race "
-                "with the same program version on both machines.",
-                got=shown(version.value),
-                version=VERSION,
-            )
+        raise RaceFileError.of(
+            "The file has format version {got}; this program reads version {version}. Rerun the race "
+            "with the same program version on both machines.",
+            got=shown(version.value),
+            version=VERSION,
         )
     config = _config(one["config"])
     loads = tuple(

@@ -21,7 +21,7 @@ from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS, Config
 from twolayer.training.fields import ConfigError
 from twolayer.training.machine import Machine, keep_freed_memory
-from twolayer.training.messages import Message, MessageError, shown
+from twolayer.training.messages import MessageError, shown
 
 Kind = Literal["machine", "roofline", "round", "agreement"]
 
@@ -48,10 +48,8 @@ def logarithmic(field: str, low: int, high: int, points: int) -> Sweep:
     Raises `PlanError` if `low` is not below `high`.
     """
     if not low < high:
-        raise PlanError(
-            Message.of(
-                "The sweep's end must be larger than its start (now {low} to {high}).", low=low, high=high
-            )
+        raise PlanError.of(
+            "The sweep's end must be larger than its start (now {low} to {high}).", low=low, high=high
         )
     return Sweep(field, tuple(sorted({round(value) for value in np.geomspace(low, high, points)})))
 
@@ -60,12 +58,10 @@ def parse_sweep(text: str) -> Sweep:
     """Read a sweep as in `H=64,128,256`. Raises `PlanError`, or `ConfigError` for a value."""
     field, _, values = text.partition("=")
     if field not in SIZES or not values:
-        raise PlanError(
-            Message.of(
-                "sweep: invalid value {got}; expected one of {options} with values, such as H=64,128,256",
-                got=shown(text),
-                options=", ".join(SIZES),
-            )
+        raise PlanError.of(
+            "sweep: invalid value {got}; expected one of {options} with values, such as H=64,128,256",
+            got=shown(text),
+            options=", ".join(SIZES),
         )
     kind = FIELDS[field]
     found = set()
@@ -75,7 +71,7 @@ def parse_sweep(text: str) -> Sweep:
         except ValueError:
             raise ConfigError(field, value, kind.takes) from None
     if len(found) > MOST_SIZES:
-        raise PlanError(Message.of("A sweep has at most {most} values.", most=MOST_SIZES))
+        raise PlanError.of("A sweep has at most {most} values.", most=MOST_SIZES)
     return Sweep(field, tuple(sorted(found)))
 
 
@@ -116,7 +112,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not self.contenders:
-            raise PlanError(Message.of("No implementation selected. Choose at least one."))
+            raise PlanError.of("No implementation selected. Choose at least one.")
         object.__setattr__(self, "config", BASELINE.config(self.config))
         _ = self.configs
 

@@ -24,13 +24,11 @@ class Value:
 
     def wrong(self, takes: Message) -> NoReturn:
         """Raise the error of this value."""
-        raise RaceFileError(
-            Message.of(
-                "The file is not a race from this program. {place}: invalid value {got}; expected {takes}",
-                place=self.place[:LONGEST_TEXT] or "the top",
-                got=shown(self.value),
-                takes=takes,
-            )
+        raise RaceFileError.of(
+            "The file is not a race from this program. {place}: invalid value {got}; expected {takes}",
+            place=self.place[:LONGEST_TEXT] or "the top",
+            got=shown(self.value),
+            takes=takes,
         )
 
     def __getitem__(self, name: str) -> "Value":
@@ -89,12 +87,10 @@ def parse(data: bytes) -> Value:
         encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
         return Value(json.loads(data.decode(encoding), parse_constant=_refuse))
     except UnicodeDecodeError as error:
-        raise RaceFileError(
-            Message.of(
-                "The file is not valid JSON: not {encoding} text from byte {at} on.",
-                encoding=error.encoding.upper(),
-                at=error.start,
-            )
+        raise RaceFileError.of(
+            "The file is not valid JSON: not {encoding} text from byte {at} on.",
+            encoding=error.encoding.upper(),
+            at=error.start,
         ) from None
     except json.JSONDecodeError as error:
         # The end, an open string, or the beginning of a number or a word
@@ -102,19 +98,17 @@ def parse(data: bytes) -> Value:
         if error.msg.startswith("Unterminated") or (
             (error.pos or not rest) and re.fullmatch(r"[-+.\w]*", rest)
         ):
-            raise RaceFileError(
-                Message.of("The file is truncated after {count} characters.", count=len(error.doc))
+            raise RaceFileError.of(
+                "The file is truncated after {count} characters.", count=len(error.doc)
             ) from None
-        raise RaceFileError(
-            Message.of(
-                "The file is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno
-            )
+        raise RaceFileError.of(
+            "The file is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno
         ) from None
     except RaceFileError:
         raise
     except (RecursionError, ValueError):  # nested too deep; a number of thousands of digits
-        raise RaceFileError(Message.of("The file is not a race from this program.")) from None
+        raise RaceFileError.of("The file is not a race from this program.") from None
 
 
 def _refuse(name: str) -> NoReturn:
-    raise RaceFileError(Message.of("The file contains {name}, which is not a valid number.", name=name))
+    raise RaceFileError.of("The file contains {name}, which is not a valid number.", name=name)

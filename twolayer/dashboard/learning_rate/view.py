@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from twolayer.dashboard.common import address, jobs, server
 from twolayer.dashboard.i18n import _, say
@@ -110,12 +112,16 @@ def take(config: Config, key: str, *, disabled: bool = False) -> None:
 
 def _numbers(sweep: Sweep) -> None:
     """The points as a table, for those who cannot see the chart."""
+    plot.numbers(partial(_columns, sweep), key="scan_chart", ready=True)
+
+
+def _columns(sweep: Sweep) -> dict[str, dict[str, NDArray[Any]]]:
     rows, grid = sweep.there, sweep.grid
     places = np.unravel_index(rows["index"], grid.shape)
     columns = {axis.field: np.array(axis.values)[at] for axis, at in zip(grid.axes, places, strict=True)}
     columns[_("Outcome")] = np.array([_(OUTCOME_NAMES[name]) for name in OUTCOMES])[rows["outcome"]]
     columns[_("Final loss")] = rows["final"]
-    plot.numbers({_("Training runs of the sweep"): columns}, key="scan_chart")
+    return {_("Training runs of the sweep"): columns}
 
 
 def downloads(sweep: Sweep, name: str, *, disabled: bool = False) -> None:
@@ -187,8 +193,8 @@ def focus(config: Config) -> None:
         st.caption(_measured(current), width="stretch")
         fields = {_("step"): "step", _("loss"): "loss", _("residual"): "residual", "λmax": "value"}
         columns = {name: curve[field] for name, field in fields.items()}
-        tables = {_("λmax and its residual during training"): columns} if len(curve) else {}
-        plot.numbers(tables, key="curvature_chart")
+        tables = {_("λmax and its residual during training"): columns}
+        plot.numbers(lambda: tables, key="curvature_chart", ready=bool(len(curve)))
         take(to_train(current.config, config), "take_focus")
 
 

@@ -172,10 +172,11 @@ def draw(
         )
 
 
-def numbers(tables: dict[str, dict[str, NDArray[Any]]], *, key: str) -> None:
-    """Draw a button that shows the numbers of charts as tables, for those who cannot see them. Each table has
-    a title and columns of one length, of which rows are picked as `thinned` does by the last column. Without
-    tables the button is there, but has nothing to show.
+def numbers(tables: Callable[[], dict[str, dict[str, NDArray[Any]]]], *, key: str, ready: bool) -> None:
+    """Draw a button that shows the numbers of charts as tables, for those who cannot see them.
+
+    `tables` is called once the button is pressed, which it can be when they are `ready`. Each table has a
+    title and columns of one length, of which rows are picked as `thinned` does by the last column.
     """
     with st.popover(
         _("Data table"),
@@ -183,9 +184,9 @@ def numbers(tables: dict[str, dict[str, NDArray[Any]]], *, key: str) -> None:
         key=f"{key}_numbers",
         on_change="rerun",
         type="tertiary",
-        disabled=not tables,
+        disabled=not ready,
     ) as opened:
-        for title, columns in tables.items() if opened.open else ():
+        for title, columns in tables().items() if opened.open and ready else ():
             at = thinned(np.ascontiguousarray(list(columns.values())[-1], dtype=float), MOST_ROWS)
             st.caption(title)
             st.dataframe({name: column[at] for name, column in columns.items()}, hide_index=True, height=320)

@@ -1,5 +1,6 @@
 """A run on the page: its figures, its progress, its charts, and what is to be said of it."""
 
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -50,7 +51,7 @@ def show(run: Run | None, entries: list[Entry]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.toggle(_("Logarithmic"), value=True, key="log_loss")
         st.toggle(_("By time"), key="by_seconds")
-        _numbers(run)
+        plot.numbers(partial(_tables, run), key="train", ready=run is not None and run.step > 0)
     st.caption(_shown(run))
     # Last, so that the curves are whole when the state says that the run has ended.
     state_place.metric(_("Status"), _("ready") if run is None else _(jobs.STATES[run.state]))
@@ -86,17 +87,16 @@ def _edit(edit: Edit) -> str:
     return _("learning rate {value} from step {step}").format(value=repr(edit.value), step=f"{edit.step:,}")
 
 
-def _numbers(run: Run | None) -> None:
-    """The tables of the charts, of the current run."""
-    tables: dict[str, dict[str, NDArray[Any]]] = {}
-    if run is not None and run.step:
-        losses, laps, dead = run.losses, run.laps, run.dead
-        tables = {
-            _("Loss"): {_("step"): np.arange(len(losses)), _("loss"): losses},
-            _("Time per step"): {_("step"): laps[:, 0], _("µs per step"): laps[:, 1] * 1e6},
-            _("Dead hidden units"): {_("step"): dead[:, 0], _("dead units"): dead[:, 1]},
-        }
-    plot.numbers(tables, key="train")
+def _tables(run: Run | None) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return the numbers of the charts, of the current run."""
+    if run is None:
+        return {}
+    losses, laps, dead = run.losses, run.laps, run.dead
+    return {
+        _("Loss"): {_("step"): np.arange(len(losses)), _("loss"): losses},
+        _("Time per step"): {_("step"): laps[:, 0], _("µs per step"): laps[:, 1] * 1e6},
+        _("Dead hidden units"): {_("step"): dead[:, 0], _("dead units"): dead[:, 1]},
+    }
 
 
 def _progress(run: Run | None) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from twolayer.dashboard.common import address, jobs, server, visitors
@@ -57,12 +58,18 @@ def differences(runs: Sequence[Run]) -> str:
 
 def equal_curves(entries: Sequence[Entry]) -> str:
     """Say which of these runs have the same losses, so that one curve hides the others."""
-    groups: dict[bytes, list[str]] = {}
+    groups: list[list[Entry]] = []
     for entry in entries:
-        if entry.run.over and entry.run.step:
-            groups.setdefault(entry.run.losses.tobytes(), []).append(plain(entry.name))
+        losses = entry.run.losses
+        if entry.run.over and len(losses):
+            same = (group for group in groups if np.array_equal(group[0].run.losses, losses))
+            if (group := next(same, None)) is None:
+                groups.append([entry])
+            else:
+                group.append(entry)
     text = _("Identical losses, one curve on top of the other: {names}.")
-    return " ".join(text.format(names=", ".join(names)) for names in groups.values() if len(names) > 1)
+    names = [[plain(entry.name) for entry in group] for group in groups if len(group) > 1]
+    return " ".join(text.format(names=", ".join(group)) for group in names)
 
 
 def _table(entries: list[Entry]) -> None:
