@@ -90,6 +90,7 @@ def test_each_stop_of_the_tab_key_shows_and_a_charts_buttons_are_one_stop(visit:
 def test_the_tab_and_the_uploader_are_korean_too(visit: Visit) -> None:
     page = visit("/race", locale="ko-KR")
     assert page.title() == "속도 비교 · 손으로 구현한 2층 신경망"
+    page.click(".st-key-race_files summary")
     uploader = page.locator("[data-testid=stFileUploaderDropzone]")
     uploader.scroll_into_view_if_needed()
     words = uploader.locator("button p").evaluate("p => getComputedStyle(p, '::after').content")
