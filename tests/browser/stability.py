@@ -39,4 +39,4 @@ def assert_nothing_moved(page: Page) -> None:
     assert found["connected"]
     assert found["removed"] == []
     assert found["now"] == found["before"]
-    assert sum(found["shifts"]) <= MOST_SHIFT, found["shifts"]
+    assert max(found["shifts"], default=0) <= MOST_SHIFT, found["shifts"]

@@ -40,6 +40,10 @@ def show(check: Check, *, hidden: bool, live: bool = False) -> None:
     _steps(check)
 
 
+FORMULA = 72
+"""Height of a formula in pixels: its letters come later than the rest."""
+
+
 def _verdict(check: Check, *, hidden: bool) -> None:
     if not hidden and st.session_state.get("guess"):
         guessing.response(check)
@@ -101,7 +105,8 @@ def _lines(check: Check, *, hidden: bool) -> None:
     bug = BUGS[check.planted]
     for words, planted in ((_("Right"), None), (_("Planted"), check.planted)):
         st.caption(words)
-        formulas.draw(formulas.formula(bug.value, check.config, planted))
+        with st.container(height=FORMULA, border=False, gap=None):
+            formulas.draw(formulas.formula(bug.value, check.config, planted))
         formulas.code(program(planted)[bug.value])
     st.markdown(_(bug.why))
 
