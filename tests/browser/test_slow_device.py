@@ -52,9 +52,45 @@ def query(address: str) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs(urlsplit(address).query).items() if name != "run"}
 
 
+FOLDS = {"gradients": "step_size", "one_step": "whole", "learning_rate": "sizes"}
+"""The fold of a page that holds some of its widgets."""
+POPOVERS = {
+    "race": {
+        "who": ["contender_pills"],
+        "options": ["rounds", "sweep", "sweep_from", "sweep_to", "sweep_points"],
+    },
+    "learning_rate": {"sweep_settings": ["rates", "seeds", "rate_from", "rate_to"]},
+}
+"""The popovers of a page, and the widgets in them."""
+
+
+def behind_buttons(page: Page, name: str) -> dict[str, str]:
+    """What the widgets in the page's popovers show, by key."""
+    found: dict[str, str] = {}
+    for popover, keys in POPOVERS.get(name, {}).items():
+        page.click(f".st-key-{popover} button")
+        page.wait_for_function(
+            f"keys => {{ const is = ({SHOWN})(keys); return keys.every(key => key in is); }}", arg=keys
+        )
+        found |= page.evaluate(SHOWN, keys)
+        page.keyboard.press("Escape")
+        page.wait_for_selector("[data-testid=stPopoverBody]", state="detached")
+    return found
+
+
+def unfold(page: Page, name: str) -> Page:
+    """Open the fold that holds some of the page's widgets."""
+    if name in FOLDS:
+        page.click(f".st-key-{FOLDS[name]} summary")
+        settled(page)
+    return page
+
+
 def shown(page: Page) -> dict[str, str]:
     """What the widgets of the declared fields show, by key, when those of the address are there."""
-    there = [WIDGETS_OF.get(name, name) for name in query(page.url) if name != "lang"]
+    hidden = [key for popovers in POPOVERS.values() for keys in popovers.values() for key in keys]
+    fields = [WIDGETS_OF.get(name, name) for name in query(page.url) if name != "lang"]
+    there = [key for key in fields if key not in hidden]
     page.wait_for_function(
         f"([keys, all]) => {{ const is = ({SHOWN})(all); return keys.every(key => key in is); }}",
         arg=[there, KEYS],
@@ -97,7 +133,8 @@ def raise_n(page: Page, to: int) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_what_a_link_says_stays(visit: Visit, server: str, name: str) -> None:
     address = f"{ADDRESSES[name]}&lang=ko"
-    expected = shown(visit(address))
+    usual = unfold(visit(address), name)
+    expected, expected_behind = shown(usual), behind_buttons(usual, name)
     page = visit()
     held = Held(page)
     page.goto(server + address)
@@ -106,11 +143,12 @@ def test_what_a_link_says_stays(visit: Visit, server: str, name: str) -> None:
         page.keyboard.press("r")
         settled(page)
     held.let_go()
-    assert shown(page) == expected
+    assert shown(unfold(page, name)) == expected
     assert query(page.url) == query(address)
     for to in (34, 35, 36):
         raise_n(page, to)
     assert shown(page) == expected | {"N": "36"}
+    assert behind_buttons(page, name) == expected_behind
     assert query(page.url) == query(address) | {"N": "36"}
     expect(page.locator("h1")).to_have_text("손으로 구현한 2층 신경망")
 
