@@ -13,13 +13,16 @@ def a_chart() -> None:
 
     moved = st.session_state.get("moved", 0)
     sent = []
-    plot._component = lambda data, **_: sent.append(json.loads(data))
+    component, plot._component = plot._component, lambda data, **_: sent.append(json.loads(data))
     traces = [
         {"uid": "still", "revision": 1, "name": "still", "y": [1, 2, 3]},
         {"uid": "moving", "revision": moved, "name": "moving", "y": list(range(moved))},
         {"name": "nameless", "y": [0]},
     ]
-    plot.draw(traces[: st.session_state.get("count", 3)], {}, key="chart", alt="a chart")
+    try:
+        plot.draw(traces[: st.session_state.get("count", 3)], {}, key="chart", alt="a chart")
+    finally:
+        plot._component = component
     st.session_state["traces"] = sent[0]["traces"]
 
 
