@@ -241,7 +241,7 @@ def test_a_preset_is_a_link_and_its_address_is_the_run(visit: Visit) -> None:
     state_is(page, "diverged")
     settled(page)
     assert "learning_rate=1e-05" in page.url
-    page.wait_for_selector(".st-key-use_rate button")
+    page.wait_for_selector(".st-key-use_rate button:visible")
     expect(page.locator(".st-key-diagnosis")).to_contain_text("at step 4 in loss")
     page.click(".st-key-use_rate button")
     page.wait_for_url(lambda url: "learning_rate=1e-05" not in url)
@@ -308,7 +308,7 @@ def test_streamlits_own_plotting_bundle_is_not_loaded(visit: Visit) -> None:
 def test_the_whole_page_in_korean_on_a_phone(visit: Visit) -> None:
     page = visit("/?run=1&learning_rate=1e-5", width=390, locale="ko-KR")
     state_is(page, "발산")
-    page.wait_for_selector(".st-key-use_rate button")
+    page.wait_for_selector(".st-key-use_rate button:visible")
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     text = page.inner_text("[data-testid=stMain]")
