@@ -46,6 +46,15 @@ def trained(page: Page, wait: str = "finished") -> None:
     settled(page)
 
 
+def open_the_list_of_runs(page: Page) -> None:
+    """Open the list to choose a run from."""
+    chosen = page.locator(".st-key-chosen_run input")
+    chosen.scroll_into_view_if_needed()
+    # A list that opens is shut by the event of that scroll, which comes with the next frame
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    chosen.press("ArrowDown")
+
+
 def test_nothing_flickers_in_a_long_run_and_a_zoom_made_on_the_way_stays(visit: Visit) -> None:
     page = visit("/?steps=200000&method=auto")
     page.wait_for_selector(f"{LOSS} .main-svg")
@@ -334,7 +343,7 @@ def test_a_run_is_hidden_and_its_settings_are_loaded_from_the_table(visit: Visit
     assert box is not None
     page.mouse.click(box["x"] + 84, box["y"] + 54)  # the tick of the first row: a canvas has no elements
     page.wait_for_function(f"{curves} === 1")
-    page.click(".st-key-chosen_run [data-baseweb=select], .st-key-chosen_run [role=combobox]")
+    open_the_list_of_runs(page)
     page.click("[role=option]:has-text('seed = 4')")
     settled(page)
     page.click(".st-key-load_settings button")
@@ -397,11 +406,7 @@ def test_a_reload_of_a_link_that_starts_does_not_start_again(visit: Visit) -> No
     # The run of before is back when the server has noticed that its connection is gone
     page.wait_for_function("document.querySelector('.st-key-loss_chart .js-plotly-plot')?.data?.length === 2")
     settled(page)
-    chosen = page.locator(".st-key-chosen_run input")
-    chosen.scroll_into_view_if_needed()
-    # A list that opens is shut by the event of that scroll, which comes with the next frame
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    chosen.press("ArrowDown")
+    open_the_list_of_runs(page)
     page.wait_for_selector("[role=option] >> nth=2")
     assert page.locator("[role=option]").all_inner_texts() == [
         "Current run",
