@@ -26,7 +26,11 @@ _WATCH = """key => {
 def watch(page: Page, chart: str) -> None:
     """Watch the chart with this key, and the layout of the page, from now on."""
     page.wait_for_selector(f".st-key-{chart} .js-plotly-plot .main-svg")
-    page.wait_for_timeout(500)  # the layout shift of the chart's own first drawing is not of interest
+    # The layout shift of the first drawing, and of its letters, is not of interest.
+    page.evaluate(
+        "document.fonts.ready.then(() => new Promise(done => "
+        "requestAnimationFrame(() => requestAnimationFrame(done))))"
+    )
     page.evaluate(_WATCH, chart)
 
 
