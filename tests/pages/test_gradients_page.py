@@ -237,3 +237,11 @@ def test_without_pytorch_the_page_says_so_and_does_the_rest(dtype: str) -> None:
     else:
         assert "Finite differences need float64" in page.info[1].value
         assert not page.error
+
+
+def test_the_scatter_says_how_many_of_the_compared_entries_it_shows() -> None:
+    page = opened()
+    check = page.session_state["question_gradients"].answer
+    comparison = next(c for c in check.comparisons if (c.gradient, c.against) == ("grad_w1", "autograd"))
+    assert comparison.compared == 100_000
+    assert f"({len(comparison.points)} of 100,000 are shown)" in shown(page)

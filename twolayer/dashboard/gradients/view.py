@@ -119,8 +119,8 @@ def _scatter(compared: list[Comparison]) -> Comparison:
     chosen = st.selectbox(label, list(named), label_visibility="collapsed")
     comparison = named.get(chosen, compared[0])  # a browser may send what is not among the options
     charts.agreement_scatter(comparison, _(AGAINST[comparison.against]))
-    words = _("Each point is one of {count} entries; points on the line agree.")
-    st.caption(words.format(count=len(comparison.points)))
+    words = _("Each point is one entry ({count} of {compared} are shown); points on the line agree.")
+    st.caption(words.format(count=len(comparison.points), compared=f"{comparison.compared:,}"))
     return comparison
 
 
