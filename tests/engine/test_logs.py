@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -16,9 +17,11 @@ from twolayer.training.messages import Message
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    """What is logged in a test, as it is written."""
+    """What this test logs, as it is written: not what an engine of a test before still says of its runs."""
     written: list[str] = []
     handler = logging.Handler()
+    own = threading.get_ident()
+    handler.addFilter(lambda record: record.thread == own)
     handler.setFormatter(logs.Formatter())
     handler.emit = lambda record: written.append(handler.format(record))
     logger = logging.getLogger(logs.ROOT_NAME)
@@ -50,6 +53,14 @@ def test_a_run_is_one_line_that_a_program_can_read(lines):
     assert values["reason"] == "{name} is gone; try again"
     assert "secret" not in line
     assert "<typed>" not in line
+
+
+def test_the_lines_of_other_threads_are_left_out(lines):
+    logger = logging.getLogger("twolayer.engine.engine")
+    other = threading.Thread(target=logger.info, args=("run",))
+    other.start()
+    other.join()
+    assert lines == []
 
 
 def test_a_job_is_one_line_too(lines):
