@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import twolayer.engine.run_loop
-from tests.engine.conftest import TINY, settings, tasks_on_scheduler
+from tests.engine.conftest import TINY, cluster_of, settings, tasks_on_scheduler, workers_of
 from twolayer import Config, ConfigError, fit
 from twolayer.engine.connection import Connection
 from twolayer.engine.engine import Engine, LimitError
@@ -33,6 +33,29 @@ def test_the_default_run_ends_with_the_losses_of_fit(engine, finished):
 def test_a_run_of_several_threads_ends_with_the_losses_of_fit(engine, finished, backend):
     config = Config(backend=backend, threads=min(2, engine.capabilities.machine.cores), steps=50)
     assert_array_equal(finished(engine, config).losses, fit(config).losses)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_computes_in_as_many_threads_as_it_asked_for(engine, wait_until, backend, threads):
+    if threads > engine.capabilities.machine.cores:
+        pytest.skip("one core")
+    (worker,) = workers_of(cluster_of(engine))
+
+    def seconds() -> dict[int, float]:
+        return {thread.id: thread.user_time + thread.system_time for thread in worker.threads()}
+
+    def since(before: dict[int, float]) -> list[float]:
+        return [now - before.get(thread, 0) for thread, now in seconds().items()]
+
+    large = {"N": 512, "D_in": 1024, "H": 512, "D_out": 64, "learning_rate": 1e-9, "steps": 1_000_000}
+    run = engine.submit(Config(backend=backend, threads=threads, **large))
+    wait_until(lambda: run.step > 0)
+    before = seconds()
+    wait_until(lambda: sum(since(before)) > 2)
+    engine.stop(run)
+    used = since(before)
+    assert sum(one > sum(used) / 8 for one in used) == threads
+    wait_until(lambda: run.name not in engine.live)
 
 
 def test_losses_are_seen_before_the_end_and_stop_keeps_them(engine, wait_until):
