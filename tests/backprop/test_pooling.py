@@ -13,6 +13,8 @@ def test_a_picture_has_the_mean_and_the_largest_of_each_block(shape):
     mean, block = means(matrix, (4, 5))
     top, same = largest(matrix, (4, 5))
     assert block == same
+    for side, length, most in zip(block, shape, (4, 5), strict=True):
+        assert side * most >= length > (side - 1) * most, "the smallest block that covers it"
     assert mean.shape == top.shape
     assert mean.shape[0] <= 4
     assert mean.shape[1] <= 5
