@@ -3,7 +3,9 @@
 import itertools
 import os
 import time
+import warnings
 
+import numpy as np
 import psutil
 import pytest
 
@@ -51,6 +53,14 @@ def test_an_empty_job_is_finished(engine):
     job = engine.map(square, [])
     assert job.wait(10)
     assert (job.state, job.results()) == ("finished", [])
+
+
+def test_what_is_sent_with_a_task_may_be_large(engine):
+    with warnings.catch_warnings(record=True) as caught:
+        job = engine.map(np.size, [(np.ones(12 << 17),)])
+        assert job.wait(60)
+    assert job.results() == [(0, 12 << 17)]
+    assert not caught
 
 
 def test_a_message_fails_the_job_and_another_error_is_named_without_details(engine):
