@@ -127,6 +127,7 @@ def long_runs(count: int) -> list[Held]:
                 flush=True,
             )
             engine.forget(run)
+            del run
     finally:
         engine.close()
     return held
