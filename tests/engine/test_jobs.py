@@ -1,7 +1,12 @@
 """Jobs: every result once, whatever dies; alone on the cluster where that is asked for."""
 
+import itertools
+import os
 import time
+import warnings
 
+import numpy as np
+import psutil
 import pytest
 
 from tests.engine.conftest import TINY, cluster_of, tasks_on_scheduler, workers_of
@@ -13,6 +18,11 @@ from twolayer.training.messages import Message, MessageError
 def square(n, seconds=0.0):
     time.sleep(seconds)
     return n * n
+
+
+def process():
+    time.sleep(0.01)
+    return os.getpid()
 
 
 def refuse(n):
@@ -45,6 +55,14 @@ def test_an_empty_job_is_finished(engine):
     assert (job.state, job.results()) == ("finished", [])
 
 
+def test_what_is_sent_with_a_task_may_be_large(engine):
+    with warnings.catch_warnings(record=True) as caught:
+        job = engine.map(np.size, [(np.ones(12 << 17),)])
+        assert job.wait(60)
+    assert job.results() == [(0, 12 << 17)]
+    assert not caught
+
+
 def test_a_message_fails_the_job_and_another_error_is_named_without_details(engine):
     refused, failed = engine.map(refuse, [(3,)]), engine.map(fail, [(3,)])
     assert refused.wait(10)
@@ -63,14 +81,14 @@ def test_a_stopped_job_keeps_what_has_arrived_and_leaves_no_task(engine, wait_un
     assert job.done == done < 1000
 
 
-@pytest.mark.parametrize("exclusive", [False, True], ids=["as in a scan", "as in a race"])
-def test_killed_workers_cost_no_result(new_engine, wait_until, exclusive):
+@pytest.mark.parametrize("manner", ["shared", "exclusive"], ids=["as in a scan", "as in a race"])
+def test_killed_workers_cost_no_result(new_engine, wait_until, manner):
     engine = new_engine(workers=2)
-    job = engine.map(square, [(n, 0.005) for n in range(400)], exclusive=exclusive)
+    job = engine.map(square, [(n, 0.005) for n in range(400)], manner=manner)
     for _ in range(2):
         before = job.done
         wait_until(lambda before=before: job.done > before + 20)
-        for worker in workers_of(cluster_of(engine))[: 2 if exclusive else 1]:
+        for worker in workers_of(cluster_of(engine))[: 2 if manner == "exclusive" else 1]:
             worker.kill()
     assert job.wait(240)
     assert (job.state, str(job.message)) == ("finished", "None")
@@ -88,7 +106,7 @@ def test_nothing_runs_beside_a_task_that_is_alone(new_engine, wait_until):
     run = engine.submit(Config(**TINY, steps=5_000_000))
     wait_until(lambda: run.step > 0)
     others = engine.map(span, [()] * 100)
-    alone = engine.map(span, [(0.2,)] * 6, exclusive=True)
+    alone = engine.map(span, [(0.2,)] * 6, manner="exclusive")
     steps = []
     while not alone.wait(0.05):
         steps.append(run.step)
@@ -118,3 +136,27 @@ def test_a_single_task_takes_its_turn_with_the_chunks_of_long_runs(engine):
     assert all(run.live for run in runs)
     for run in runs:
         engine.stop(run)
+
+
+def test_an_exclusive_job_stays_on_one_worker_and_goes_on_elsewhere_if_that_is_lost(new_engine, wait_until):
+    engine = new_engine(workers=2)
+    job = engine.map(process, [()] * 60, manner="exclusive")
+    wait_until(lambda: job.done >= 20)
+    psutil.Process(job.results()[0][1]).kill()
+    assert job.wait(60)
+    order = [found for found, _ in itertools.groupby(result for _, result in job.results())]
+    assert len(order) == 2
+    engine.close()
+
+
+@pytest.mark.parametrize("manner", ["shared", "exclusive"])
+def test_a_run_begins_and_ends_beside_long_tasks_of_others(new_engine, wait_until, manner):
+    engine = new_engine(workers=2)
+    long = [engine.map(span, [(20.0,)] * 3, visitor, task_seconds=20.0, manner=manner) for visitor in "abc"]
+    wait_until(lambda: any(job.state == "running" for job in long))
+    for seed in range(3):
+        run = engine.submit(Config(seed=seed), f"bystander {seed}")
+        wait_until(lambda run=run: run.over)
+        assert run.state == "finished"
+    assert not any(job.done for job in long)
+    engine.close()

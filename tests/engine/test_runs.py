@@ -1,5 +1,8 @@
 """Runs on a real cluster: the same losses as `fit`, streamed, stopped, limited, queued."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -232,3 +235,24 @@ def test_a_run_that_is_stopped_while_its_result_is_fetched_stops_no_other(new_en
             assert run.state == "finished", f"round {number}"
             engine.forget(run)
     engine.close()
+
+
+@pytest.mark.parametrize("end", ["finished", "stopped", "paused"])
+def test_a_run_that_nobody_refers_to_is_gone_at_once_with_its_losses(engine, wait_until, end):
+    """Without a garbage collection: in a web process that is rare, and a long run has 40 MB of losses."""
+    run = engine.submit(Config(**TINY, steps=2000 if end == "finished" else 5_000_000))
+    wait_until(lambda: run.step > 0)
+    if end != "finished":
+        (engine.stop if end == "stopped" else engine.pause)(run)
+    assert run.wait(60)
+    assert run.wait_until_settled(60)
+    assert run.state == end
+    wait_until(lambda: run.name not in engine.live)
+    losses = weakref.ref(run._losses)
+    gc.disable()
+    try:
+        engine.forget(run)
+        run = None
+        wait_until(lambda: losses() is None, timeout=10)
+    finally:
+        gc.enable()

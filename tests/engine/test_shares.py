@@ -227,7 +227,8 @@ def test_waiting_does_not_poll():
         ]
         await settle()
         assert not loop._ready, "a coroutine runs although nothing has changed"
-        assert len(loop._scheduled) <= 1, "a coroutine waits for a timer"  # that of the test itself
+        # That of the test itself, and the one that opens the shares again
+        assert len(loop._scheduled) <= 2, "a coroutine waits for a timer"
         one.leave(first)
         await asyncio.gather(*waiting)
 
@@ -296,3 +297,74 @@ def test_a_run_waits_while_one_on_credit_has_the_only_worker():
         return chunks
 
     assert 0.1 * run(main()) == pytest.approx(CREDIT_SECONDS / 2, abs=0.2)
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["alone at first", "while others are computed"])
+def test_an_exclusive_turn_that_takes_long_lets_others_in_beside_it(monkeypatch, before):
+    async def main() -> None:
+        one = new_shares()
+        first = [Turn("r1", 1.0) for _ in range(before)]
+        for turn in first:
+            await one.enter(turn)
+        monkeypatch.setattr(shares, "PATIENCE_SECONDS", 60.0)
+        race = Turn("w1", 1.0, is_exclusive=True)
+        entering = asyncio.create_task(one.enter(race))
+        others = [Turn("r2", 0.1), Turn("w2", 0.1, is_exclusive=True)]
+        await settle()
+        waiting = [asyncio.create_task(one.enter(turn)) for turn in others]
+        await settle()
+        assert (entering.done(), [task.done() for task in waiting]) == (not before, [False, False])
+        one._share(race)
+        await settle()
+        assert entering.done()
+        assert [task.done() for task in waiting] == [True, False], "a second race waits for the first"
+        for turn in [*first, others[0]]:
+            one.leave(turn)
+        await settle()
+        assert not waiting[1].done()
+        one.leave(race)
+        await waiting[1]
+        assert one.exclusive is others[1]
+        one.leave(others[1])
+        assert (one._shared, one.exclusive, dict(one._at_work)) == ([], None, {})
+
+    run(main())
+
+
+def test_the_shares_open_again_by_themselves_and_each_closing_lasts_as_long(monkeypatch):
+    monkeypatch.setattr(shares, "PATIENCE_SECONDS", 0.05)
+
+    async def main() -> None:
+        one = new_shares()
+        for number in range(3):
+            race, other = Turn("w", 9.0, is_exclusive=True), Turn("r", 0.1)
+            await one.enter(race)
+            assert one.exclusive is race
+            await one.enter(other)
+            assert one.exclusive is None
+            one.leave(race)
+            one.leave(other)
+            quick = Turn(f"quick {number}", 0.1, is_exclusive=True)
+            await one.enter(quick)
+            one.leave(quick)
+        assert all(handle.cancelled() for handle in [one._reopening])
+
+    run(main())
+
+
+@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 1), (3, 2)])
+def test_long_tasks_leave_a_worker_to_others(workers, most):
+    async def main() -> None:
+        one = new_shares(workers)
+        long = [asyncio.create_task(one.enter(Turn(name, 9.0, is_long=True))) for name in "abcd"]
+        await settle()
+        assert sum(task.done() for task in long) == most
+        short = Turn("bystander", 0.1)
+        await one.enter(short)
+        one.leave(short)
+        while one._shared:
+            one.leave(one._shared[0])
+            await settle()
+        await asyncio.gather(*long)
+
+    run(main())

@@ -53,15 +53,12 @@ def hostile_slow_runs(engine, visitor):
 
 def hostile_sweeps(engine, visitor):
     grid = Grid(computed(Config()), (Axis("learning_rate", tuple(1e-8 * 1.01**n for n in range(500))),))
-    return [
-        engine.map(train, blocks(grid), visitor, memory_bytes=engine_bytes(WIDE), exclusive=False)
-        for _ in range(6)
-    ]
+    return [engine.map(train, blocks(grid), visitor, memory_bytes=engine_bytes(WIDE)) for _ in range(6)]
 
 
 def hostile_races(engine, visitor):
     return [
-        engine.map(span, [(0.3,)] * 1000, visitor, memory_bytes=engine_bytes(WIDE), exclusive=True)
+        engine.map(span, [(0.3,)] * 1000, visitor, memory_bytes=engine_bytes(WIDE), manner="exclusive")
         for _ in range(6)
     ]
 
@@ -161,7 +158,7 @@ def test_what_waits_says_for_what_with_its_place_and_an_estimate(server, wait_un
 
 
 def test_what_waits_for_a_race_says_so(server, wait_until):
-    race = server.map(span, [(3.0,)] * 3, "racer", exclusive=True)
+    race = server.map(span, [(3.0,)] * 3, "racer", manner="exclusive")
     wait_until(lambda: race.state == "running")
     run = server.submit(SHORT, "other")
     wait_until(lambda: run.over or (server.wait_of(run) and server.wait_of(run).reason == "race"))

@@ -3,8 +3,12 @@
 import csv
 import io
 import json
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from numpy.testing import assert_array_equal
@@ -32,7 +36,7 @@ def run_of(config: Config, edits: tuple[Edit, ...] = ()) -> Run:
 
 def test_a_csv_has_a_row_for_each_step_and_every_number_reads_back():
     run = run_of(TINY)
-    rows = list(csv.DictReader(io.StringIO(files.csv(files.run_table(run)).decode())))
+    rows = list(csv.DictReader(io.StringIO(files.csv(files.run_rows(run)).decode())))
     assert len(rows) == 50_000
     assert_array_equal([float(row["loss"]) for row in rows], run.losses)
     assert_array_equal([int(row["step"]) for row in rows], np.arange(50_000))
@@ -41,8 +45,68 @@ def test_a_csv_has_a_row_for_each_step_and_every_number_reads_back():
 
 
 def test_parquet_holds_the_same_table():
-    table = files.run_table(run_of(Config(steps=30)))
-    assert pyarrow.parquet.read_table(io.BytesIO(files.parquet(table))).equals(table)
+    run = run_of(replace(TINY, steps=3 * files.BLOCK_ROWS // 2))
+    read = pyarrow.parquet.read_table(io.BytesIO(files.parquet(files.run_rows(run))))
+    assert read.equals(files.run_rows(run).read_all())
+    assert read.equals(pyarrow.csv.read_csv(io.BytesIO(files.csv(files.run_rows(run)))))
+    assert_array_equal(read["loss"], run.losses)
+    assert_array_equal(read["step"], np.arange(run.step))
+
+
+def long_run(steps):
+    """A run of so many steps whose losses and laps are known."""
+    run = Run("a", replace(TINY, steps=steps))
+    run.begin()
+    losses = np.random.default_rng(0).standard_normal(steps, np.float32).astype(np.float64)
+    run.receive(Chunk(steps, {}, losses, np.array([[steps, steps * 1e-6]])))
+    return run
+
+
+class Sink(io.BytesIO):
+    """A file that keeps nothing."""
+
+    def write(self, data):
+        return len(data)
+
+
+def peak_of(write, run):
+    """The most bytes that Arrow and Python have at a time while the rows of a run are written."""
+    rows, before, most = files.run_rows(run), pa.total_allocated_bytes(), 0
+
+    def batches():
+        nonlocal most
+        for batch in rows:
+            yield batch
+            most = max(most, pa.total_allocated_bytes() - before)
+
+    tracemalloc.start()
+    write(pa.RecordBatchReader.from_batches(rows.schema, batches()))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return max(most, peak)
+
+
+@pytest.mark.parametrize("write", [files.csv, files.parquet])
+def test_writing_a_table_takes_no_more_memory_if_it_is_longer(monkeypatch, write):
+    monkeypatch.setattr(files.io, "BytesIO", Sink)
+    monkeypatch.setattr(files, "BLOCK_ROWS", 1 << 14)
+    write(files.run_rows(long_run(1)))  # loads what Arrow needs
+    shorter, longer = (peak_of(write, long_run(blocks << 14)) for blocks in (3, 60))
+    assert 0 < longer < 2 * shorter
+
+
+def test_the_parquet_of_float32_losses_takes_half_of_their_bytes():
+    run = long_run(300_000)
+    assert len(files.parquet(files.run_rows(run))) < 0.55 * run.losses.nbytes
+
+
+def test_a_long_run_has_its_losses_in_parquet_alone(monkeypatch):
+    monkeypatch.setattr(files, "MOST_TEXT_STEPS", 29)
+    for steps, losses in ((29, list), (30, type(None))):
+        read = json.loads(files.run_json(run_of(Config(steps=steps)), None))
+        assert isinstance(read["results"]["losses"], losses)
+        assert read["results"]["steps"] == steps
+        assert read["config"]["steps"] == steps
 
 
 def test_the_time_of_a_step_is_that_of_its_lap():
@@ -50,11 +114,11 @@ def test_the_time_of_a_step_is_that_of_its_lap():
     run.begin()
     laps = np.array([[2, 4e-6], [3, 3e-6]])
     run.receive(Chunk(5, {}, np.arange(5.0), laps))
-    assert files.run_table(run)["microseconds"].to_pylist() == pytest.approx([2, 2, 1, 1, 1])
+    assert files.run_rows(run).read_all()["microseconds"].to_pylist() == pytest.approx([2, 2, 1, 1, 1])
 
 
 def test_a_run_without_steps_has_a_table_without_rows():
-    assert files.run_table(Run("a", Config())).num_rows == 0
+    assert files.run_rows(Run("a", Config())).read_all().num_rows == 0
     assert json.loads(files.run_json(Run("a", Config()), None))["results"]["losses"] == []
 
 

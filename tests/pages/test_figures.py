@@ -140,7 +140,7 @@ def test_the_row_of_the_runs_table() -> None:
 
 
 def test_the_files_have_the_time_of_each_steps_own_lap() -> None:
-    table = files.run_table(known_run()).to_pydict()
+    table = files.run_rows(known_run()).read_all().to_pydict()
     assert_allclose(table["microseconds"], MICROSECONDS)
     assert_allclose(table["loss"], LOSSES)
     assert table["step"] == list(range(10))

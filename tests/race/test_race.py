@@ -20,7 +20,7 @@ from twolayer.race.contenders import BASELINE, Contender, ContenderError, chosen
 from twolayer.race.file import from_json
 from twolayer.race.plan import MOST_SIZES, Plan, PlanError, Sweep, logarithmic, parse_sweep, perform, race
 from twolayer.race.roofline import measure
-from twolayer.race.timing import Load, one_round
+from twolayer.race.timing import Load, Part, Round, part_of_round
 from twolayer.race.verdict import judge, sentences
 from twolayer.training.capabilities import probe
 from twolayer.training.fields import ConfigError
@@ -121,24 +121,44 @@ def test_a_large_product_is_not_slower_than_a_tiny_one():
 
 
 def test_a_round_is_in_the_order_of_the_contenders_whatever_order_they_ran_in():
-    slow, fast = replace(SMALL, N=64, D_in=1000, H=100), (BASELINE, GRAM)
-    for number in range(4):
-        one = one_round(slow, fast, number)
+    slow, both = replace(SMALL, N=64, D_in=1000, H=100), (BASELINE, GRAM)
+    for those in ([(0, 1)], [(1, 0)], [(0,), (1,)], [(1,), (0,)]):
+        one = Round.of([part_of_round(slow, both, 0, part) for part in those])
         assert one.seconds[0] > one.seconds[1]
 
 
-def test_the_order_within_a_round_is_shuffled(monkeypatch):
+def test_a_round_is_as_busy_as_its_busiest_part():
+    calm, busy = Load(0.01, 0.9, 2), Load(0.2, 0.1, 2)
+    one = Round.of([Part({1: 2.0}, {1: {}}, calm, False), Part({0: 1.0}, {0: {}}, busy, True)])
+    assert one == Round((1.0, 2.0), ({}, {}), Load(0.2, 0.9, 2), True)
+
+
+def test_each_round_times_everyone_once_in_an_order_of_its_own():
+    for config in (SMALL, replace(SMALL, N=1000, D_in=1000, H=1000)):
+        plan = Plan(config, ALL_HERE, rounds=6)
+        rounds = [[t for t in plan.tasks if (t.kind, t.number) == ("round", n)] for n in range(6)]
+        orders = [tuple(i for task in parts for i in task.those) for parts in rounds]
+        assert all(sorted(order) == list(range(len(ALL_HERE))) for order in orders)
+        assert len(set(orders)) > 3
+
+
+def test_the_parts_of_a_round_are_short_or_a_single_implementation():
+    def parts(config, contenders=ALL_HERE):
+        return [len(task.those) for task in Plan(config, contenders, 3).tasks if task.kind == "round"]
+
+    assert parts(SMALL, (TUTORIAL, GRAM)) == [2, 2, 2], "a short round is one task"
+    assert len(parts(SMALL)) > 3
+    assert max(parts(SMALL)) < len(ALL_HERE)
+    assert parts(Config(N=2000, D_in=2000, H=1000)) == [1] * 3 * len(ALL_HERE)
+
+
+def test_a_part_times_its_contenders_in_its_order(monkeypatch):
     seen = []
     monkeypatch.setattr(timing.Entry, "block", lambda self: (seen.append(self.contender), (1e-3, 0.0))[1])
     monkeypatch.setattr(timing.Entry, "phases", lambda _: {})
-    field = timing._Field(SMALL, ALL_HERE)
-    orders = set()
-    for number in range(6):
-        seen.clear()
-        timing._time(field, number, repeated=False)
-        orders.add(tuple(seen))
-        assert set(seen) == set(ALL_HERE)
-    assert len(orders) > 3
+    part = timing._time(timing._Field(SMALL, ALL_HERE), 0, (4, 1), repeated=False)
+    assert list(dict.fromkeys(seen)) == [ALL_HERE[4], ALL_HERE[1]]
+    assert set(part.seconds) == {4, 1}
 
 
 def test_a_busy_round_is_repeated_once_and_the_quieter_counts(monkeypatch):
@@ -148,12 +168,12 @@ def test_a_busy_round_is_repeated_once_and_the_quieter_counts(monkeypatch):
         waiting = list(loads)
         tried.clear()
 
-        def once(_field, _number, *, repeated):
+        def once(_field, _number, _those, *, repeated):
             tried.append(repeated)
-            return timing.Round((float(len(tried)),), ({},), waiting.pop(0), repeated)
+            return Part({0: float(len(tried))}, {0: {}}, waiting.pop(0), repeated)
 
         monkeypatch.setattr(timing, "_time", once)
-        return one_round(SMALL, (TUTORIAL,), 0)
+        return Round.of([part_of_round(SMALL, (TUTORIAL,), 0, (0,))])
 
     quiet, busy, busier = Load(0, 0, 2), Load(0.1, 1, 2), Load(0.3, 1, 2)
     one = time_with(quiet)
@@ -182,7 +202,8 @@ def test_the_work_of_others_is_seen(wait_until):
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
         wait_until(lambda: all(psutil.Process(other.pid).cpu_times().user > 0.05 for other in others))
-        one = one_round(replace(SMALL, N=64, D_in=1000, steps=500), ALL_HERE, 0)
+        larger = replace(SMALL, N=64, D_in=1000, steps=500)
+        one = part_of_round(larger, ALL_HERE, 0, range(len(ALL_HERE)))
     finally:
         for other in others:
             other.kill()
@@ -220,6 +241,10 @@ def test_what_has_arrived_is_a_race_already():
     results = {i: perform(task) for i, task in enumerate(plan.tasks[:until])}
     (one,) = plan.collect(results)
     assert one.rounds == 2
+    cut = Plan(SMALL, ALL_HERE, 3)
+    until = [task.number for task in cut.tasks].index(1) + 1
+    results = {i: perform(task) for i, task in enumerate(cut.tasks[:until])}
+    assert [one.rounds for one in cut.collect(results)] == [1], "a round without all its parts is not one"
     assert one.standings[0].agreement is None
     assert plan.collect({}) == []
 

@@ -67,7 +67,7 @@ def races(engine: Engine, visitor: str) -> list[Task]:
     plan = Plan(Config(), tuple(contenders(engine.capabilities.machine.devices, "float32")), 300)
     tasks = [(task,) for task in plan.tasks]
     return [
-        engine.map(perform, tasks, visitor, memory_bytes=plan.run_bytes, exclusive=True) for _ in range(3)
+        engine.map(perform, tasks, visitor, memory_bytes=plan.run_bytes, manner="exclusive") for _ in range(3)
     ]
 
 

@@ -3,10 +3,13 @@
     python -m tests.tools.soak
 
 First 2,000 runs through one engine, as fast as they go, and what its process and its scheduler hold on
-the way; then 300 visits to one server, each with seven runs, and what its web process holds.
+the way; then 300 visits to one server, each with seven runs, and what its web process holds. Last, eight
+runs of five million steps, one after the other, and what the engine's process holds with the run and its
+file in Parquet, and of a run that is short enough for it, its file in CSV.
 
 Exit status 1 if the process of the web server grew by more than 30 MB, or opened files or threads that
-it did not close, between a quarter of the way and the end; or if tasks stayed on the scheduler.
+it did not close, between a quarter of the way and the end; if tasks stayed on the scheduler; or if a run of
+five million steps and its file took more than 60 MB.
 """
 
 import argparse
@@ -14,7 +17,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +28,14 @@ from tests.tools.benchmarks.visits import STATE_KEY, Visitor
 from tests.tools.benchmarks.websocket_client import Page
 from twolayer import Config
 from twolayer.engine.engine import Engine
+from twolayer.engine.run import Run
 from twolayer.engine.settings import MB, from_environment
+from twolayer.export import files
 
 ROOT = Path(__file__).parents[2]
 MOST_GROWTH_MB = 30.0
+MOST_OF_LONG_RUN_MB = 60.0
+LONG = Config(N=1, D_in=1, H=1, D_out=1, method="gram", steps=5_000_000, learning_rate=1e-6)
 MOST_MORE = 3
 """Files and threads that may be open at the end and were not before: some come and go."""
 FORGETTING_SECONDS = 40.0
@@ -93,6 +100,54 @@ def runs(count: int) -> list[Held]:
     return held
 
 
+def long_runs(count: int) -> list[Held]:
+    """So many long runs, one after the other, each with the files that its page offers.
+
+    As in the web process, a file is held until the next one is made, and a run until it is forgotten.
+    """
+    import pandas as pd  # the web process has it
+
+    engine = Engine(from_environment())
+    try:
+        while engine.capabilities is None or not engine.capabilities.complete:
+            time.sleep(0.1)
+        files_of(finished(engine, replace(LONG, steps=1000)))  # loads what writes files
+        held = [Held.by(psutil.Process(), 0)]
+        print(f"with pandas {pd.__version__}: {held[0].resident_mb:.1f} MB before", flush=True)
+        for number in range(count):
+            shorter = finished(engine, replace(LONG, steps=files.MOST_TEXT_STEPS))
+            made = files_of(shorter)
+            engine.forget(shorter)
+            del shorter
+            run = finished(engine, LONG)
+            made = files_of(run)
+            held.append(Held.by(psutil.Process(), number + 1))
+            print(
+                f"{held[-1]}  files: {', '.join(f'{size / MB:.1f} MB' for size in map(len, made))}",
+                flush=True,
+            )
+            engine.forget(run)
+            del run
+    finally:
+        engine.close()
+    return held
+
+
+def finished(engine: Engine, config: Config) -> Run:
+    """Return a run of an engine that has finished."""
+    run = engine.submit(config)
+    run.wait(600)
+    if run.state != "finished":
+        raise SystemExit(f"a run {run.state}: {run.message}")
+    return run
+
+
+def files_of(run: Run) -> list[bytes]:
+    """Return the files of a run that a page offers for download."""
+    writers = [files.parquet, *([files.csv] if run.step <= files.MOST_TEXT_STEPS else [])]
+    return [write(files.run_rows(run)) for write in writers]
+
+
 async def _scheduler(engine: Engine) -> tuple[int, int]:
     client = await engine._connection.client()
     for _ in range(100):  # the last tasks are let go of a moment after their results have come
@@ -152,6 +207,7 @@ def main() -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--runs", type=int, default=2000, choices=range(0, 100_001), metavar="0..100000")
     parser.add_argument("--visits", type=int, default=300, choices=range(0, 10_001), metavar="0..10000")
+    parser.add_argument("--long", type=int, default=8, choices=range(0, 101), metavar="0..100")
     options = parser.parse_args()
     well = True
     if options.runs:
@@ -160,6 +216,9 @@ def main() -> int:
         with Server(ROOT / "app.py") as server:
             well &= levels_off("visits", asyncio.run(visits(server, options.visits)))
             well &= server.tracebacks() == 0
+    if options.long:
+        before, *held = long_runs(options.long)
+        well &= all(one.resident_mb - before.resident_mb < MOST_OF_LONG_RUN_MB for one in held)
     return 0 if well else 1
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
+# Of the cluster's processes and of their clients.
 DASK_CONFIG: Mapping[str, Any] = {
     # Queue tasks at the workers, by priority and age. Queued at the scheduler, the first task of a new run
     # would wait for as long as others have chunks in flight.
@@ -48,6 +49,8 @@ DASK_CONFIG: Mapping[str, Any] = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.scheduler.work-stealing-interval": "500ms",
     "distributed.comm.timeouts.connect": "5s",
+    # The state of a large run is sent with a task: no reason for a warning.
+    "distributed.admin.large-graph-warning-threshold": "4GB",
     "logging.distributed": "error",
 }
 

@@ -14,7 +14,7 @@ from distributed import Client, KilledWorker, wait
 from distributed.client import ClosedClientError, FutureCancelledError, FuturesCancelledError
 from distributed.comm import CommClosedError
 
-from twolayer.engine.cluster import EmbeddedCluster
+from twolayer.engine.cluster import DASK_CONFIG, EmbeddedCluster
 from twolayer.engine.settings import Settings
 from twolayer.engine.worker import WarmUp
 from twolayer.training import capabilities
@@ -131,8 +131,7 @@ class Connection:
                 self.settings.workers, self.settings.worker_limit_bytes
             )
             address, security = self.cluster.address, self.cluster.security
-        # The state of a large run is sent with a task: no reason for a warning.
-        dask.config.set({"distributed.admin.large-graph-warning-threshold": "4GB"})
+        dask.config.set(DASK_CONFIG)
         client = await Client(
             address, security=security, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS
         )

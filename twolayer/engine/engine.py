@@ -21,7 +21,7 @@ from twolayer.engine import limits, recovery, worker
 from twolayer.engine.connection import Connection
 from twolayer.engine.event_loop import EventLoop
 from twolayer.engine.job import Job
-from twolayer.engine.job_loop import JobLoop
+from twolayer.engine.job_loop import JobLoop, Manner
 from twolayer.engine.limits import LimitError as LimitError
 from twolayer.engine.memory import Lease, Memory
 from twolayer.engine.recovery import Attempt, Loop
@@ -112,21 +112,21 @@ class Engine:
         visitor: str | None = None,
         *,
         memory_bytes: int = 0,
-        exclusive: bool = False,
-        later: bool = False,
+        task_seconds: float = 0.3,
+        manner: Manner = "shared",
     ) -> Job:
         """Compute `function(*item)` for each item on the workers, as one task each.
 
         `function` is a pure function of a module. A `MessageError` that it raises fails the job with its
-        message. `memory_bytes` is the memory of all tasks that run at the same time. The tasks of an
-        `exclusive` job run one after the other, with nothing else on the cluster. The tasks of a `later`
-        job give way to all others. Raises `LimitError`.
+        message. `memory_bytes` is the memory of all tasks that run at the same time, `task_seconds` the
+        expected time of one. `manner` is as in `shares`; "exclusive" tasks stay on one worker. Raises
+        `LimitError`.
         """
         limits.check_memory(self.settings, memory_bytes)
         limits.admit(self.settings, list(self.live.values()), visitor)
         job = Job(f"job-{next(self._names)}", len(items), visitor)
         watched = partial(worker.within, self.settings.max_seconds, function)
-        loop = JobLoop(job, watched, list(items), self._shares, exclusive=exclusive, later=later)
+        loop = JobLoop(job, watched, list(items), self._shares, manner=manner, seconds=task_seconds)
         self._start(job, partial(self._complete_job, loop, memory_bytes))
         return job
 

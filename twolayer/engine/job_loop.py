@@ -4,19 +4,20 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from distributed import Client
+from distributed import Client, Future
 
 from twolayer.engine import worker
 from twolayer.engine.connection import fetched
 from twolayer.engine.job import Job
 from twolayer.engine.memory import Lease
-from twolayer.engine.shares import Rank, Shares, Turn
+from twolayer.engine.shares import PATIENCE_SECONDS, Rank, Shares, Turn
 
 TASKS_PER_WORKER = 2
-EXPECTED_SECONDS = 0.3
-"""Of a task, before the first of its job is done."""
+
+Manner = Literal["shared", "later", "exclusive"]
+"""How the tasks of a job share the workers, as in `Engine.map`."""
 
 _numbers = itertools.count()
 
@@ -31,14 +32,18 @@ class JobLoop:
         items: Sequence[tuple[Any, ...]],
         shares: Shares,
         *,
-        exclusive: bool,
-        later: bool,
+        manner: Manner,
+        seconds: float,
     ) -> None:
         self.task, self.function, self.items, self.shares = job, function, items, shares
-        self.is_exclusive = exclusive
-        self.rank: Rank = 2 if later else 0 if job.total == 1 else 1
+        self.is_exclusive = manner == "exclusive"
+        self.rank: Rank = 2 if manner == "later" else 0 if job.total == 1 else 1
         self._todo = deque(range(len(items)))
-        self._seconds = EXPECTED_SECONDS
+        self._seconds = seconds
+        """Expected of the next task."""
+        self._place: Future | None = None
+        """What keeps the tasks of an exclusive job on one worker: timings of two machines are not comparable.
+        If that worker is lost, Dask makes it again on another."""
 
     @property
     def is_done(self) -> bool:
@@ -66,16 +71,22 @@ class JobLoop:
             for task in flight:
                 task.cancel()
             await asyncio.gather(*flight, return_exceptions=True)
+            self._place = None
             self._todo.extend(index for index in flight.values() if not self.task.has(index))
 
     async def _compute(self, client: Client, index: int, workers: int) -> None:
         job, width = self.task, workers if self.is_exclusive else 1
-        turn = Turn(job.owner, self._seconds, self.rank, width, self.is_exclusive)
+        is_long = job.visitor is not None and self._seconds > PATIENCE_SECONDS
+        turn = Turn(job.owner, self._seconds, self.rank, width, self.is_exclusive, is_long)
         await self.shares.enter(turn)
         try:
             job.begin()
+            if self.is_exclusive and self._place is None:
+                key = f"place-{job.name}-{next(_numbers)}"
+                self._place = client.submit(worker.here, key=key, pure=False, priority=turn.priority)
             future = client.submit(
                 worker.timed,
+                self._place,
                 self.function,
                 *self.items[index],
                 key=f"{job.name}-{index}-{next(_numbers)}",

@@ -50,8 +50,11 @@ async def complete_with_memory(
         async with asyncio.timeout(seconds):
             while not loop.is_done:
                 loop.task.lease = held = lease()
-                async with memory.held(held):
-                    await complete(loop.task, connect, partial(attempt, held))
+                try:
+                    async with memory.held(held):
+                        await complete(loop.task, connect, partial(attempt, held))
+                finally:
+                    loop.task.lease = None  # a lease refers to its task, which must not wait for a collection
                 if not loop.is_done:
                     loop.task.requeue()
     except TimeoutError:

@@ -20,7 +20,7 @@ from twolayer.engine import limits, worker
 from twolayer.engine.connection import fetched
 from twolayer.engine.memory import Lease
 from twolayer.engine.run import Run
-from twolayer.engine.shares import Shares, Turn
+from twolayer.engine.shares import PATIENCE_SECONDS, Shares, Turn
 from twolayer.training import methods, pace, training
 from twolayer.training.config import Config
 from twolayer.training.edits import segment
@@ -152,7 +152,8 @@ class RunLoop:
             if self._problem is None:
                 self._preparing = pace.preparing_seconds(config)
             seconds = self._preparing + steps * self._pace.seconds_per_step
-            turn = Turn(run.owner, seconds, width=config.threads)
+            is_long = run.visitor is not None and seconds > PATIENCE_SECONDS
+            turn = Turn(run.owner, seconds, width=config.threads, is_long=is_long)
             if flight and self.shares.would_wait(turn):
                 break  # others wait for what is in flight
             await self.shares.enter(turn)

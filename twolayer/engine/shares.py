@@ -10,6 +10,9 @@ visitor's clock is kept near it. Time that was not used is not saved up, except 
 which somebody who has just come is served at once; who used an idle server owes `DEBT_SECONDS` at most.
 While somebody is served on credit, the server's clock advances slowly (`AGEING`), so that a stream of new
 visitors shuts nobody out.
+
+No task can be interrupted. So that nobody waits for the end of a long one, long tasks together leave one
+worker free, and an exclusive task has the cluster to itself for `PATIENCE_SECONDS` at most.
 """
 
 import asyncio
@@ -27,6 +30,8 @@ AGEING = 0.25
 """By this fraction of a fair share the server's clock advances in any case."""
 RANK_SECONDS = 2.0
 """By so much time work gives way to work of the next lower rank."""
+PATIENCE_SECONDS = 0.6
+"""A task that takes longer counts as long."""
 MOST_CLOCKS = 1000
 
 Rank = Literal[0, 1, 2]
@@ -45,6 +50,8 @@ class Turn:
     width: int = 1
     """How many workers, or cores, it takes."""
     is_exclusive: bool = False
+    is_long: bool = False
+    """Whether it is so long that it must leave a worker to others."""
     tag: float = 0.0
     since: float = 0.0
     """When it was admitted, by the monotonic clock."""
@@ -79,7 +86,8 @@ class Shares:
     chunk of a run takes whatever else is there before it hears of the next chunk. So a turn waits if others
     are clearly before it, unless they leave a worker. An exclusive turn comes when no other visitor's next
     task has a lower tag. It closes the shares to new turns, waits for the end of those that were admitted,
-    and is alone. Shared turns that waited meanwhile come before the next exclusive one.
+    and is alone. Shared turns that waited meanwhile come before the next exclusive one. The shares are closed
+    for `PATIENCE_SECONDS` at most; then the exclusive turn becomes a shared one.
     """
 
     def __init__(self, workers: Callable[[], int], wall_clock: Callable[[], float] = time) -> None:
@@ -94,6 +102,7 @@ class Shares:
         self._shared: list[Turn] = []
         self._waiting: list[Turn] = []
         self._waiting_exclusive: list[Turn] = []
+        self._reopening: asyncio.TimerHandle | None = None
 
     def clock(self, visitor: str) -> float:
         """Return the seconds that a visitor counts as having used."""
@@ -102,7 +111,8 @@ class Shares:
 
     def wait(self, visitor: str) -> Wait:
         """Return what the next task of a visitor waits for, from any thread."""
-        race = self.exclusive
+        alone = [turn for turn in list(self._shared) if turn.is_exclusive and self.workers() == 1]
+        race = self.exclusive or next(iter(alone), None)
         if race is not None and race.admitted.is_set():
             return Wait("race", seconds=race.seconds_left)
         clock = self.clock(visitor)
@@ -148,7 +158,7 @@ class Shares:
             if turn in turns:
                 turns.remove(turn)
         if self.exclusive is turn:
-            self.exclusive = None
+            self._open()
         self.end_work(turn.visitor)
         self._next()
 
@@ -175,12 +185,34 @@ class Shares:
                     self._waiting.remove(turn)
                     self._shared.append(turn)
                     turn.admit()
-            self.exclusive = self._next_exclusive()
+            self._close_for(self._next_exclusive())
         if self.exclusive is not None and not self._shared:
             self.exclusive.admit()
 
+    def _close_for(self, turn: Turn | None) -> None:
+        """Admit nobody but this exclusive turn, if there is one, for a while."""
+        self.exclusive = turn
+        if turn is not None:
+            self._reopening = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._share, turn)
+
+    def _open(self) -> None:
+        """Let others in again."""
+        self.exclusive = None
+        if self._reopening is not None:
+            self._reopening.cancel()
+
+    def _share(self, turn: Turn) -> None:
+        """Let others in beside an exclusive turn."""
+        self._open()
+        turn.is_long = True
+        self._shared.append(turn)
+        turn.admit()
+        self._next()
+
     def _has_room(self, turn: Turn) -> bool:
         """Return whether a shared turn may be admitted beside what is."""
+        if turn.is_long and sum(other.is_long for other in self._shared) >= max(1, self.workers() - 1):
+            return False
         tags = {t.visitor: self._tag(Turn(t.visitor, 0.0)) for t in self._shared if t.rank == 0}
         before = {visitor for visitor, tag in tags.items() if tag < turn.tag - CREDIT_SECONDS / 2}
         others = [other for other in self._shared if other.rank or other.visitor not in before]
@@ -191,7 +223,7 @@ class Shares:
     def _next_exclusive(self) -> Turn | None:
         """Return the exclusive turn that the next tasks of all other visitors would come after."""
         first = min(self._waiting_exclusive, key=lambda turn: turn.tag, default=None)
-        if first is None:
+        if first is None or any(turn.is_exclusive for turn in self._shared):
             return None
         others = {turn.visitor for turn in self._shared} - {first.visitor}
         if any(self._tag(Turn(other, 0.0)) < first.tag for other in others):

@@ -1,9 +1,13 @@
-"""Files of a run or a sweep: a table as CSV or Parquet, everything about a run as JSON."""
+"""Files of a run or a sweep: a table as CSV or Parquet, everything about a run as JSON.
+
+A table of a run is made and written in blocks, so that a file takes little more memory than its bytes. As
+text, the losses of a long run would be too large for the memory of a server: they are in Parquet alone.
+"""
 
 import io
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,32 +21,61 @@ from twolayer.training import methods
 from twolayer.training.capabilities import Capabilities
 
 VERSION = 1
+MOST_TEXT_STEPS = 500_000
+"""Longer runs have their losses in Parquet alone: in CSV, a step takes some 43 bytes."""
+BLOCK_ROWS = 1 << 15
 PIECE = 10_000
 _LOSSES = "the losses"
+_STEPS = pa.schema([("step", pa.int64()), ("loss", pa.float64()), ("microseconds", pa.float64())])
+_ENCODINGS = {"step": "DELTA_BINARY_PACKED", "loss": "BYTE_STREAM_SPLIT"}
+"""Columns of many different numbers; all others have a dictionary."""
+
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader
+"""A table as a whole, or as batches that are made when they are written."""
 
 
-def csv(table: pa.Table) -> bytes:
-    """Return the table as CSV, with the column names in the first line. Every number reads back exactly."""
+def csv(rows: Rows) -> bytes:
+    """Return rows as CSV, with the column names in the first line. Every number reads back exactly."""
     file = io.BytesIO()
-    pyarrow.csv.write_csv(table, file)
+    with pyarrow.csv.CSVWriter(file, rows.schema) as writer:
+        _write(writer, rows)
     return file.getvalue()
 
 
-def parquet(table: pa.Table) -> bytes:
-    """Return the table as Parquet."""
+def parquet(rows: Rows) -> bytes:
+    """Return rows as Parquet."""
     file = io.BytesIO()
-    pyarrow.parquet.write_table(table, file)
+    encodings = {name: of_it for name, of_it in _ENCODINGS.items() if name in rows.schema.names}
+    with pyarrow.parquet.ParquetWriter(
+        file,
+        rows.schema,
+        compression="zstd",
+        column_encoding=encodings,
+        use_dictionary=[name for name in rows.schema.names if name not in encodings],
+    ) as writer:
+        _write(writer, rows)
     return file.getvalue()
 
 
-def run_table(run: Run) -> pa.Table:
+def _write(writer: Any, rows: Rows) -> None:
+    for batch in rows.to_reader() if isinstance(rows, pa.Table) else rows:
+        writer.write_batch(batch)
+
+
+def run_rows(run: Run) -> pa.RecordBatchReader:
     """Return one row per step: `step`, `loss` from before its update, and `microseconds`, the mean of the
     few steps between two readings of the clock."""
     losses, laps = run.losses, run.laps
-    steps = np.arange(len(losses))
-    of_lap = np.searchsorted(laps[:, 0], steps, side="right")
-    times = np.append(laps[:, 1] * 1e6, np.nan)[np.minimum(of_lap, len(laps))]
-    return pa.table({"step": steps, "loss": losses, "microseconds": times})
+    times = np.append(laps[:, 1] * 1e6, np.nan)
+
+    def block(start: int) -> pa.RecordBatch:
+        steps = np.arange(start, min(start + BLOCK_ROWS, len(losses)))
+        of_lap = np.searchsorted(laps[:, 0], steps, side="right")
+        columns = (steps, losses[steps[0] : steps[-1] + 1], times[np.minimum(of_lap, len(laps))])
+        return pa.record_batch(list(map(pa.array, columns)), schema=_STEPS)
+
+    blocks = (block(start) for start in range(0, len(losses), BLOCK_ROWS))
+    return pa.RecordBatchReader.from_batches(_STEPS, blocks)
 
 
 def sweep_table(sweep: Sweep) -> pa.Table:
@@ -64,7 +97,10 @@ def sweep_table(sweep: Sweep) -> pa.Table:
 
 
 def run_json(run: Run, found: Capabilities | None) -> bytes:
-    """Return everything about a run as JSON: its Config, its edits, the machine it ran on, its results."""
+    """Return everything about a run as JSON: its Config, its edits, the machine it ran on, its results.
+
+    Of a run of more than `MOST_TEXT_STEPS` steps, `losses` is null.
+    """
     described = ("processor", "cores", "memory_bytes", "blas")
     environment: dict[str, Any] = {}
     if found is not None:
@@ -88,6 +124,9 @@ def run_json(run: Run, found: Capabilities | None) -> bytes:
         "environment": environment,
         "results": results,
     }
+    if len(losses) > MOST_TEXT_STEPS:
+        results["losses"] = None
+        return json.dumps(everything, allow_nan=False).encode()
     before, after = json.dumps(everything, allow_nan=False).split(json.dumps(_LOSSES))
     # In pieces, since other threads can run between two of them
     pieces = (json.dumps(losses[i : i + PIECE].tolist())[1:-1] for i in range(0, len(losses), PIECE))

@@ -4,7 +4,7 @@ The page submits the tasks to the engine, one at a time on an otherwise idle clu
 computes them itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -15,7 +15,16 @@ from twolayer.race.agreement import Agreement, agreement, steps_compared
 from twolayer.race.contenders import BASELINE, Contender
 from twolayer.race.result import Race, race_from
 from twolayer.race.roofline import COPY_BYTES, TRY_SECONDS, Roofline, measure
-from twolayer.race.timing import BLOCK_SECONDS, KEPT_BYTES, ROUNDS, Round, is_small, one_round
+from twolayer.race.timing import (
+    BLOCK_SECONDS,
+    KEPT_BYTES,
+    ROUNDS,
+    Part,
+    Round,
+    is_small,
+    order_of_round,
+    part_of_round,
+)
 from twolayer.training import methods, pace
 from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS, Config
@@ -25,6 +34,8 @@ from twolayer.training.messages import MessageError, shown
 
 Kind = Literal["machine", "roofline", "round", "agreement"]
 
+PART_SECONDS = 0.15
+"""A part of a round takes about this long, or times a single contender: others wait for it."""
 MOST_SIZES = 32
 SIZES = ("N", "D_in", "H", "D_out")
 """The dimensions that a sweep may vary."""
@@ -84,10 +95,12 @@ class Task:
     contenders: tuple[Contender, ...]
     number: int = 0
     """The round, or the index of the contender to compare."""
+    those: tuple[int, ...] = ()
+    """The indices of the contenders that a part of a round times, in their order."""
 
 
 def perform(task: Task) -> Any:
-    """Compute a task in the calling process: a `Machine`, a `Roofline`, a `Round` or an `Agreement`.
+    """Compute a task in the calling process: a `Machine`, a `Roofline`, a `Part` or an `Agreement`.
 
     Raises what `Capabilities.require` raises.
     """
@@ -97,7 +110,7 @@ def perform(task: Task) -> Any:
         probe(load_torch=True).require(task.config)
         return measure(task.config)
     if task.kind == "round":
-        return one_round(task.config, task.contenders, task.number)
+        return part_of_round(task.config, task.contenders, task.number, task.those)
     return agreement(task.config, task.contenders[task.number])
 
 
@@ -126,15 +139,35 @@ class Plan:
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
-        """Return all tasks in order: for each size the roofline, the rounds, the roofline again (the machine
-        may have been busy the first time), and the agreements."""
+        """Return all tasks in order: for each size the roofline, the rounds in parts, the roofline again (the
+        machine may have been busy the first time), and the agreements."""
         tasks = [Task("machine", self.config, self.contenders)]
         for config in self.configs:
             tasks.append(Task("roofline", config, self.contenders))
-            tasks += [Task("round", config, self.contenders, i) for i in range(self.rounds)]
+            for i in range(self.rounds):
+                tasks += [
+                    Task("round", config, self.contenders, i, those) for those in self._parts(config, i)
+                ]
             tasks.append(Task("roofline", config, self.contenders))
             tasks += [Task("agreement", config, self.contenders, i) for i in range(len(self.contenders))]
         return tuple(tasks)
+
+    def _parts(self, config: Config, number: int) -> list[tuple[int, ...]]:
+        """Divide a round: the contenders in its order, as many together as `PART_SECONDS` allow."""
+        parts: list[list[int]] = []
+        room = 0.0
+        for i in order_of_round(number, len(self.contenders)):
+            seconds = 2 * max(BLOCK_SECONDS, self._step(config, i))
+            if not parts or seconds > room:
+                parts.append([])
+                room = PART_SECONDS
+            parts[-1].append(i)
+            room -= seconds
+        return [tuple(part) for part in parts]
+
+    def _step(self, config: Config, i: int) -> float:
+        """Estimate the seconds of a contender's step."""
+        return pace.step_seconds(self.contenders[i].config(config), pace.CONTENDER_STEP_OVERHEAD)
 
     @property
     def run_bytes(self) -> int:
@@ -150,8 +183,7 @@ class Plan:
 
     def _seconds(self, config: Config) -> float:
         """Estimate the seconds of one size."""
-        overhead = pace.CONTENDER_STEP_OVERHEAD
-        steps = [pace.step_seconds(one.config(config), overhead) for one in self.contenders]
+        steps = [self._step(config, i) for i in range(len(self.contenders))]
         blocks = sum(max(BLOCK_SECONDS, step) for step in steps)
         grams = sum(c.method == "gram" for c in self.contenders)
         constants = grams * pace.product_seconds(methods.METHODS["gram"].once(config))
@@ -165,7 +197,7 @@ class Plan:
         """Return the races of all sizes that have a round, from results by the index of their task."""
         machine: Machine | None = None
         rooflines: dict[Config, Roofline] = {}
-        rounds: dict[Config, list[Round]] = {config: [] for config in self.configs}
+        parts: dict[Config, dict[int, list[Part]]] = {config: {} for config in self.configs}
         agreements: dict[Config, dict[Contender, Agreement]] = {config: {} for config in self.configs}
         for index, result in sorted(results.items()):
             task = self.tasks[index]
@@ -174,15 +206,21 @@ class Plan:
             elif task.kind == "roofline":
                 rooflines[task.config] = result.higher(rooflines.get(task.config, result))
             elif task.kind == "round":
-                rounds[task.config].append(result)
+                parts[task.config].setdefault(task.number, []).append(result)
             else:
                 agreements[task.config][task.contenders[task.number]] = result
         if machine is None:
             return []
         return [
-            race_from(config, self.contenders, machine, rooflines.get(config), timed, agreements[config])
-            for config, timed in rounds.items()
-            if timed
+            race_from(config, self.contenders, machine, rooflines.get(config), rounds, agreements[config])
+            for config in self.configs
+            if (rounds := self._rounds(parts[config].values()))
+        ]
+
+    def _rounds(self, parts: Iterable[Sequence[Part]]) -> list[Round]:
+        """Return the rounds that have all their parts."""
+        return [
+            Round.of(those) for those in parts if sum(len(p.seconds) for p in those) == len(self.contenders)
         ]
 
 

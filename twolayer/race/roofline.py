@@ -15,7 +15,7 @@ from twolayer.training.kernels import load
 
 LARGE = 1024
 COPY_BYTES = 1 << 25
-TRY_SECONDS = 0.15
+TRY_SECONDS = 0.1
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ In a round each contender takes a block of steps, in random order, so that a slo
 them. A block starts from the initial weights. Only its steps are timed, with the device synchronised on
 both sides. A second block of the same steps, before or after, is timed phase by phase.
 
-A round runs in any process: the process prepares and warms up what it has not kept from an earlier
-round.
+A round is computed in parts, so that others who share the workers wait only for a part. Its parts run one
+after the other in any process: the process prepares and warms up what it has not kept from before.
 """
 
 import random
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from time import perf_counter, process_time, thread_time
 
 import numpy as np
@@ -47,11 +48,25 @@ class Load:
     """Cores kept busy by other processes, or by other machines on the same host."""
     cores: int
 
+    def higher(self, other: "Load") -> "Load":
+        """Return the higher values of two parts of a round."""
+        return Load(max(self.away, other.away), max(self.others, other.others), self.cores)
+
     @property
     def busy(self) -> bool:
         """Whether the timings should be repeated: a twentieth of the time was stolen, or a quarter of the
         cores (which share caches, memory and clock rate with ours) was busy."""
         return self.away > STEAL_SHARE or self.others > OTHERS_SHARE * self.cores
+
+
+@dataclass(frozen=True)
+class Part:
+    """The timings of some contenders in a round, by their index in the race. The rest is as in `Round`."""
+
+    seconds: Mapping[int, float]
+    phases: Mapping[int, dict[str, float]]
+    load: Load
+    repeated: bool
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,19 @@ class Round:
     """Seconds per step of each phase."""
     load: Load
     repeated: bool
-    """Whether the machine was busy at the first attempt, so that there was a second."""
+    """Whether the machine was busy at the first attempt of a part, so that there was a second."""
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> "Round":
+        """Return the round of these parts, which have each contender once."""
+        seconds = {i: of_one for part in parts for i, of_one in part.seconds.items()}
+        phases = {i: of_one for part in parts for i, of_one in part.phases.items()}
+        return cls(
+            tuple(seconds[i] for i in sorted(seconds)),
+            tuple(phases[i] for i in sorted(phases)),
+            reduce(Load.higher, (part.load for part in parts)),
+            any(part.repeated for part in parts),
+        )
 
 
 class Entry:
@@ -108,12 +135,14 @@ class _Field:
 
     def __init__(self, config: Config, contenders: tuple[Contender, ...]) -> None:
         self.config, self.contenders, self.problem = config, contenders, make_problem(config)
-        kept = range(len(contenders)) if is_small(config, contenders) else ()
+        self.keeps = is_small(config, contenders)
         self.entries: dict[int, Entry] = {}
-        self.entries = {i: self.entry(i) for i in kept}
 
     def entry(self, i: int) -> Entry:
-        return self.entries.get(i) or Entry(self.contenders[i], self.config, self.problem)
+        found = self.entries.get(i) or Entry(self.contenders[i], self.config, self.problem)
+        if self.keeps:
+            self.entries[i] = found
+        return found
 
 
 _kept_field = lru_cache(maxsize=1)(_Field)
@@ -124,23 +153,34 @@ def is_small(config: Config, contenders: tuple[Contender, ...]) -> bool:
     return sum(methods.run_bytes(contender.config(config)) for contender in contenders) <= KEPT_BYTES
 
 
-def one_round(config: Config, contenders: tuple[Contender, ...], number: int) -> Round:
-    """Time each contender once, and again if the machine was busy. Return the quieter attempt."""
+def order_of_round(number: int, contenders: int) -> list[int]:
+    """Return the order in which a round times so many contenders: random, and always the same."""
+    order = list(range(contenders))
+    random.Random(number).shuffle(order)
+    return order
+
+
+def part_of_round(
+    config: Config, contenders: tuple[Contender, ...], number: int, those: Sequence[int]
+) -> Part:
+    """Time `those` contenders once, in their order, and again if the machine was busy. Return the quieter
+    attempt."""
     field = (_kept_field if is_small(config, contenders) else _Field)(config, contenders)
-    first = _time(field, number, repeated=False)
+    if field.keeps:
+        for i in those:  # before anything is measured
+            field.entry(i)
+    first = _time(field, number, those, repeated=False)
     if not first.load.busy:
         return first
-    second = _time(field, number, repeated=True)
+    second = _time(field, number, those, repeated=True)
     quieter = min(first, second, key=lambda r: (r.load.busy, r.load.away, r.load.others))
     return replace(quieter, repeated=True)
 
 
-def _time(field: _Field, number: int, *, repeated: bool) -> Round:
-    order = list(range(len(field.contenders)))
-    random.Random(number).shuffle(order)
+def _time(field: _Field, number: int, those: Iterable[int], *, repeated: bool) -> Part:
     seconds, spent, stolen = {}, {}, 0.0
     machine, own, begin = _busy_seconds(), process_time(), perf_counter()
-    for i in order:
+    for i in those:
         entry = field.entry(i)
         # Alternating, since the second of the two finds its data in the caches
         if number % 2:
@@ -151,10 +191,7 @@ def _time(field: _Field, number: int, *, repeated: bool) -> Round:
         stolen = max(stolen, stolen_from_block)
     wall, own = perf_counter() - begin, process_time() - own
     others = max(0.0, _busy_seconds() - machine - own) / wall
-    load = Load(stolen, others, psutil.cpu_count() or 1)
-    return Round(
-        tuple(seconds[i] for i in sorted(order)), tuple(spent[i] for i in sorted(order)), load, repeated
-    )
+    return Part(seconds, spent, Load(stolen, others, psutil.cpu_count() or 1), repeated)
 
 
 def _busy_seconds() -> float:

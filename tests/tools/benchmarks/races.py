@@ -37,7 +37,9 @@ def on_the_page(engine: Engine) -> Race:
     config = Config()
     assert engine.capabilities is not None
     plan = Plan(config, tuple(contenders(engine.capabilities.machine.devices, config.dtype)), ROUNDS.default)
-    job = engine.map(perform, [(task,) for task in plan.tasks], memory_bytes=plan.run_bytes, exclusive=True)
+    job = engine.map(
+        perform, [(task,) for task in plan.tasks], memory_bytes=plan.run_bytes, manner="exclusive"
+    )
     job.wait(600)
     (race,) = plan.collect(dict(job.results()))
     return race

@@ -16,7 +16,7 @@ from twolayer.engine.run import Run
 from twolayer.rates import advice, curvature
 from twolayer.rates.advice import Advice
 from twolayer.rates.grid import Grid, computed, parse_axes, sweep_grid
-from twolayer.rates.sweep import Sweep, blocks, memory_bytes, seconds, train
+from twolayer.rates.sweep import TASK_SECONDS, Sweep, blocks, memory_bytes, seconds, train
 from twolayer.training.config import Config
 from twolayer.training.pace import batched_run_seconds
 
@@ -109,8 +109,11 @@ def _start(name: str, grid: Grid) -> None:
     # Strided, so that the whole range shows from the first points on
     tasks = blocks(grid)
     tasks = [task for first in range(STRIDE) for task in tasks[first::STRIDE]]
-    memory = memory_bytes(grid, settings.workers)
-    jobs.start(name, partial(Search, sweep=Sweep(grid)), train, tasks, memory_bytes=memory).wait(MOMENT)
+    costs = {
+        "memory_bytes": memory_bytes(grid, settings.workers),
+        "task_seconds": max(longest, TASK_SECONDS),
+    }
+    jobs.start(name, partial(Search, sweep=Sweep(grid)), train, tasks, **costs).wait(MOMENT)
 
 
 def look_at(config: Config) -> None:
@@ -124,7 +127,7 @@ def _look_at(config: Config) -> None:
         return Focus(job, config, server.engine().submit(config, visitors.token()))
 
     tasks, memory = curvature.tasks(config), curvature.memory_bytes(config)
-    jobs.start("focus", made, curvature.along, tasks, memory_bytes=memory, later=True)  # than the sweep
+    jobs.start("focus", made, curvature.along, tasks, memory_bytes=memory, manner="later")  # than the sweep
 
 
 def stop_looking() -> None:

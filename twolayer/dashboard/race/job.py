@@ -40,7 +40,8 @@ def start(plan: Plan) -> None:
 def _start(plan: Plan) -> None:
     _check(plan)
     tasks = [(task,) for task in plan.tasks]
-    jobs.start("race", partial(Heat, plan=plan), perform, tasks, memory_bytes=plan.run_bytes, exclusive=True)
+    made = partial(Heat, plan=plan)
+    jobs.start("race", made, perform, tasks, memory_bytes=plan.run_bytes, manner="exclusive")
 
 
 def _check(plan: Plan) -> None:

@@ -18,17 +18,39 @@ def show(entry: Entry) -> None:
     steps = run.step
     machine = server.engine().capabilities
     file = f"run-{entry.number}"
-    table = partial(files.run_table, run)
-    _download(_("Losses and timings (CSV)"), partial(_file, files.csv, table), f"{file}.csv", "text/csv")
+    table = partial(files.run_rows, run)
+    if steps <= files.MOST_TEXT_STEPS:
+        _download(_("Losses and timings (CSV)"), partial(_file, files.csv, table), f"{file}.csv", "text/csv")
+    else:
+        st.caption(
+            _(
+                "A run of more than {most} steps has its losses in Parquet only: as CSV or JSON they would "
+                "be many times as large. pandas, Polars, DuckDB and R read Parquet."
+            ).format(most=f"{files.MOST_TEXT_STEPS:,}")
+        )
     _download(
         _("Losses and timings (Parquet)"),
         partial(_file, files.parquet, table),
         f"{file}.parquet",
         "application/vnd.apache.parquet",
     )
-    _download(
-        _("Complete run (JSON)"), partial(files.run_json, run, machine), f"{file}.json", "application/json"
+    complete = _("Complete run (JSON)") if steps <= files.MOST_TEXT_STEPS else _("Run without losses (JSON)")
+    _download(complete, partial(files.run_json, run, machine), f"{file}.json", "application/json")
+    _weights(entry, steps)
+    st.caption(
+        _(
+            "This run as a standalone Python script: it needs nothing from this project and prints the "
+            "same losses."
+        )
     )
+    program = script.script(run.config, run.edits, steps)
+    _download(_("Export as script"), program, f"run_{entry.number}.py", "text/x-python", primary=True)
+    with st.expander(_("View code")):
+        st.code(program, language="python")
+
+
+def _weights(entry: Entry, steps: int) -> None:
+    run, file = entry.run, f"run-{entry.number}"
     st.caption(_("Weights after {step} steps (recomputed on a worker if needed)").format(step=f"{steps:,}"))
     engine, visitor = server.engine(), visitors.token()
     arrays = partial(weights.of_run, engine, run, visitor)
@@ -55,16 +77,6 @@ def show(entry: Entry) -> None:
         )
         with st.expander(_("Load in PyTorch")):
             st.code(weights.loading(run.config, f"{file}-state_dict.safetensors"), language="python")
-    st.caption(
-        _(
-            "This run as a standalone Python script: it needs nothing from this project and prints the "
-            "same losses."
-        )
-    )
-    program = script.script(run.config, run.edits, steps)
-    _download(_("Export as script"), program, f"run_{entry.number}.py", "text/x-python", primary=True)
-    with st.expander(_("View code")):
-        st.code(program, language="python")
 
 
 def _download(
