@@ -11,18 +11,17 @@ TABLE_SECONDS = 2.0
 frame.begin("train")
 if address.take_start_at_once():
     buttons.train()
-    st.query_params.pop("run", None)  # a reload is to show this run, not to start another
 
 with st.sidebar:
     config = controls.draw()
 
-frame.links(config)
-address.show_errors()
 run = buttons.current()
 if run is not None:
     server.wait_a_moment(run)
 is_live = run is not None and run.live
-buttons.draw(config)
+buttons.draw(config)  # before the links: the main action is the first stop of the Tab key
+frame.links(config)
+address.show_errors()
 jobs.show_refusal("run")
 
 is_moving = is_live or diagnosis.is_pending(run)
@@ -41,14 +40,15 @@ def watch() -> None:
     diagnosis.show(current)
 
 
-@st.fragment(run_every=max(TABLE_SECONDS, 4 * (interval or 0.0)) if is_live else None)
-def table() -> None:
-    """Show the table of the runs, which follows a live one at its own pace."""
-    runs_table.show(buttons.current())
-
-
 watch()
+entries = visitors.history().entries
+with st.container(horizontal=True, vertical_alignment="center"):
+    live.options(run)
+    if len(entries) < runs_table.FEWEST:
+        runs_table.take_away(entries[0] if entries else None)
 if config is not None:
     buttons.look(config)
-table()
+if len(entries) >= runs_table.FEWEST:
+    every = max(TABLE_SECONDS, 4 * (interval or 0.0)) if is_live else None
+    st.fragment(run_every=every)(runs_table.show)(buttons.current)
 welcome.show(config)
