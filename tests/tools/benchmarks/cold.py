@@ -3,9 +3,9 @@
     python -m tests.tools.benchmarks.cold --other ../another/checkout --rounds 5
 
 Starts the app on a free port of the loopback interface and opens one page at once, as a raw WebSocket
-client. Prints, from the start of the server on, the median of the rounds: until the server answers, until
-the first page is complete, until its run has ended. With another checkout of the app each round starts
-both, in turn, and the ratios are those of the medians.
+client. Prints the median of the rounds, from the start of the server on: until the server answers, until
+the first page is complete, until its run has ended; and how long the visitor waits for the last two. With
+another checkout of the app each round starts both, in turn, and the ratios are those of the medians.
 """
 
 import asyncio
@@ -20,7 +20,13 @@ from tests.tools.benchmarks.server import Server
 from tests.tools.benchmarks.visits import Visitor
 
 ROOT = Path(__file__).parents[3]
-STAGES = ("the server answers", "the first page is complete", "its run has ended")
+STAGES = (
+    "the server answers",
+    "the first page is complete",
+    "its run has ended",
+    "the visitor waits for the page",
+    "the visitor waits for the end",
+)
 Seconds = Mapping[str, float]
 
 
@@ -33,8 +39,8 @@ def cold_start(app: Path, query: str) -> Seconds:
         asyncio.run(visitor.visit(leave=True))
         if visitor.outcome != "finished":
             raise click.ClickException(f"the visit {visitor.outcome}: {visitor.trouble}\n{server.log()}")
-    stages = (answers, answers + visitor.loaded_after, answers + visitor.seconds)
-    return dict(zip(STAGES, stages, strict=True))
+    waits = (visitor.loaded_after, visitor.seconds)
+    return dict(zip(STAGES, (answers, *(answers + wait for wait in waits), *waits), strict=True))
 
 
 def medians(starts: list[Seconds]) -> Seconds:

@@ -9,7 +9,6 @@ import streamlit as st
 from twolayer.dashboard.common import address, jobs, server, visitors
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, plain
-from twolayer.dashboard.train import downloads
 from twolayer.dashboard.train.charts import COLOURS
 from twolayer.engine.run import Run
 from twolayer.training.config import FIELDS, Config
@@ -176,6 +175,8 @@ def take_away(entry: Entry | None) -> None:
         on_change="rerun",
     ) as opened:
         if entry is not None and opened.open:
+            from twolayer.dashboard.train import downloads  # loads Arrow, which the page itself does without
+
             downloads.show(entry)
 
 
