@@ -10,13 +10,13 @@ from twolayer.dashboard.i18n import _, say
 frame.begin("gradients")
 with st.sidebar:
     config = controls.draw(leave_out=controls.COMPUTE)
+left, middle, right = st.columns(3, vertical_alignment="bottom", gap="small")
 frame.links(config)
 address.show_errors()
 if config is None:
     st.stop()
 
 guess, planted = st.session_state["guess"], None
-left, middle, right = st.columns(3, vertical_alignment="bottom", gap="small")
 with left:
     if guess:
         guessing.draw(config)

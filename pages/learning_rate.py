@@ -18,6 +18,7 @@ if address.take_start_at_once():
 with st.sidebar:
     config = controls.draw(leave_out=("backend", "device", "method", "threads"))
 
+action = st.container(horizontal=True, vertical_alignment="center")
 frame.links(config)
 address.show_errors()
 if config is None:
@@ -49,7 +50,7 @@ def buttons(name: str, start: str, label: str, press: Callable[[], None], *, pri
     st.button(_("Stop"), key=stop, icon=icon, on_click=jobs.stop, args=(name,), disabled=not live[name])
 
 
-with st.container(horizontal=True, vertical_alignment="center"):
+with action:
     buttons("scan", "scan", _("Sweep"), job.start_sweep, primary=True)
     sizes = {name: parameters.mended(name) for name in ("rates", "seeds")}
     with st.popover(_("{rates} rates × {seeds} seeds").format(**sizes), key="sweep_settings"):

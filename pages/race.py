@@ -12,6 +12,7 @@ REDRAW_SECONDS = 1.0
 frame.begin("race")
 with st.sidebar:
     config = controls.draw(leave_out=("backend", "device", "method"))
+action = st.container(horizontal=True, vertical_alignment="center")
 frame.links(config)
 address.show_errors()
 if config is None:
@@ -22,7 +23,8 @@ if address.take_start_at_once() and plan is not None:
     job.start(plan)
 heat: job.Heat | None = jobs.current("race")
 is_live = jobs.is_live("race")
-options.draw(plan, here, is_live=is_live)
+with action:
+    options.draw(plan, here, is_live=is_live)
 jobs.show_refusal("race")
 
 

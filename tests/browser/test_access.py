@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -55,17 +56,44 @@ def test_axe_finds_nothing_serious(visit: Visit, axe: str, address: str, scheme:
     assert serious == []
 
 
-def test_the_first_stop_of_a_page_leads_to_its_main_action(visit: Visit) -> None:
-    page = visit("/")
-    page.wait_for_selector(".st-key-train button")
+@pytest.mark.parametrize(
+    ("address", "action"),
+    [("/", "train"), ("/race", "race"), ("/gradients", "fault"), ("/learning_rate", "scan")],
+)
+def test_the_main_action_is_the_first_stop_of_a_page_though_the_bar_stands_above_it(
+    visit: Visit, address: str, action: str
+) -> None:
+    page = visit(address)
+    page.wait_for_selector(".twolayer-copy")
     page.focus("[data-testid=stMain]")
     page.keyboard.press("Tab")
-    assert page.evaluate(f"{FOCUSED}.className") == "twolayer-skip"
-    box = page.evaluate(f"{FOCUSED}.getBoundingClientRect().toJSON()")
-    assert box["top"] >= 0
-    assert box["left"] >= 0
-    page.keyboard.press("Enter")
-    assert page.evaluate(f"{FOCUSED}.closest('.st-key-train') !== null")
+    assert page.evaluate(f"{FOCUSED}.closest('.st-key-{action}') !== null")
+    bar, row = (page.locator(f".st-key-{key}").bounding_box() for key in ("frame", action))
+    assert bar is not None
+    assert row is not None
+    assert bar["y"] + bar["height"] <= row["y"]
+
+
+@pytest.mark.parametrize(("address", "starts"), [("/?N=33", True), ("/gradients?N=33", False)])
+def test_a_copied_link_has_the_language_and_starts_by_itself_if_one_likes(
+    visit: Visit, address: str, starts: bool
+) -> None:
+    page = visit(address)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copied = "navigator.clipboard.readText()"
+    page.click(".twolayer-copy")
+    expect(page.locator(".twolayer-copy")).to_have_text("Copied")
+    query = {"N": ["33"], "lang": ["en"]}
+    assert parse_qs(urlsplit(page.evaluate(copied)).query) == query
+    assert "lang" not in page.url
+    choice = page.locator(".twolayer-choice input")
+    expect(choice).to_be_visible(visible=starts)
+    if starts:
+        choice.check()
+        page.wait_for_function(f"async () => (await {copied}).includes('run=1')")
+        assert parse_qs(urlsplit(page.evaluate(copied)).query) == query | {"run": ["1"]}
+        page.keyboard.press("Escape")
+        expect(choice).to_be_hidden()
 
 
 def test_each_stop_of_the_tab_key_shows_and_a_charts_buttons_are_one_stop(visit: Visit) -> None:

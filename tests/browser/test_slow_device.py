@@ -11,6 +11,7 @@ from tests.browser.conftest import figure, settled, state_is
 from twolayer import Config, fit
 from twolayer.dashboard.common.pages import PAGES
 from twolayer.dashboard.common.parameters import PARAMETERS
+from twolayer.dashboard.train import live
 from twolayer.training.config import FIELDS
 
 Visit = Callable[..., Page]
@@ -44,7 +45,7 @@ SHOWN = """keys => Object.fromEntries(keys.flatMap(key => {
 }))"""
 WIDGETS_OF = {"contenders": "contender_pills", "fault": "at", "show": "N", "run": "N"}
 """The keys of the widgets of those parameters that have none of their own name."""
-KEYS = [*FIELDS, *PARAMETERS, "learning_rate_scale", *WIDGETS_OF.values()]
+KEYS = [*FIELDS, *PARAMETERS, *WIDGETS_OF.values()]
 
 
 def query(address: str) -> dict[str, str]:
@@ -52,8 +53,14 @@ def query(address: str) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs(urlsplit(address).query).items() if name != "run"}
 
 
-FOLDS = {"gradients": "step_size", "one_step": "whole", "learning_rate": "sizes"}
-"""The fold of a page that holds some of its widgets."""
+FOLDS = {
+    "train": ["compute"],
+    "race": ["compute"],
+    "gradients": ["step_size"],
+    "one_step": ["whole"],
+    "learning_rate": ["compute", "sizes"],
+}
+"""The folds of a page that hold some of its widgets."""
 POPOVERS = {
     "race": {
         "who": ["contender_pills"],
@@ -79,9 +86,9 @@ def behind_buttons(page: Page, name: str) -> dict[str, str]:
 
 
 def unfold(page: Page, name: str) -> Page:
-    """Open the fold that holds some of the page's widgets."""
-    if name in FOLDS:
-        page.click(f".st-key-{FOLDS[name]} summary")
+    """Open the folds that hold some of the page's widgets."""
+    for fold in FOLDS[name]:
+        page.click(f".st-key-{fold} summary")
         settled(page)
     return page
 
@@ -172,7 +179,7 @@ def test_the_run_of_a_link_and_the_next_ones_have_its_settings(
     for _ in range(3):
         assert float(page.input_value(".st-key-learning_rate input")) == config.learning_rate
         assert query(page.url) == config.to_query()
-        assert figure(page, "metric_loss") == f"{fit(config).losses[-1]:.4g}"
+        assert figure(page, "metric_loss") == live.figure(fit(config).losses[-1])
         page.click(".st-key-reset button")
         state_is(page, "ready")
         page.click(".st-key-train button")

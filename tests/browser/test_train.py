@@ -7,6 +7,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import drawn, figure, settled, state_is
 from twolayer import Config, fit
+from twolayer.dashboard.train import live
 
 Visit = Callable[..., Page]
 
@@ -17,7 +18,7 @@ def test_training_shows_the_losses_of_fit(visit: Visit) -> None:
     state_is(page, "finished")
     losses = fit(Config()).losses
     assert figure(page, "metric_step") == "500"
-    assert figure(page, "metric_loss") == f"{losses[-1]:.4g}"
+    assert figure(page, "metric_loss") == live.figure(losses[-1])
     page.wait_for_function(
         "document.querySelector('.st-key-loss_chart .js-plotly-plot')?.calcdata?.[0]?.length > 400"
     )
@@ -71,7 +72,7 @@ def test_the_address_is_the_run_after_a_reload_too(visit: Visit) -> None:
     page.click(".st-key-train button")
     state_is(page, "finished")
     assert figure(page, "metric_loss") == before
-    assert before == f"{fit(Config(N=33, D_in=50, learning_rate=2.5e-5)).losses[-1]:.4g}"
+    assert before == live.figure(fit(Config(N=33, D_in=50, learning_rate=2.5e-5)).losses[-1])
 
 
 def test_what_the_address_got_wrong_is_said(visit: Visit) -> None:
@@ -128,6 +129,7 @@ def test_back_and_forward_bring_the_settings_back(visit: Visit) -> None:
         page.press(".st-key-N input", "Enter")
         page.wait_for_url(f"**N={value}**")
         settled(page)
+    page.click(".st-key-compute summary")
     page.click(".st-key-backend >> text=PyTorch")
     page.wait_for_url("**backend=torch**")
     settled(page)

@@ -13,6 +13,17 @@ from tests.tools.benchmarks.visits import STATE_KEY
 from tests.tools.benchmarks.websocket_client import Page
 
 SECONDS = 10
+START_SECONDS = 60
+
+
+def test_the_cluster_starts_with_the_server_before_anybody_comes(wait_until):
+    with Server(ROOT / "app.py") as server:
+        web = psutil.Process(server.pid)
+
+        def commands() -> list[str]:
+            return [" ".join(child.cmdline()) for child in web.children()]
+
+        wait_until(lambda: any("twolayer.engine.cluster" in c for c in commands()), timeout=START_SECONDS)
 
 
 async def training(server: Server) -> None:

@@ -16,7 +16,7 @@ from twolayer import Config
 from twolayer.dashboard.common import jobs
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.plot import plot
-from twolayer.dashboard.train import charts, runs_table
+from twolayer.dashboard.train import charts, live, runs_table
 from twolayer.engine.run import Run
 from twolayer.export import files
 from twolayer.training import training
@@ -50,7 +50,7 @@ def a_page(by_seconds: bool) -> None:
     drawn = st.session_state["drawn"] = {}
     tables = st.session_state["tables"] = {}
     keep = plot.draw, plot.numbers
-    st.session_state["by_seconds"] = by_seconds
+    st.session_state["axes"] = [live.BY_TIME] if by_seconds else []
     plot.draw = lambda traces, _layout, key, **_rest: drawn.update(
         {key: [trace | trace.get("make", dict)() for trace in traces]}
     )
@@ -58,6 +58,7 @@ def a_page(by_seconds: bool) -> None:
     try:
         run = known_run()
         live.show(run, [Entry(run, 1, "Run 1")])
+        live.options(run)
     finally:
         plot.draw, plot.numbers = keep
 
@@ -81,6 +82,22 @@ def test_the_cards(page: AppTest) -> None:
     assert cards["Median step time"] == "750 µs"
     assert cards["Dead units"] == "2 / 5"
     assert cards["Status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (4.1382e-5, "0.00004138"),
+        (31_523_456.0, "3.152e+07"),
+        (1_234_567.0, "1235000"),
+        (10.0, "10"),
+        (0.0, "0"),
+        (4.1382e-9, "4.138e-09"),
+    ],
+)
+def test_a_loss_is_written_for_people_and_is_a_number_to_a_program(loss: float, text: str) -> None:
+    assert live.figure(loss) == text
+    assert float(text) == pytest.approx(loss, rel=1e-3)
 
 
 def test_the_dead_units_over_steps(page: AppTest) -> None:

@@ -57,6 +57,8 @@ def shown(page: AppTest) -> str:
 
 def test_controls_begin_with_the_tutorials_values() -> None:
     page = opened()
+    page.session_state["compute"] = True
+    page.run()
     for field in FIELDS:
         if field != "data":
             assert page.session_state[field] == DEFAULTS[field]
@@ -85,7 +87,7 @@ def test_run_1_starts_at_once_and_the_address_keeps_the_run() -> None:
 def test_what_auto_picked_is_shown() -> None:
     page = opened(run="1", method="auto")
     until(page, "over")
-    assert any("auto → gram" in caption.value for caption in page.caption)
+    assert "auto → gram" in shown(page)
 
 
 def test_a_device_that_is_not_here_costs_no_other_field() -> None:
@@ -152,13 +154,32 @@ def test_stop_ends_the_run_and_the_page_says_so() -> None:
     assert page.button(key="stop").disabled
 
 
-def test_the_learning_rate_slider_and_the_exact_field_are_one() -> None:
-    page = opened()
-    page.select_slider(key="learning_rate_scale").set_value(5e-6).run()
-    assert page.session_state["learning_rate"] == 5e-6
-    page.number_input(key="learning_rate").set_value(1.5e-7).run()
-    assert page.session_state["learning_rate_scale"] == 1e-7
-    assert page.session_state["learning_rate"] == 1.5e-7
+def test_the_arrows_of_the_learning_rate_go_by_half_of_it() -> None:
+    page = opened(learning_rate="4e-06")
+    page.number_input(key="learning_rate").decrement().run()
+    assert page.session_state["learning_rate"] == 2e-6
+    page.number_input(key="learning_rate").increment().run()
+    assert page.session_state["learning_rate"] == 3e-6
+
+
+def test_what_is_folded_is_not_drawn_and_keeps_its_values() -> None:
+    page = opened(backend="torch", method="gram", dtype="float64", threads="2")
+    drawn = [*page.selectbox, *page.number_input, *page.segmented_control]
+    inside = {"backend", "device", "method", "dtype", "threads"}
+    assert inside.isdisjoint(widget.key for widget in drawn)
+    assert any("PyTorch, CPU, Gram (dual form), float64, 2 threads" in c.value for c in page.caption)
+    page.session_state["compute"] = True
+    page.run()
+    assert page.selectbox(key="method").value == "gram"
+    page.number_input(key="threads").set_value(3).run()
+    page.session_state["compute"] = False
+    page.run()
+    page.number_input(key="seed").set_value(5).run()
+    query = {"backend": "torch", "method": "gram", "dtype": "float64", "threads": "3", "seed": "5"}
+    assert page.query_params == query
+    page.session_state["compute"] = True
+    page.run()
+    assert (page.selectbox(key="method").value, page.number_input(key="threads").value) == ("gram", 3)
 
 
 def test_korean_by_address() -> None:
@@ -267,10 +288,8 @@ def test_a_finished_run_goes_on_with_more_steps_and_another_rate_and_says_so() -
     assert (run.state, run.step) == ("finished", 80)
     assert_array_equal(run.losses, fit(run.config, run.edits).losses)
     page.run()
-    assert any(
-        "edited during the run" in c.value and "learning rate 5e-07 from step 50" in c.value
-        for c in page.caption
-    )
+    assert "edited during the run" in shown(page)
+    assert "learning rate 5e-07 from step 50" in shown(page)
 
 
 def test_a_new_run_changes_nothing_that_was_chosen_and_every_run_is_kept() -> None:
@@ -417,6 +436,7 @@ def test_what_was_trained_before_the_tab_was_known_again_comes_along() -> None:
 
 def test_about_this_server_is_the_table_of_the_command_line() -> None:
     page = opened()
+    page.session_state["about"] = True
     until_known(page)
     (table,) = [text.value for text in page.markdown if text.value.startswith("| Processor")]
     for _, value in [*machine(server.engine().capabilities), *limits(server.engine().settings)]:

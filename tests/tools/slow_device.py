@@ -12,7 +12,7 @@ import shutil
 from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import ARGUMENTS, ROOT, serving, settled
-from tests.browser.test_slow_device import ADDRESSES, Held, query, raise_n, shown
+from tests.browser.test_slow_device import ADDRESSES, Held, query, raise_n, shown, unfold
 
 
 def main() -> None:
@@ -25,11 +25,12 @@ def main() -> None:
     with serving(ROOT) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         for number in range(options.tries):
-            address = f"{ADDRESSES[names[number % len(names)]]}&lang=ko"
+            name = names[number % len(names)]
+            address = f"{ADDRESSES[name]}&lang=ko"
             page = browser.new_context(locale="en-US").new_page()
             page.goto(server + address)
             settled(page)
-            expected = shown(page)
+            expected = shown(unfold(page, name))
             page.context.close()
             page = browser.new_context(locale="en-US").new_page()
             held = Held(page)
@@ -37,7 +38,7 @@ def main() -> None:
             page.wait_for_timeout(1000 * options.delay)
             held.let_go()
             settled(page)
-            holds = shown(page) == expected and query(page.url) == query(address)
+            holds = shown(unfold(page, name)) == expected and query(page.url) == query(address)
             for to in (34, 35, 36):
                 raise_n(page, to)
             there, wanted = shown(page), expected | {"N": "36"}

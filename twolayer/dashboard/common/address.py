@@ -5,6 +5,7 @@ Streamlit's own binding of widgets to parameters is not used: it drops what it c
 writes labels instead of values, and loses values between pages.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -98,8 +99,9 @@ def write(config: Config) -> dict[str, dict[str, str]]:
     """Write `config` and the page's own parameters to the address. Return each page's query, by script."""
     st.session_state["config"] = config
     query, own = config.to_query() | language_query(), _own_queries()
-    here = query | own[PAGES[st.session_state["page"]].script]
-    if "run" in st.query_params:
+    page = PAGES[st.session_state["page"]]
+    here = query | own[page.script]
+    if "run" in st.query_params and page.starts_again:
         here["run"] = st.query_params["run"]
     if st.query_params.to_dict() != here:
         st.query_params.from_dict(here)
@@ -135,6 +137,13 @@ def current_config() -> Config:
 def value(field: str) -> Any:
     """Return the value of a field."""
     return st.session_state.get(field, getattr(st.session_state["config"], field))
+
+
+def keep(fields: Iterable[str]) -> None:
+    """Keep the values of fields whose widgets are folded: Streamlit forgets a widget that is not drawn, and
+    what was set before it comes back."""
+    for field in fields:
+        st.session_state[field] = value(field)
 
 
 def take_start_at_once() -> bool:

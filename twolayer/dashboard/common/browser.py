@@ -9,49 +9,49 @@ import streamlit as st
 from twolayer.dashboard.i18n import _
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
+KEY = "copy_link"
 
 FOLDER = Path(__file__).parent
 
 # The token is kept for this tab alone: another window is another visitor. One from before a reload is kept
 # until the server has said that it is this visitor's again, or that it is unknown: a connection that broke
 # may look alive for a while.
-_remember = st.components.v2.component(
-    "twolayer_remember",
-    html='<button type="button" class="twolayer-skip"></button>'
-    '<button type="button" class="twolayer-menu" aria-expanded="false"></button>',
+_component = st.components.v2.component(
+    "twolayer_frame",
+    html='<button type="button" class="twolayer-menu" aria-expanded="false"></button>'
+    '<button type="button" class="twolayer-copy"></button>'
+    '<label class="twolayer-choice" hidden><input type="checkbox"> <span></span></label>',
     css=(FOLDER / "frame.css").read_text("utf-8"),
-    js=(FOLDER / "remember.js").read_text("utf-8"),
+    js=(FOLDER / "frame.js").read_text("utf-8"),
     isolate_styles=False,  # those of the frame are for the whole page
 )
-_copy = st.components.v2.component(
-    "twolayer_copy",
-    html='<button type="button"></button>',
-    css=(FOLDER / "copy_link.css").read_text("utf-8"),
-    js=(FOLDER / "copy_link.js").read_text("utf-8"),
-)
 
 
-def remember(token: str, on_return: Callable[[str], bool], scripts: Sequence[str]) -> None:
-    """Have the tab fetch `scripts`, and remember the visitor's token. If it remembers another one, from
-    before a reload, `on_return` is called with that, before the page is drawn again; it says whether to ask
-    again later."""
+def draw(
+    token: str, on_return: Callable[[str], bool], scripts: Sequence[str], *, language: str, may_start: bool
+) -> None:
+    """Draw the button that copies the page's address, which is the run, and have the tab fetch `scripts`
+    and remember the visitor's token.
+
+    If the tab remembers another token, from before a reload, `on_return` is called with that, before the
+    page is drawn again; it says whether to ask again later. Whoever copies is asked whether the link starts
+    by itself where it `may_start`.
+    """
 
     def returned() -> None:
-        before = st.session_state["remember"].get("returned")
+        before = st.session_state[KEY].get("returned")
         if isinstance(before, str) and TOKEN.fullmatch(before) and not on_return(before):
             st.session_state["unknown_token"] = before
 
-    unknown = st.session_state.get("unknown_token")
     words = {
-        "skip": _("Go to the main action"),
         "menu": _("Pages"),
+        "copy": _("Copy link"),
+        "copied": _("Copied"),
+        "starts": _("starts by itself"),
         "settings": _("Settings"),
         "upload": _("Choose a file"),
     }
-    data = {"token": token, "unknown": unknown, "scripts": list(scripts), **words}
-    _remember(key="remember", data=data, on_returned_change=returned, height=1)
-
-
-def copy_link_button() -> None:
-    """A button that copies the page's address, which is the run."""
-    _copy(key="copy_link", data={"label": _("Copy link"), "done": _("Copied")}, width="content")
+    visitor = {"token": token, "unknown": st.session_state.get("unknown_token")}
+    address = {"language": language, "may_start": may_start}
+    data = {"scripts": list(scripts), **visitor, **address, **words}
+    _component(key=KEY, data=data, on_returned_change=returned, width="content")

@@ -1,10 +1,7 @@
 """The controls of a run: one widget for each field of Config, with the field's name as its key."""
 
-import secrets
-from bisect import bisect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import cycle
 from typing import Any
 
 import streamlit as st
@@ -20,11 +17,8 @@ from twolayer.training.config import BACKENDS, DEFAULTS, FIELDS, Config
 from twolayer.training.fields import Choice, ConfigError, Real, Whole
 from twolayer.training.messages import N_
 
-RATES = [float(f"{mantissa}e{exponent}") for exponent in range(-10, 1) for mantissa in (1, 2, 5)]
-"""The stops of the logarithmic learning-rate slider."""
-
-LARGEST_NEW_SEED = 10_000
-COMPUTE = {"backend", "device", "method", "dtype", "threads"}
+COMPUTE = ("backend", "device", "method", "dtype", "threads")
+"""How a run is computed: folded, for a first visitor need not know."""
 
 METHOD_NAMES = {
     "tutorial": N_("Tutorial"),
@@ -38,49 +32,59 @@ METHOD_NAMES = {
 def draw(leave_out: Collection[str] = ()) -> Config | None:
     """Draw the controls, and what the run will cost. None (and a message) if a value cannot be.
 
-    The fields of `leave_out` have no control here; they keep the values that they came with.
+    The fields of `leave_out`, of those of `COMPUTE`, have no control here; they keep the values that they
+    came with, as all of `COMPUTE` do while that is folded.
     """
-    st.subheader(_("Network"), anchor=False)
-    sizes = {
+    with st.grid(2, min_column_width=100, vertical_alignment="bottom", key="fields"):
+        _fields()
+    inside = [field for field in COMPUTE if field not in leave_out]
+    if inside:
+        with st.expander(_("Compute"), key="compute", on_change="rerun") as part:
+            if part.open:
+                _compute(inside)
+            else:
+                address.keep(inside)
+    try:
+        config = address.current_config()
+    except ConfigError as error:
+        st.error(say(error.message))
+        return None
+    st.caption(_in_short(config, inside) + "".join(_costs(config)))
+    return config
+
+
+def _fields() -> None:
+    """Draw what a run is: the sizes of the network, and how it is trained."""
+    texts = {
         "N": (_("Samples N"), _("Number of samples: rows of the fixed random batch x, y.")),
         "D_in": (_("Inputs D_in"), _("Number of input features: columns of x.")),
         "H": (_("Hidden units H"), _("Number of units in the ReLU layer: columns of w1.")),
         "D_out": (_("Outputs D_out"), _("Number of outputs: columns of y.")),
-    }
-    _wholes({field: texts for field, texts in sizes.items() if field not in leave_out})
-
-    training = {"learning_rate", "steps", "seed"} - set(leave_out)
-    if training:
-        st.subheader(_("Training"), anchor=False)
-    if "learning_rate" in training:
-        _learning_rate()
-    counts = {
         "steps": (
             _("Steps"),
             _("Number of weight updates. Each uses the full batch (gradient descent, not minibatch SGD)."),
         ),
         "seed": (_("Seed"), _("The same seed gives the same data and the same initial weights.")),
     }
-    _wholes({field: texts for field, texts in counts.items() if field in training})
-    if "seed" in training:
-        st.button(
-            _("New seed"), key="new_seed", icon=":material/casino:", on_click=_new_seed, width="stretch"
-        )
-
-    if COMPUTE - set(leave_out):
-        st.subheader(_("Computation"), anchor=False)
-        _compute(leave_out)
-
-    try:
-        config = address.current_config()
-    except ConfigError as error:
-        st.error(say(error.message))
-        return None
-    _costs(config)
-    return config
+    for field, (label, help) in texts.items():
+        if field == "steps":
+            _learning_rate()
+        number(field, label, help=help)
 
 
-def _costs(config: Config) -> None:
+def _in_short(config: Config, fields: Collection[str]) -> str:
+    """Return how a run is computed, in some of the fields of `COMPUTE`, as the beginning of a line."""
+    words = {
+        "backend": BACKENDS[config.backend],
+        "device": "CPU" if config.device == "cpu" else plain(config.device),
+        "method": "" if config.method == DEFAULTS["method"] else _(METHOD_NAMES[config.method]),
+        "dtype": config.dtype,
+        "threads": "" if config.threads == 1 else _("{count} threads").format(count=config.threads),
+    }
+    return ", ".join(filter(None, (words[field] for field in fields))) + " · " if fields else ""
+
+
+def _costs(config: Config) -> Iterator[str]:
     """Say what the run will cost, and by how much another method is cheaper."""
 
     def compact(count: int) -> str:
@@ -90,20 +94,14 @@ def _costs(config: Config) -> None:
     costs = _("{memory} of memory, {flops} FLOPs per step")
     if once:
         costs = _("{memory} of memory, {flops} FLOPs per step, {once} FLOPs once for x·xᵀ and x·w1")
-    st.caption(
-        costs.format(
-            memory=format_bytes(limits.engine_bytes(config)),
-            flops=compact(methods.flops_per_step(config)),
-            once=compact(once),
-        )
-    )
+    memory = format_bytes(limits.engine_bytes(config))
+    yield costs.format(memory=memory, flops=compact(methods.flops_per_step(config)), once=compact(once))
     if (gain := methods.gain_of_auto(config)) > 1:
-        st.caption(
-            _(
-                "Auto is faster at these sizes and steps: Gram takes an estimated {gain} times as many FLOPs "
-                "in the whole run."
-            ).format(gain=f"{gain:.3g}")
+        text = _(
+            "Auto is faster at these sizes and steps: Gram takes an estimated {gain} times as many FLOPs "
+            "in the whole run."
         )
+        yield "\n\n" + text.format(gain=f"{gain:.3g}")
 
 
 def number(name: str, label: str, **options: Any) -> None:
@@ -144,73 +142,47 @@ def segments(name: str, label: str, options: Sequence[str], names: Mapping[str, 
     )
 
 
-def _wholes(fields: dict[str, tuple[str, str]]) -> None:
-    """Draw number inputs in two columns, row by row."""
-    for column, (field, (label, help)) in zip(cycle(st.columns(2)), fields.items(), strict=False):
-        with column:
-            number(field, label, help=help)
-
-
 def _learning_rate() -> None:
-    rate = st.session_state.get("learning_rate") or DEFAULTS["learning_rate"]
-    nearest = RATES[max(0, bisect(RATES, rate * 1.0001) - 1)]
-    if st.session_state.get("learning_rate_scale") != nearest:
-        st.session_state["learning_rate_scale"] = nearest
-    st.select_slider(
-        _("Learning rate (log scale)"),
-        RATES,
-        nearest,
-        format_func=lambda value: f"{value:.0e}".replace("e-0", "e-").replace("e+00", ""),
-        key="learning_rate_scale",
-        on_change=_take_from_slider,
-    )
     number(
         "learning_rate",
-        _("Learning rate (exact value)"),
-        step=DEFAULTS["learning_rate"] / 10,
+        _("Learning rate"),
+        step=now("learning_rate") / 2,
         format="%e",
-        help=_("The step size: weights change by −learning rate × gradient. Enter 1e-6 or 0.000001."),
+        help=_(
+            "The step size: weights change by −learning rate × gradient. Enter 1e-6 or 0.000001; − halves it."
+        ),
     )
 
 
-def _take_from_slider() -> None:
-    st.session_state["learning_rate"] = st.session_state["learning_rate_scale"]
-
-
-def _new_seed() -> None:
-    st.session_state["seed"] = secrets.randbelow(LARGEST_NEW_SEED)
-
-
-def _compute(leave_out: Collection[str]) -> None:
-    known = server.engine().capabilities
-    if "backend" not in leave_out:
-        missing = dict(known.missing) if known else {}
-        here = [name for name in _options("backend") if name not in missing]
-        segments("backend", _("Backend"), here, BACKENDS)
-        for why in missing.values():
-            st.caption(say(why))
-    if "device" not in leave_out:
+def _compute(fields: Collection[str]) -> None:
+    """Draw the controls of how a run is computed."""
+    if "backend" in fields:
+        _backend()
         devices = address.available_devices(address.value("backend"))
-        if st.session_state.get("device") not in devices:
+        if st.session_state["device"] not in devices:
             st.session_state["device"] = devices[0]
+        at = devices.index(st.session_state["device"])
         st.selectbox(
-            _("Device"),
-            devices,
-            devices.index(st.session_state["device"]),
-            key="device",
-            help=_("Devices available to the worker processes."),
+            _("Device"), devices, at, key="device", help=_("Devices available to the worker processes.")
         )
-    if "method" not in leave_out:
         choice(
             "method",
             _("Method"),
             names={name: _(METHOD_NAMES[name]) for name in METHOD_NAMES},
             help=_("How each iteration is computed. All methods give the same losses up to rounding."),
         )
-    if "dtype" not in leave_out:
-        segments("dtype", _("Precision (dtype)"), _options("dtype"))
-    if "threads" not in leave_out:
+    segments("dtype", _("Precision (dtype)"), _options("dtype"))
+    if "threads" in fields:
         number("threads", _("Threads"), help=_("Threads used for matrix products."))
+
+
+def _backend() -> None:
+    known = server.engine().capabilities
+    missing = dict(known.missing) if known else {}
+    here = [name for name in _options("backend") if name not in missing]
+    segments("backend", _("Backend"), here, BACKENDS)
+    for why in missing.values():
+        st.caption(say(why))
 
 
 def _options(field: str) -> list[str]:

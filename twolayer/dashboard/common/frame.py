@@ -27,31 +27,34 @@ def begin(name: str) -> None:
     except SettingError as error:
         st.error(say(error.message))
         st.stop()
-    browser.remember(visitors.token(), visitors.returned, plot.scripts())
 
 
 def links(config: Config | None) -> None:
     """Draw the one bar of every page: title, links, language, server. Write `config` to the address, which
-    the links take along."""
+    the links take along.
+
+    A page draws its main action before: the bar stands above it by the style sheet, and the Tab key comes to
+    the action first.
+    """
+    page, language = pages.PAGES[st.session_state["page"]], st.session_state["lang"]
     queries = address.write(config) if config is not None else {}
     there = pages.existing()
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="frame"):
         st.title(_("Two layers by hand"), anchor=False, width="content")
         if len(there) > 1 and queries:
             with st.container(horizontal=True, gap="xsmall", key="links", width="content"):
-                for page in there:
-                    query = queries[page.script]
-                    st.page_link(page.script, label=_(page.label), icon=page.icon, query_params=query)
+                for other in there:
+                    query = queries[other.script]
+                    st.page_link(other.script, label=_(other.label), icon=other.icon, query_params=query)
         _languages()
         server_info.draw()
-        browser.copy_link_button()
+        may_start = {"language": language, "may_start": page.starts}
+        browser.draw(visitors.token(), visitors.returned, plot.scripts(), **may_start)
 
 
 def _languages() -> None:
     """Draw a button for each other language. A button has no value that a slow browser could send back."""
-    with st.container(key="lang", width="content"):
-        for language, name in LANGUAGES.items():
-            if language != st.session_state["lang"]:
-                st.button(
-                    name, key=f"lang_{language}", type="tertiary", on_click=address.speak, args=(language,)
-                )
+    for language, name in LANGUAGES.items():
+        if language != st.session_state["lang"]:
+            key = f"lang_{language}"
+            st.button(name, key=key, type="tertiary", on_click=address.speak, args=(language,))

@@ -20,15 +20,21 @@ class Page:
     icon: str
     parameters: tuple[str, ...] = ()
     """Its own query parameters, of those in `parameters.PARAMETERS`."""
+    starts: bool = False
+    """Whether `run=1` in its address starts something."""
+    starts_again: bool = False
+    """Whether that stays in the address: a reload starts again what does not survive it."""
 
 
 PAGES: Mapping[str, Page] = {
-    "train": Page("app.py", N_("Train"), ":material/play_arrow:"),
+    "train": Page("app.py", N_("Train"), ":material/play_arrow:", starts=True),
     "race": Page(
         "pages/race.py",
         N_("Race"),
         ":material/speed:",
         ("contenders", "rounds", "sweep", "sweep_from", "sweep_to", "sweep_points"),
+        starts=True,
+        starts_again=True,
     ),
     "gradients": Page(
         "pages/gradients.py",
@@ -47,6 +53,8 @@ PAGES: Mapping[str, Page] = {
         N_("Learning rate"),
         ":material/tune:",
         ("rates", "seeds", "rate_from", "rate_to", "grid_x", "grid_y", "grid"),
+        starts=True,
+        starts_again=True,
     ),
 }
 """The pages in the order of their links."""

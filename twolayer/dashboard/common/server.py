@@ -4,7 +4,8 @@ import atexit
 import functools
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import ParamSpec, TypeVar
 
 import streamlit as st
@@ -12,7 +13,7 @@ import streamlit as st
 from twolayer.engine import logs
 from twolayer.engine.engine import Engine
 from twolayer.engine.run import Run
-from twolayer.engine.settings import from_environment
+from twolayer.engine.settings import SettingError, from_environment
 from twolayer.training.pace import step_seconds
 
 P = ParamSpec("P")
@@ -32,6 +33,15 @@ def engine() -> Engine:
     gc.collect()
     gc.freeze()
     return made
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    """Start the engine with the server, not with the first visitor. What is wrong in its settings, each page
+    says."""
+    with suppress(SettingError):
+        engine()
+    yield
 
 
 SHORT_SECONDS = 0.25

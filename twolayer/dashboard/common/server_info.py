@@ -10,7 +10,11 @@ from twolayer.engine import info
 def draw() -> None:
     """The button, and behind it the same table as `python -m twolayer info` prints."""
     engine = server.engine()
-    with st.popover(_("About"), icon=":material/info:", type="tertiary"):
+    with st.popover(
+        _("About"), icon=":material/info:", type="tertiary", key="about", on_change="rerun"
+    ) as opened:
+        if not opened.open:
+            return
         if engine.trouble is not None:
             st.warning(say(engine.trouble))
         elif engine.capabilities is None:

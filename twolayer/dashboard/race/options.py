@@ -19,29 +19,28 @@ ENDS = ("sweep_from", "sweep_to", "sweep_points")
 
 @server.in_turn
 def draw(plan: Plan | None, here: list[Contender], *, is_live: bool) -> None:
-    """Draw the row; `plan` is None if there can be no race, `here` is everyone who could take part."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            _("Race"),
-            key="race",
-            type="primary",
-            icon=":material/speed:",
-            on_click=job.start,
-            args=(plan,),
-            disabled=plan is None,
-        )
-        stop = partial(jobs.stop, "race")
-        st.button(_("Stop"), key="stop_race", icon=":material/stop:", on_click=stop, disabled=not is_live)
-        if plan is not None:
-            st.caption(_("about {seconds} s").format(seconds=f"{plan.seconds:.0f}"), width="content")
-        picked = len(st.session_state["contender_pills"])
-        label = _("All implementations")
-        if picked < len(here):
-            label = _("Implementations: {picked} of {all}").format(picked=picked, all=len(here))
-        with st.popover(label, key="who"):
-            _pills(here)
-        with st.popover(_("Options"), key="options"):
-            _rounds_and_sweep()
+    """Draw what is in the row; `plan` is None if there can be no race, `here` is all who could take part."""
+    st.button(
+        _("Race"),
+        key="race",
+        type="primary",
+        icon=":material/speed:",
+        on_click=job.start,
+        args=(plan,),
+        disabled=plan is None,
+    )
+    stop = partial(jobs.stop, "race")
+    st.button(_("Stop"), key="stop_race", icon=":material/stop:", on_click=stop, disabled=not is_live)
+    if plan is not None:
+        st.caption(_("about {seconds} s").format(seconds=f"{plan.seconds:.0f}"), width="content")
+    picked = len(st.session_state["contender_pills"])
+    label = _("All implementations")
+    if picked < len(here):
+        label = _("Implementations: {picked} of {all}").format(picked=picked, all=len(here))
+    with st.popover(label, key="who"):
+        _pills(here)
+    with st.popover(_("Options"), key="options"):
+        _rounds_and_sweep()
 
 
 def plan(config: Config, here: list[Contender]) -> Plan | None:

@@ -15,7 +15,7 @@ from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import charts, diagnosis
 from twolayer.engine.run import Run
-from twolayer.rates.outcomes import CONVERGES, SLOW, verdict
+from twolayer.rates.outcomes import CONVERGES, SLOW, verdict, written
 from twolayer.training.edits import Edit
 from twolayer.training.pace import step_seconds
 
@@ -25,6 +25,8 @@ DONE, WARNING, ERROR = (
 )
 DISTURBED, LEAST_LAPS = 1.5, 20
 """Times are called disturbed from this ratio of the 90th percentile to the median, and this many laps."""
+LOGARITHMIC, BY_TIME = "logarithmic", "by time"
+"""The choices for the axes of the loss chart."""
 SILENT_SECONDS = 2.5
 SILENT_STEPS = 5
 
@@ -34,27 +36,35 @@ def show(run: Run | None, entries: list[Entry]) -> None:
     """Draw all of a run as it is now, and the curves of `entries`; the same places are there before the
     first run."""
     state_place = _figures(run)
-    logarithmic, by_seconds = (
-        st.session_state.get(key, key == "log_loss") for key in ("log_loss", "by_seconds")
-    )
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        charts.loss_chart(entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
-    with right:
-        some_died = any(len(entry.run.dead) and entry.run.dead[:, 1].any() for entry in entries)
-        charts.time_chart(entries, run, half=some_died)
-        if some_died:
-            charts.dead_chart(entries, run)
+    chosen = st.session_state.get("axes", [LOGARITHMIC])
+    logarithmic, by_seconds = (axis in chosen for axis in (LOGARITHMIC, BY_TIME))
+    some_died = any(len(entry.run.dead) and entry.run.dead[:, 1].any() for entry in entries)
+    charts.loss_chart(entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
+    charts.time_chart(entries, run, half=some_died)
+    if some_died:
+        charts.dead_chart(entries, run)
     with st.container(horizontal=True, vertical_alignment="center", key="verdict"):
-        _verdict(run)
+        _line(*_verdict(run), _shown(run))
         diagnosis.cure(run)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.toggle(_("Logarithmic"), value=True, key="log_loss")
-        st.toggle(_("By time"), key="by_seconds")
-        plot.numbers(partial(_tables, run), key="train", ready=run is not None and run.step > 0)
-    st.caption(_shown(run))
     # Last, so that the curves are whole when the state says that the run has ended.
     state_place.metric(_("Status"), _("ready") if run is None else _(jobs.STATES[run.state]))
+
+
+def options(run: Run | None) -> None:
+    """Draw how the charts are drawn, and their numbers. Apart from the rest, for none of it changes with a
+    redraw."""
+    labels = {LOGARITHMIC: _("Logarithmic"), BY_TIME: _("By time")}
+    st.pills(
+        _("Axes of the loss chart"),
+        list(labels),
+        selection_mode="multi",
+        default=[LOGARITHMIC],
+        format_func=labels.__getitem__,
+        key="axes",
+        label_visibility="collapsed",
+        width="content",
+    )
+    plot.numbers(partial(_tables, run), key="train", ready=run is not None)
 
 
 def _shown(run: Run | None) -> str:
@@ -101,7 +111,7 @@ def _tables(run: Run | None) -> dict[str, dict[str, NDArray[Any]]]:
 
 def _progress(run: Run | None) -> None:
     if run is None:
-        st.progress(0.0, text=_("No run yet"))
+        st.progress(0.0, text=_("No run yet"), width=160)
         return
     steps, done, began = run.steps, run.step, run.began
     text = _("of {steps} steps").format(steps=f"{steps:,}")
@@ -109,7 +119,7 @@ def _progress(run: Run | None) -> None:
         text += " · " + _("slow motion, {speed:g} steps per second").format(speed=run.speed)
     elif run.live and run.pause_at is None:
         text += jobs.time_left(began, done - run.began_step, steps - run.began_step)
-    st.progress(min(1.0, done / steps), text=text)
+    st.progress(min(1.0, done / steps), text=text, width=160)
 
 
 def _figures(run: Run | None) -> DeltaGenerator:
@@ -118,64 +128,65 @@ def _figures(run: Run | None) -> DeltaGenerator:
     if run is not None:
         losses = run.losses
         if len(losses):
-            step, loss = f"{len(losses):,}", f"{losses[-1]:.4g}"
+            step, loss = f"{len(losses):,}", figure(losses[-1])
             time = f"{run.step_seconds * 1e6:,.0f} µs"
             dead = f"{run.dead[-1, 1]:.0f} / {run.config.H}"
-    helps = {
-        "metric_dead": _(
-            "Dead ReLUs: hidden units that output 0 for every sample. No gradient reaches their weights, so "
-            "they stay dead."
-        )
-    }
+    about = _(
+        "Dead ReLUs: hidden units that output 0 for every sample. No gradient reaches their weights, so "
+        "they stay dead."
+    )
     figures = (
         ("metric_step", _("Steps done"), step),
         ("metric_loss", _("Loss"), loss),
         ("metric_step_time", _("Median step time"), time),
-        ("metric_dead", _("Dead units"), dead),
     )
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="figures"):
         for key, label, value in figures:
-            st.container(key=key, width=112).metric(label, value, help=helps.get(key))
+            st.container(key=key, width=128 if key == "metric_loss" else 112).metric(label, value)
+        st.metric(_("Dead units"), dead, help=about, width=112)
         state_place = st.container(key="metric_state", width=112)
-        with st.container(width=160):
-            _progress(run)
+        _progress(run)
     return state_place
 
 
-def _verdict(run: Run | None) -> None:
-    """One line that is always there, so that nothing moves when a run ends."""
+def figure(loss: float) -> str:
+    """Return four digits of a loss for people, and for programs that read the page: 0.00004138, or 4.138e-09
+    where that is shorter."""
+    return written(loss).replace(",", "") if 1e-6 <= loss < 1e7 else f"{loss:.4g}"
+
+
+def _verdict(run: Run | None) -> tuple[str, str]:
+    """A mark and a line that is always there, so that nothing moves when a run ends."""
     if run is None:
-        _line("", _("No run yet"))
-        return
+        return "", _("No run yet")
     trouble = server.engine().trouble
     if run.live and trouble is not None:
-        _line(WARNING, _("{reason} Retrying; results so far are kept.").format(reason=say(trouble)))
-    elif run.state == "queued":
-        _line("", jobs.state(run))
-    elif run.state == "running" and (silent := monotonic() - run.heard) > _patience(run):
+        return WARNING, _("{reason} Retrying; results so far are kept.").format(reason=say(trouble))
+    if run.state == "queued":
+        return "", jobs.state(run)
+    if run.state == "running" and (silent := monotonic() - run.heard) > _patience(run):
         text = _(
             "No new data for {seconds} s. Other runs are being computed, or a worker failed and is being "
             "replaced. Results so far are kept."
         )
-        _line(WARNING, text.format(seconds=f"{silent:.0f}"))
-    elif run.state == "running":
-        _line("", _("Training: each step is one forward pass, one backward pass, and one weight update."))
-    elif run.state == "paused":
+        return WARNING, text.format(seconds=f"{silent:.0f}")
+    if run.state == "running":
+        return "", _("Training: each step is one forward pass, one backward pass, and one weight update.")
+    if run.state == "paused":
         text = _(
             "Paused after {step} steps. Resume, advance step by step, or continue with other settings "
             "under More."
         )
-        _line("", text.format(step=f"{run.step:,}"))
-    elif run.state == "diverged":
+        return "", text.format(step=f"{run.step:,}")
+    if run.state == "diverged":
         text = _("Diverged: the loss is not finite from step {step} on.")
-        _line(ERROR, text.format(step=f"{run.diverged_at:,}"))
-    elif run.state == "failed":
+        return ERROR, text.format(step=f"{run.diverged_at:,}")
+    if run.state == "failed":
         reason = say(run.message) if run.message else ""
-        _line(ERROR, _("Failed: {reason}").format(reason=reason))
-    elif run.state == "stopped":
-        _line(WARNING, say(run.message) if run.message else _("Stopped. Results so far are kept."))
-    else:
-        _finished(run)
+        return ERROR, _("Failed: {reason}").format(reason=reason)
+    if run.state == "stopped":
+        return WARNING, say(run.message) if run.message else _("Stopped. Results so far are kept.")
+    return _finished(run)
 
 
 def _patience(run: Run) -> float:
@@ -184,12 +195,13 @@ def _patience(run: Run) -> float:
     return SILENT_SECONDS + server.redraw_seconds() + SILENT_STEPS * step_seconds(run.config)
 
 
-def _finished(run: Run) -> None:
+def _finished(run: Run) -> tuple[str, str]:
     """What came of a run that was taken to its end."""
     kind, sentences = verdict(run.config, run.losses, int(run.dead[-1, 1]), run.zero_loss or 0.0, run.seconds)
     mark = DONE if kind == CONVERGES else "" if kind == SLOW else WARNING
-    _line(mark, " ".join(say(sentence) for sentence in sentences))
+    return mark, " ".join(say(sentence) for sentence in sentences)
 
 
-def _line(mark: str, text: str) -> None:
-    st.markdown(" ".join((mark, text)), width="content")
+def _line(mark: str, text: str, below: str) -> None:
+    lines = (f"{mark} {text}".strip(), f":small[{below}]")
+    st.markdown("  \n".join(lines))

@@ -1,6 +1,6 @@
 """The table of the runs of a visitor: show, rename, delete, compare, load the settings, take away."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,30 +9,27 @@ import streamlit as st
 from twolayer.dashboard.common import address, jobs, server, visitors
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, plain
-from twolayer.dashboard.train import downloads
 from twolayer.dashboard.train.charts import COLOURS
 from twolayer.engine.run import Run
 from twolayer.training.config import FIELDS, Config
 
 LONGEST_NAME = 40
+FEWEST = 2
+"""Runs from which on there is something to compare."""
 CURRENT = 0
 """The choice of whatever run is the current one; the others are numbers of runs."""
 
 
 @server.in_turn
-def show(current: Run | None) -> None:
-    """The table, and what can be done with the chosen run."""
+def show(current: Callable[[], Run | None]) -> None:
+    """The table, and what can be done with the chosen run, at first the `current` one."""
     history = visitors.history()
     st.subheader(_("Runs"), anchor=False)
-    if not history.entries or (len(history.entries) == 1 and history.entries[0].run.live):
-        # A first run that is live is all over the page; its table would cost as much as a redraw.
-        st.caption(_("All runs of this session are kept here. Show, compare, or download them."))
-        return
     _table(history.entries)
     st.caption(" ".join((differences([entry.run for entry in history.shown]), equal_curves(history.shown))))
     if history.let_go:
         st.caption(_("Old runs discarded: {count}").format(count=history.let_go))
-    _actions(history.entries, current)
+    _actions(history.entries, current())
 
 
 def in_short(config: Config) -> str:
@@ -165,15 +162,22 @@ def _actions(entries: list[Entry], current: Run | None) -> None:
             args=(entry,),
             disabled=entry is None,
         )
-        with st.popover(
-            _("Download"),
-            icon=":material/download:",
-            disabled=entry is None,
-            key="take_away",
-            on_change="rerun",
-        ) as opened:
-            if entry is not None and opened.open:
-                downloads.show(entry)
+        take_away(entry)
+
+
+def take_away(entry: Entry | None) -> None:
+    """The button with the downloads of a run."""
+    with st.popover(
+        _("Download"),
+        icon=":material/download:",
+        disabled=entry is None,
+        key="take_away",
+        on_change="rerun",
+    ) as opened:
+        if entry is not None and opened.open:
+            from twolayer.dashboard.train import downloads  # loads Arrow, which the page itself does without
+
+            downloads.show(entry)
 
 
 def _load(entry: Entry) -> None:

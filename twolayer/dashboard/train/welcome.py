@@ -10,8 +10,9 @@ BOX, GAP, HEIGHT = 112, 76, 92
 
 def show(config: Config | None) -> None:
     """Draw the sentence, and beside it the diagram, folded."""
-    with st.expander(_("What is this?")):
-        _sentence_and_diagram(config)
+    with st.expander(_("What is this?"), key="what", on_change="rerun") as part:
+        if part.open:
+            _sentence_and_diagram(config)
 
 
 def _sentence_and_diagram(config: Config | None) -> None:
