@@ -69,17 +69,17 @@ def read(page: Page) -> None:
 
 
 def _read_config(raw: dict[str, str]) -> tuple[Config, list[ConfigError]]:
-    """Read a Config and its errors; a `preset` gives the fields that are not named."""
+    """Read a Config and its errors; a `preset` gives the fields that are not named, as if they were in the
+    address too."""
     name = raw.get("preset")
     raw = {field: text for field, text in raw.items() if field != "preset"}
-    config, errors = Config.from_query(raw)
     if name is None:
-        return config, errors
+        return Config.from_query(raw)
     if name not in PRESETS:
+        config, errors = Config.from_query(raw)
         takes = Message.of("one of {options}", options=", ".join(PRESETS))
         return config, [*errors, ConfigError("preset", name, takes)]
-    named = {field: value for field, value in asdict(config).items() if field in raw}
-    return Config(**asdict(PRESETS[name].config) | named), errors
+    return Config.from_query(PRESETS[name].config.to_query() | raw)
 
 
 def available_devices(backend: str) -> tuple[str, ...]:
