@@ -58,9 +58,8 @@ def shown(page: AppTest) -> str:
 def test_controls_begin_with_the_tutorials_values() -> None:
     page = opened()
     for field in FIELDS:
-        if field != "data":
-            assert page.session_state[field] == DEFAULTS[field]
-            assert page.get_by_key(field) is not None
+        assert page.session_state[field] == DEFAULTS[field]
+        assert page.get_by_key(field) is not None
 
 
 def test_train_gives_the_losses_of_fit() -> None:

@@ -14,7 +14,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from twolayer import Config, ConfigError, fit
-from twolayer.training import data
+from twolayer.training import data, training
+from twolayer.training.config import FIELDS
 from twolayer.training.data import DATA_SETS
 from twolayer.training.problem import DataError, make_held_out, make_problem
 
@@ -180,6 +181,55 @@ def test_every_kernel_agrees_with_an_independent_loop(name, kernel, dtype):
     )
     tolerance = {"float64": 1e-11, "float32": 2e-5}[dtype]
     assert_allclose(fit(config).losses, independent_losses(name, dtype), rtol=tolerance)
+
+
+@pytest.mark.parametrize("name", FIELDS["data"].options)
+def test_the_held_out_score_is_that_of_the_weights_whatever_computes_it(name, kernel, dtype):
+    config = Config(data=name, init="he", **kernel, dtype=dtype, H=9, learning_rate=1e-5, steps=40, seed=2)
+    result, held_out = fit(config), make_held_out(config)
+    at, loss, right = result.held_out[-1]
+    y_pred = np.float64(held_out.x) @ np.float64(result.w1)
+    y_pred = y_pred.clip(0) @ np.float64(result.w2)
+    assert at == 40
+    assert_allclose(loss, ((y_pred - held_out.y) ** 2).mean(), rtol={"float64": 1e-9, "float32": 1e-3}[dtype])
+    if name != "random" and DATA_SETS[name].classes:
+        same = y_pred.argmax(axis=1) == held_out.y.argmax(axis=1)
+        assert abs(right - same.mean()) <= {"float64": 0, "float32": 1.01 / len(same)}[dtype]
+    else:
+        assert np.isnan(right)
+
+
+def test_testing_a_run_changes_no_bit_of_it(kernel, dtype):
+    config = Config(data="moons", init="he", **kernel, dtype=dtype, H=9, learning_rate=1e-4, steps=40)
+    problems = [training.prepare(config, tested=tested) for tested in (False, True)]
+    chunks = [training.advance(config, p, training.start(config, p), 40) for p in problems]
+    assert [len(chunk.held_out) for chunk in chunks] == [0, len(chunks[0].dead)]
+    assert_array_equal(chunks[0].losses, chunks[1].losses)
+    for name in chunks[0].state:
+        assert_array_equal(chunks[0].state[name], chunks[1].state[name])
+
+
+def test_scikit_learn_finds_the_same_accuracy_of_the_digits():
+    from sklearn.metrics import accuracy_score
+    from sklearn.neural_network import MLPClassifier
+
+    config = Config(data="digits", init="he", method="auto", learning_rate=1e-4, steps=1000)
+    result, held_out = fit(config), make_held_out(config)
+    model = MLPClassifier((config.H,), activation="relu")
+    model.coefs_ = [result.w1, result.w2]
+    model.intercepts_ = [np.zeros(config.H), np.zeros(10)]
+    model.n_layers_, model.out_activation_ = 3, "identity"
+    y_pred = model._forward_pass_fast(held_out.x, check_input=False)
+    accuracy = accuracy_score(held_out.y.argmax(axis=1), y_pred.argmax(axis=1))
+    assert result.held_out[-1, 2] == accuracy
+    assert accuracy > 0.97
+
+
+def test_random_data_are_only_memorised():
+    result = fit(Config(method="auto"))
+    mean = result.losses / (64 * 10)
+    assert mean[-1] < 1e-6
+    assert result.held_out[:, 1].min() > 10_000
 
 
 @every_set

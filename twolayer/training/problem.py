@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from twolayer.training import data
 from twolayer.training.config import RANDOM, Config
 from twolayer.training.messages import MessageError
+from twolayer.training.methods import held_out_rows
 
 Array = NDArray[np.floating]
 
-MOST_HELD_OUT = 64
-"""Rows of fresh random numbers that are held out of random data."""
 FRESH = 1
 """Goes with the seed into the generator of those rows, which is another one than that of the run."""
 
@@ -70,10 +69,10 @@ def make_problem(config: Config) -> Problem:
 
 
 def make_held_out(config: Config) -> HeldOut:
-    """Return the rows of the data set that do not train; for random data as many fresh rows, but no more
-    than `MOST_HELD_OUT`. Raises `DataError`."""
+    """Return the rows of the data set that do not train; for random data fresh rows, drawn by a generator of
+    their own. Raises `DataError`."""
     if config.data == RANDOM:
-        g, rows = np.random.default_rng((config.seed, FRESH)), min(config.N, MOST_HELD_OUT)
+        g, rows = np.random.default_rng((config.seed, FRESH)), held_out_rows(config)
         x, y = g.standard_normal((rows, config.D_in)), g.standard_normal((rows, config.D_out))
     else:
         shuffled = _shuffled(config, np.random.default_rng(config.seed))

@@ -5,18 +5,18 @@ from bisect import bisect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from itertools import cycle
-from typing import Any
+from typing import Any, cast
 
 import streamlit as st
 from babel.numbers import format_compact_decimal
 from dask.utils import format_bytes
 
-from twolayer.dashboard.common import address, server
+from twolayer.dashboard.common import address, data_controls, server
 from twolayer.dashboard.common.parameters import DECLARED, now
 from twolayer.dashboard.i18n import _, plain, say
 from twolayer.engine import limits
 from twolayer.training import methods
-from twolayer.training.config import BACKENDS, DEFAULTS, FIELDS, Config
+from twolayer.training.config import BACKENDS, DEFAULTS, FIELDS, Config, field_of
 from twolayer.training.fields import Choice, ConfigError, Real, Whole
 from twolayer.training.messages import N_
 
@@ -40,14 +40,16 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
 
     The fields of `leave_out` have no control here; they keep the values that they came with.
     """
+    data_controls.draw()
     st.subheader(_("Network"), anchor=False)
     sizes = {
-        "N": (_("Samples N"), _("Number of samples: rows of the fixed random batch x, y.")),
+        "N": (_("Samples N"), _("Number of samples: rows of the fixed batch x, y.")),
         "D_in": (_("Inputs D_in"), _("Number of input features: columns of x.")),
         "H": (_("Hidden units H"), _("Number of units in the ReLU layer: columns of w1.")),
         "D_out": (_("Outputs D_out"), _("Number of outputs: columns of y.")),
     }
-    _wholes({field: texts for field, texts in sizes.items() if field not in leave_out})
+    fixed = address.fixed_by_the_data()
+    _wholes({field: texts for field, texts in sizes.items() if field not in {*leave_out, *fixed}})
 
     training = {"learning_rate", "steps", "seed"} - set(leave_out)
     if training:
@@ -77,6 +79,7 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
         st.error(say(error.message))
         return None
     _costs(config)
+    data_controls.advise(config)
     return config
 
 
@@ -110,7 +113,11 @@ def number(name: str, label: str, **options: Any) -> None:
     """Draw a number input for a declared field, of Config or of a page; its key is the field's name."""
     field = DECLARED[name]
     assert isinstance(field, Whole | Real)
+    if name in FIELDS:  # of which a data set may take less
+        field = cast(Whole | Real, field_of(now("data"), name))
     value = now(name)
+    if field.default is not None and not field.low <= value <= field.high:
+        st.session_state[name] = value = field.default
     if field.default is None:
         # Only a field whose default is None can be emptied: its value is sent with each run instead
         st.session_state[name], value = value, None
@@ -225,6 +232,8 @@ def summary(config: Config) -> str:
         "{N} samples, {D_in} → {H} → {D_out}, learning rate {rate}, seed {seed}; "
         "{backend} ({method}), {dtype}, {device}, threads: {threads}"
     )
+    if config.data != DEFAULTS["data"] or config.init != DEFAULTS["init"]:
+        text = _("data {data}, initial weights {init};") + " " + text
     method = config.method if config.method == methods.used(config) else f"auto → {methods.used(config)}"
     shown = {"backend": BACKENDS[config.backend], "device": plain(config.device), "method": method}
     return text.format(**asdict(config) | shown, rate=repr(config.learning_rate))

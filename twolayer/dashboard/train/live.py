@@ -9,13 +9,14 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from twolayer.dashboard.common import controls, jobs, server
+from twolayer.dashboard.common import address, controls, jobs, server
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.plot import plot
-from twolayer.dashboard.train import charts, diagnosis
+from twolayer.dashboard.train import charts, diagnosis, learned_charts, learned_view
 from twolayer.engine.run import Run
 from twolayer.rates.outcomes import CONVERGES, SLOW, verdict
+from twolayer.training.config import RANDOM
 from twolayer.training.edits import Edit
 from twolayer.training.pace import step_seconds
 
@@ -25,6 +26,8 @@ DONE, WARNING, ERROR = (
 )
 DISTURBED, LEAST_LAPS = 1.5, 20
 """Times are called disturbed from this ratio of the 90th percentile to the median, and this many laps."""
+GAP = 16
+"""Pixels between two charts, one above the other."""
 SILENT_SECONDS = 2.5
 SILENT_STEPS = 5
 
@@ -41,17 +44,24 @@ def show(run: Run | None, entries: list[Entry]) -> None:
     with left:
         charts.loss_chart(entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
     with right:
+        config = run.config if run is not None else address.current_config_or_none()
         some_died = any(len(entry.run.dead) and entry.run.dead[:, 1].any() for entry in entries)
-        charts.time_chart(entries, run, half=some_died)
-        if some_died:
-            charts.dead_chart(entries, run)
+        if config is not None and config.data != RANDOM:
+            charts.time_chart(entries, run, height=charts.TALL - learned_charts.HEIGHT - GAP)
+            learned_view.show(config, run)
+        else:
+            charts.time_chart(entries, run, height=charts.SMALL if some_died else charts.TALL)
+            if some_died:
+                charts.dead_chart(entries, run)
     with st.container(horizontal=True, vertical_alignment="center", key="verdict"):
         _verdict(run)
         diagnosis.cure(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.toggle(_("Logarithmic"), value=True, key="log_loss")
         st.toggle(_("By time"), key="by_seconds")
+        learned_view.slider(config)
         plot.numbers(partial(_tables, run), key="train", ready=run is not None and run.step > 0)
+    st.caption(learned_view.held_out(run))
     st.caption(_shown(run))
     # Last, so that the curves are whole when the state says that the run has ended.
     state_place.metric(_("Status"), _("ready") if run is None else _(jobs.STATES[run.state]))
