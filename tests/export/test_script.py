@@ -110,3 +110,22 @@ def test_every_setting_is_filled_in_where_the_program_has_it(kernel):
     changed = {new for old, new in zip(before, after, strict=True) if old != new}
     assert changed > set(expected)
     assert len(changed) == len(expected) + 3  # the settings in words, y and w1
+
+
+@pytest.mark.parametrize("init", ["tutorial", "he"])
+@pytest.mark.parametrize("name", FIELDS["data"].options)
+def test_a_script_carries_its_data_and_initial_weights(name, init, tmp_path):
+    number = FIELDS["data"].options.index(name)
+    method, dtype = METHODS[number % len(METHODS)], ("float32", "float64")[number % 2]
+    config = Config(
+        data=name, init=init, method=method, dtype=dtype, H=9, learning_rate=1e-6, steps=20, seed=8
+    )
+    rows = printed(script.script(config), tmp_path)
+    assert len(rows) == 20
+    assert_array_equal(rows[:, 1], fit(config).losses)
+
+
+def test_every_program_has_the_lines_that_other_data_replace(kernel):
+    text = script.script(Config(**kernel, data="iris", init="he"))
+    assert "iris()" in text
+    assert "sqrt(2 / H)" in text

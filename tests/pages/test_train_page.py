@@ -60,9 +60,8 @@ def test_controls_begin_with_the_tutorials_values() -> None:
     page.session_state["compute"] = True
     page.run()
     for field in FIELDS:
-        if field != "data":
-            assert page.session_state[field] == DEFAULTS[field]
-            assert page.get_by_key(field) is not None
+        assert page.session_state[field] == DEFAULTS[field]
+        assert page.get_by_key(field) is not None
 
 
 def test_train_gives_the_losses_of_fit() -> None:

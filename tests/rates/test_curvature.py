@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 
 from twolayer import Config, fit
 from twolayer.rates.curvature import along, expected, hessian_product, largest_eigenvalue, milestones, tasks
+from twolayer.training.config import FIELDS
 from twolayer.training.problem import make_problem
 from twolayer.training.reference import backward, forward
 
@@ -110,6 +111,14 @@ def test_the_expectation_from_the_sizes_is_near():
     for N, D_in, H, D_out in shapes:
         config = Config(N=N, D_in=D_in, H=H, D_out=D_out)
         assert 0.6 < expected(config) / largest_eigenvalue(config).value < 1.7, (N, D_in, H, D_out)
+
+
+@pytest.mark.parametrize("init", ["tutorial", "he"])
+@pytest.mark.parametrize("name", FIELDS["data"].options)
+def test_the_expectation_from_the_data_is_near(name, init):
+    for H in (10, 100):
+        config = Config(data=name, init=init, H=H)
+        assert 0.5 < expected(config) / largest_eigenvalue(config).value < 2.5, H
 
 
 @pytest.mark.parametrize(("steps", "count"), [(1, 40), (20, 40), (500, 40), (5_000_000, 40)])

@@ -62,3 +62,12 @@ def test_the_scan_of_a_config_has_its_iterates_by_the_cheapest_method():
     assert [grid.config(i).seed for i in range(0, 6, 2)] == [9, 10, 11]
     assert grid.base == computed(config) == replace(config, backend="numpy", method="auto", threads=1)
     assert sweep_grid(replace(config, seed=2**32 - 1), [1e-6], 3).axes[0].values[-1] == 2**32 - 1
+
+
+def test_a_grid_has_only_sizes_that_the_data_have():
+    base = Config(data="iris")
+    assert Grid(base, (Axis("N", (10, 149)),)).config(1).N == 149
+    for axis in (Axis("N", (10, 150)), Axis("D_in", (5, 6))):
+        with pytest.raises(ConfigError) as caught:
+            Grid(base, (axis,))
+        assert caught.value.field == axis.field

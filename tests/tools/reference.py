@@ -19,6 +19,7 @@ from twolayer.dashboard.common.parameters import PARAMETERS
 from twolayer.dashboard.common.presets import PRESETS
 from twolayer.engine.settings import SETTINGS
 from twolayer.training.config import FIELDS
+from twolayer.training.data import DATA_SETS
 from twolayer.training.fields import Choice, Field
 from twolayer.training.methods import METHODS
 
@@ -70,6 +71,24 @@ def methods() -> str:
     return table(("method", "computes"), *((code(name), method.words) for name, method in METHODS.items()))
 
 
+def data_sets() -> str:
+    """Return the data sets, and where they come from."""
+    rows = (
+        (
+            code(name),
+            one.words,
+            one.inputs,
+            f"{one.D_in} → {one.D_out}",
+            f"{one.N} of {one.rows}",
+            one.source,
+            one.licence,
+        )
+        for name, one in DATA_SETS.items()
+    )
+    head = ("`data`", "what it is", "inputs", "sizes", "rows that train", "source", "licence")
+    return table(head, *rows)
+
+
 def bugs() -> str:
     """Return the planted bugs, and which gradients become wrong."""
     rows = (
@@ -118,6 +137,7 @@ TABLES: Mapping[str, str] = {
     "fields": fields("field", FIELDS),
     "presets": presets(),
     **{page: parameters(page) for page in PAGES if PAGES[page].parameters},
+    "data sets": data_sets(),
     "methods": methods(),
     "bugs": bugs(),
     "settings": settings(),

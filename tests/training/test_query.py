@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 
 from twolayer import Config
-from twolayer.training.config import DEFAULTS, FIELDS
+from twolayer.training.config import DEFAULTS, FIELDS, field_of
 from twolayer.training.fields import Choice, Whole
 
 
 def random_config(g: np.random.Generator) -> Config:
     """A Config anywhere in its ranges."""
     values = {"device": "cpu"}
-    for name, kind in FIELDS.items():
+    for name in FIELDS:
+        kind = field_of(values.get("data", "random"), name)
         if isinstance(kind, Choice):
             values[name] = kind.options[g.integers(len(kind.options))]
         elif isinstance(kind, Whole):
-            values[name] = int(np.exp(g.uniform(np.log(max(kind.low, 1)), np.log(kind.high))))
+            values[name] = int(np.exp(g.uniform(np.log(max(kind.low, 1)), np.log(kind.high))) + 0.5)
     values["learning_rate"] = float(10 ** g.uniform(-30, 6))
     if values["backend"] == "torch":
         values["device"] = ["cpu", "cuda:3", "mps"][g.integers(3)]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from twolayer.training.config import FIELDS, Config
-from twolayer.training.fields import Choice, ConfigError, Whole, parse_fields
+from twolayer.training.fields import ConfigError, Whole, parse_fields
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -33,8 +33,7 @@ def with_config(command: Callable[..., None]) -> Callable[..., None]:
 
     for name, field in reversed(list(FIELDS.items())):
         text = f"{field.words} ({field.takes})  [default: {field.default_text}]"
-        hidden = isinstance(field, Choice) and len(field.options) == 1
-        option = click.option(f"--{name}", name, metavar="VALUE", help=text, hidden=hidden)
+        option = click.option(f"--{name}", name, metavar="VALUE", help=text)
         given_texts = option(given_texts)
     return given_texts
 

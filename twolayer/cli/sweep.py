@@ -21,7 +21,7 @@ from twolayer.training.config import Config
 from twolayer.training.messages import MessageError
 
 POLL_SECONDS = 0.05
-OF_CURVATURE = ("data", "N", "D_in", "H", "D_out", "seed")
+OF_CURVATURE = ("data", "init", "N", "D_in", "H", "D_out", "seed")
 """The fields that λmax at the start depends on."""
 
 

@@ -12,8 +12,11 @@ from twolayer.engine.task import State, Task
 from twolayer.training import methods
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current
+from twolayer.training.learned import Picture
 from twolayer.training.messages import Message
 from twolayer.training.training import Chunk
+
+MOST_PICTURES = 20
 
 
 class Series:
@@ -50,6 +53,16 @@ class Series:
         return view
 
 
+def kept(pictures: tuple[Picture, ...], newest: Picture, steps: int) -> tuple[Picture, ...]:
+    """Return the pictures to keep of a run of so many steps: the first of each of `MOST_PICTURES` parts of
+    it, and the newest."""
+    if len(pictures) > 1:
+        part, before = (p.step * MOST_PICTURES // steps for p in (pictures[-1], pictures[-2]))
+        if part == before:
+            pictures = pictures[:-1]
+    return (*pictures, newest)
+
+
 class Run(Task):
     """One training on the engine."""
 
@@ -80,6 +93,9 @@ class Run(Task):
         self._losses = Series(expected=config.steps)
         self._laps = Series(2)
         self._dead = Series(2)
+        self._held_out = Series(3)
+        self.pictures: tuple[Picture, ...] = ()
+        """What it had learned at some steps, in their order; the last one is the newest."""
         self._median = (0, np.nan)
 
     def value(self, field: str) -> Any:
@@ -127,9 +143,15 @@ class Run(Task):
         return self._dead.view()
 
     @property
+    def held_out(self) -> NDArray[np.float64]:
+        """Rows of (steps done in total, mean loss per entry, share of right classes) on held-out rows."""
+        return self._held_out.view()
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of its curves in memory."""
-        return self._losses.nbytes + self._laps.nbytes + self._dead.nbytes
+        """Bytes of its curves and pictures in memory."""
+        curves = (self._losses, self._laps, self._dead, self._held_out)
+        return sum(series.nbytes for series in curves) + sum(picture.nbytes for picture in self.pictures)
 
     def wait_for_losses(self, seconds: float) -> bool:
         """Wait at most `seconds` for the first losses, a pause or the end; return whether one has come."""
@@ -158,6 +180,10 @@ class Run(Task):
             self._laps.extend(laps)
             known = self._dead.view()[-1, 0] if len(self._dead.view()) else 0
             self._dead.extend(chunk.dead[chunk.dead[:, 0] > known])
+            known = self._held_out.view()[-1, 0] if len(self._held_out.view()) else 0
+            self._held_out.extend(chunk.held_out[chunk.held_out[:, 0] > known])
+            if chunk.picture is not None:
+                self.pictures = kept(self.pictures, chunk.picture, self.steps)
             self._losses.extend(chunk.losses[-new:])
             self._moved.set()
         self.zero_loss = chunk.zero_loss

@@ -19,10 +19,10 @@ from distributed import Client, Future, wait
 from twolayer.engine import limits, worker
 from twolayer.engine.connection import fetched
 from twolayer.engine.memory import Lease
-from twolayer.engine.run import Run
+from twolayer.engine.run import MOST_PICTURES, Run
 from twolayer.engine.shares import PATIENCE_SECONDS, Shares, Turn
-from twolayer.training import methods, pace, training
-from twolayer.training.config import Config
+from twolayer.training import methods, pace
+from twolayer.training.config import RANDOM, Config
 from twolayer.training.edits import segment
 from twolayer.training.pace import Pace
 from twolayer.training.training import Chunk
@@ -172,7 +172,7 @@ class RunLoop:
     def _submit(self, chain: _Chain, config: Config, steps: int, turn: Turn) -> _Flight:
         if self._problem is None:
             self._problem = self._task(
-                turn, "problem", worker.within, self.max_seconds, training.prepare, self.task.config
+                turn, "problem", worker.within, self.max_seconds, worker.prepare, self.task.config
             )
         advance = partial(worker.within, self._deadline(steps), worker.advance)
         chunk = self._task(turn, "advance", advance, config, self._problem, chain.last, steps)
@@ -208,6 +208,8 @@ class RunLoop:
         """Return the number of steps of the chunk after `step`, which goes to `end` at most."""
         run = self.task
         steps = self._pace.next(min(run.limit, end) - step)
+        if run.config.data != RANDOM:  # each chunk ends with a picture
+            steps = min(steps, -(-run.steps // MOST_PICTURES))
         speed = run.speed
         if speed and step >= run.step and steps > 0:
             steps = min(steps, max(1, round(speed * BEAT_SECONDS)))

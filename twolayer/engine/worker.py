@@ -9,8 +9,8 @@ from typing import Any
 
 from distributed import WorkerPlugin
 
-from twolayer.training import capabilities, kernels, training
-from twolayer.training.config import Config
+from twolayer.training import capabilities, kernels, learned, training
+from twolayer.training.config import RANDOM, Config
 from twolayer.training.machine import keep_freed_memory
 from twolayer.training.problem import Problem
 from twolayer.training.training import Chunk
@@ -45,11 +45,21 @@ def here() -> bool:
     return True
 
 
+def prepare(config: Config) -> Problem:
+    """Return the problem of a run, with held-out rows."""
+    return training.prepare(config, tested=True)
+
+
 def advance(config: Config, problem: Problem, previous: Chunk | None, steps: int) -> Chunk:
-    """Return the next chunk of a run. Without a `previous` chunk, it is the first."""
+    """Return the next chunk of a run, with a picture of what has been learned of a data set. Without a
+    `previous` chunk, it is the first."""
     if previous is None:
         previous = training.start(config, problem)
-    return training.advance(config, problem, previous, steps)
+    chunk = training.advance(config, problem, previous, steps)
+    if config.data == RANDOM or problem.held_out is None or not len(chunk.losses):
+        return chunk
+    w1, w2 = training.weights(config, problem, chunk)
+    return replace(chunk, picture=learned.picture(config, problem.held_out, w1, w2, chunk.step))
 
 
 def report(chunk: Chunk) -> Chunk:

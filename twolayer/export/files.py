@@ -96,6 +96,11 @@ def sweep_table(sweep: Sweep) -> pa.Table:
     return pa.table(columns | results)
 
 
+def _or_none(value: float) -> float | None:
+    """Return a number as JSON has it: none for one that is not finite."""
+    return value if np.isfinite(value) else None
+
+
 def run_json(run: Run, found: Capabilities | None) -> bytes:
     """Return everything about a run as JSON: its Config, its edits, the machine it ran on, its results.
 
@@ -115,6 +120,7 @@ def run_json(run: Run, found: Capabilities | None) -> bytes:
         "median_step_seconds": run.step_seconds if run.step else None,
         "losses": _LOSSES,
         "dead_units": run.dead.astype(int).tolist(),
+        "held_out": [[int(step), *map(_or_none, scores)] for step, *scores in run.held_out.tolist()],
     }
     everything = {
         "version": VERSION,

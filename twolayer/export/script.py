@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from twolayer.export import data_source
 from twolayer.training import methods
 from twolayer.training.config import DEFAULTS, Config
 from twolayer.training.edits import Edit, current
@@ -22,10 +23,11 @@ def script(config: Config, edits: Sequence[Edit] = (), steps: int | None = None)
     """Return a standalone Python script that reproduces a run, or its first `steps` steps.
 
     The script prints a line `step loss` for each step with a finite loss. It needs NumPy, and SciPy for
-    the methods `fused` and `gram` of NumPy, or PyTorch.
+    the methods `fused` and `gram` of NumPy, or PyTorch, and the package whose data file it trains on.
     """
     method = methods.used(config)
     text = (SCRIPTS / f"{config.backend}_{method}.py").read_text("utf-8")
+    text = text.replace(data_source.RANDOM_BATCH, data_source.batch(config))
     default = Config(backend=config.backend, method=method)
     total = current(config, edits, "steps") if steps is None else steps
     for written, filled in zip(_header(default, default.steps), _header(config, total), strict=True):

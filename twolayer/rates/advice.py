@@ -12,7 +12,7 @@ from twolayer.rates import curvature
 from twolayer.rates.grid import Axis, Grid, computed, sweep_grid
 from twolayer.rates.outcomes import CONVERGES, MISSING, OUTCOMES, SLOW
 from twolayer.rates.sweep import train
-from twolayer.training.config import FIELDS, RATE, Config
+from twolayer.training.config import RATE, Config, field_of
 from twolayer.training.fields import Whole
 from twolayer.training.messages import Message
 from twolayer.training.pace import batched_run_seconds
@@ -70,7 +70,7 @@ def band_grid(config: Config, fields: Sequence[str]) -> Grid:
     """
     config, axes = computed(config), []
     for field in dict.fromkeys(fields):
-        kind, size = FIELDS[field], getattr(config, field)
+        kind, size = field_of(config.data, field), getattr(config, field)
         assert isinstance(kind, Whole)
         values = [min(max(round(size * factor), kind.low), kind.high) for factor in BAND_FACTORS]
         axes.append(Axis(field, tuple(values)))

@@ -12,13 +12,14 @@ below 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.training import methods, training
-from twolayer.training.config import Config
+from twolayer.training import data, methods, training
+from twolayer.training.config import RANDOM, Config
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.pace import hessian_product_seconds
 from twolayer.training.problem import Array, make_problem
@@ -30,6 +31,8 @@ BASIS = 20
 """Vectors of the Lanczos method."""
 PRODUCTS = 40
 """Hessian-vector products that a point takes, for estimates."""
+ROWS = 200
+"""Rows of a data set from which `expected` is computed."""
 FEWEST_POINTS, MOST_POINTS = 3, 40
 FOLLOW_SECONDS, TASK_SECONDS = 60.0, 1.0
 
@@ -128,18 +131,45 @@ def tasks(config: Config) -> list[tuple[Config, list[int]]]:
 
 
 def expected(config: Config) -> float:
-    """Estimate λmax at the start from the sizes alone; for large N it is mostly N·H·D_in/π.
+    """Estimate λmax at the start from the sizes and the data alone; for large N it is mostly N·H·D_in/π.
 
     The loss is quadratic in the outputs, so its Hessian is mostly 2·Jᵀ·J, where J is the Jacobian of the
     outputs with respect to the weights, and 2·J·Jᵀ has the same eigenvalues. The part of w2 is
     h_relu·h_reluᵀ: on average H·D_in/2 on the diagonal and H·D_in/(2π) off it. The part of w1 is x·xᵀ, at
     most (√N + √D_in)², times w2ᵀ·w2, at most H·(1 + √(2·D_out/H))², over the active units: half of them for
-    one row of x, a quarter for two. All for standard normal data and weights.
+    one row of x, a quarter for two. All for standard normal data and weights; `_of_data` for a data set.
     """
     N, D_in, H = config.N, config.D_in, config.H
-    by_w2 = H * D_in * (1 + (N - 1) / pi)
-    by_w1 = H / 2 * (1 + sqrt(2 * config.D_out / H)) ** 2 * ((sqrt(N) + sqrt(D_in)) ** 2 + D_in)
+    if config.data == RANDOM:
+        by_w2 = H * D_in * (1 + (N - 1) / pi)
+        by_w1 = H / 2 * ((sqrt(N) + sqrt(D_in)) ** 2 + D_in)
+    else:
+        by_w1, by_w2 = (2 * H * value for value in _of_data(config.data, N))
+    by_w1 *= (1 + sqrt(2 * config.D_out / H)) ** 2
+    if config.init == "he":  # the squares of the weights that each part has
+        by_w1, by_w2 = by_w1 * 2 / H, by_w2 * 2 / D_in
     return by_w2 + by_w1
+
+
+@cache
+def _of_data(name: str, N: int) -> tuple[float, float]:
+    """Return the largest eigenvalues of the expected x·xᵀ, each entry times the probability that a unit is
+    active for both rows, and of the expected h_relu·h_reluᵀ, for one unit with standard normal weights
+    and N rows of a data set (Cho and Saul, "Kernel Methods for Deep Learning", 2009).
+
+    They are those of `ROWS` rows at most, in proportion.
+    """
+    x = data.table(name)[0]
+    x = x[:: -(-len(x) // ROWS)]
+    norms = np.linalg.norm(x, axis=1)
+    products, lengths = x @ x.T, np.outer(norms, norms)
+    angle = np.arccos(np.clip(products / lengths, -1, 1))
+    both = products * (pi - angle) / (2 * pi)
+    of_w1, of_w2 = (
+        float(np.linalg.eigvalsh(m)[-1]) * N / len(x)
+        for m in (both, both + lengths * np.sin(angle) / (2 * pi))
+    )
+    return of_w1, of_w2
 
 
 def memory_bytes(config: Config) -> int:

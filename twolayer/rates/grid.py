@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.training.config import FIELDS, SEED, Config
+from twolayer.training.config import FIELDS, RANDOM, SEED, Config
 from twolayer.training.fields import ConfigError, Real, Whole
 from twolayer.training.messages import Message, shown
 
@@ -80,6 +80,10 @@ class Grid:
         if not 1 <= len(names) <= MOST_AXES or len(set(names)) < len(names):
             takes = Message.of("one to {most} different fields", most=MOST_AXES)
             raise ConfigError("grid", ", ".join(names), takes)
+        for axis in self.axes:
+            if self.base.data != RANDOM and isinstance(FIELDS[axis.field], Whole):
+                for value in axis.values:  # a data set allows only some sizes
+                    Config(**asdict(self.base) | {axis.field: value})
         if self.size > MOST_TRAININGS:
             takes = Message.of("at most {most} training runs", most=MOST_TRAININGS)
             raise ConfigError("grid", self.size, takes)

@@ -6,15 +6,29 @@ checks read them from `FIELDS`. Whether this machine has a device is not checked
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from twolayer.training.fields import Choice, ConfigError, Name, Real, Whole, declared, fields_of, parse_fields
+from twolayer.training.data import DATA_SETS
+from twolayer.training.fields import (
+    OF_THE_DATA,
+    Choice,
+    ConfigError,
+    Field,
+    Name,
+    Real,
+    Whole,
+    declared,
+    fields_of,
+    parse_fields,
+)
 from twolayer.training.messages import Message
 
 PAGE_PARAMETERS = ("lang", "run")
 """Query parameters that belong to a page, not to a run."""
 
+RANDOM = "random"
+"""The tutorial's data: random numbers of any size, drawn from the seed."""
 BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
 LARGEST = 100_000
 RATE = Real(1e-30, 1e6, default=1e-6, words="Step size of gradient descent")
@@ -29,11 +43,20 @@ class Config:
     The network has `D_in` inputs, `H` hidden units and `D_out` outputs; it is trained on `N` samples, all of
     them in each of the `steps`, at `learning_rate`. `seed` gives the data and the initial weights. `backend`,
     `device`, `method`, `dtype` and `threads` are how it is computed: `FIELDS[name].words` says what each is.
+    A data set other than `random` has its own `D_in` and `D_out`, which need not be given, and only so many
+    rows: `field_of` says what these fields take then.
 
     Raises `ConfigError` for a field out of its range or an incompatible combination.
     """
 
-    data: str = declared(Choice(("random",), default="random", words="Training data"))
+    data: str = declared(Choice((RANDOM, *DATA_SETS), default=RANDOM, words="Training data"))
+    init: str = declared(
+        Choice(
+            ("tutorial", "he"),
+            default="tutorial",
+            words="Initial weights: standard normal as in the tutorial, or those times √(2 / fan-in)",
+        )
+    )
     backend: str = declared(Choice(tuple(BACKENDS), default="numpy", words="Array library"))
     device: str = declared(
         Name(
@@ -51,18 +74,18 @@ class Config:
         )
     )
     dtype: str = declared(Choice(("float32", "float64"), default="float32", words="Precision"))
-    N: int = declared(Whole(1, LARGEST, default=64, words="Number of samples"))
-    D_in: int = declared(Whole(1, LARGEST, default=1000, words="Number of inputs"))
+    N: int = declared(Whole(1, LARGEST, default=64, words="Number of samples"), default=OF_THE_DATA)
+    D_in: int = declared(Whole(1, LARGEST, default=1000, words="Number of inputs"), default=OF_THE_DATA)
     H: int = declared(Whole(1, LARGEST, default=100, words="Number of hidden units"))
-    D_out: int = declared(Whole(1, LARGEST, default=10, words="Number of outputs"))
+    D_out: int = declared(Whole(1, LARGEST, default=10, words="Number of outputs"), default=OF_THE_DATA)
     learning_rate: float = declared(RATE)
     steps: int = declared(STEPS)
     seed: int = declared(SEED)
     threads: int = declared(Whole(1, 256, default=1, words="Threads of a matrix product"))
 
     def __post_init__(self) -> None:
-        for name, field in FIELDS.items():
-            object.__setattr__(self, name, field.checked(name, getattr(self, name)))
+        for name in FIELDS:  # the data set comes first
+            object.__setattr__(self, name, self._checked(name, getattr(self, name)))
         if self.device == "cuda":  # as in PyTorch, the first one
             object.__setattr__(self, "device", "cuda:0")
         if self.backend == "numpy" and self.device != "cpu":
@@ -72,9 +95,28 @@ class Config:
                 "dtype", self.dtype, Message.of("float32, the only precision that mps supports")
             )
 
+    def _checked(self, name: str, value: Any) -> Any:
+        """Return the value of a field as the data set takes it. Raises `ConfigError`."""
+        if name == "data":
+            return FIELDS[name].checked(name, value)
+        field = field_of(self.data, name)
+        if value is OF_THE_DATA:
+            return field.default
+        value = FIELDS[name].checked(name, value)
+        if isinstance(field, Whole) and not field.low <= value <= field.high:
+            takes = field.takes
+            if field.low == field.high:
+                takes = Message.of("{size}, the size of the data set", size=field.low)
+            raise ConfigError(name, value, takes)
+        return value
+
     def to_query(self) -> dict[str, str]:
-        """Return the fields that differ from their defaults, as query parameters."""
-        return {name: str(value) for name, value in asdict(self).items() if value != DEFAULTS[name]}
+        """Return the fields that differ from their defaults for these data, as query parameters."""
+        return {
+            name: str(value)
+            for name, value in asdict(self).items()
+            if value != field_of(self.data, name).default
+        }
 
     @classmethod
     def from_query(cls, query: Mapping[str, str | Iterable[str]]) -> tuple["Config", list[ConfigError]]:
@@ -97,3 +139,17 @@ FIELDS = fields_of(Config)
 
 DEFAULTS: Mapping[str, Any] = {name: field.default for name, field in FIELDS.items()}
 """The tutorial's own values. They never change: old links rely on them."""
+
+
+def field_of(data: str, name: str) -> Field:
+    """Return what a field takes with the data set `data`: D_in and D_out are the set's own, and one row at
+    least is held out of its N."""
+    field = FIELDS[name]
+    if data == RANDOM or name not in ("N", "D_in", "D_out"):
+        return field
+    found = DATA_SETS[data]
+    assert isinstance(field, Whole)
+    if name == "N":
+        return replace(field, high=found.rows - 1, default=found.N)
+    size = found.D_in if name == "D_in" else found.D_out
+    return replace(field, low=size, high=size, default=size)

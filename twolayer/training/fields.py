@@ -155,9 +155,14 @@ class Real(Field):
         return Message.of("a number from {low:g} to {high:g}", low=self.low, high=self.high)
 
 
-def declared(field: Field) -> Any:
-    """Return the dataclass field that is declared by `field`."""
-    return dataclasses.field(default=field.default, metadata={"declared": field})
+OF_THE_DATA: Any = object()
+"""In the place of a size that was not given: the default follows from the data set."""
+
+
+def declared(field: Field, *, default: Any = None) -> Any:
+    """Return the dataclass field that is declared by `field`, with its default or another one."""
+    default = field.default if default is None else default
+    return dataclasses.field(default=default, metadata={"declared": field})
 
 
 def fields_of(cls: type) -> Mapping[str, Field]:

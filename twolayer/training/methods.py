@@ -6,9 +6,13 @@ The costs are estimates that need no arrays. The sizes in a row count array elem
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from twolayer.training.config import Config
+from twolayer.training.config import RANDOM, Config
+from twolayer.training.data import DATA_SETS
 
 Count = Callable[[Config], int]
+
+MOST_FRESH = 64
+"""Rows of fresh random numbers that a run on random data is tested on, or fewer if fewer train."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,20 @@ def bytes_per_step(config: Config) -> int:
     return (read + config.N * config.D_out + 2 * method.state(config)) * item_bytes(config)
 
 
+def held_out_rows(config: Config) -> int:
+    """Return the rows that a run is tested on: those of the data set that do not train, or fresh ones."""
+    if config.data == RANDOM:
+        return min(config.N, MOST_FRESH)
+    return DATA_SETS[config.data].rows - config.N
+
+
+def held_out_bytes(config: Config) -> int:
+    """Return the bytes of the held-out rows, of what the method computes from them, and of their h."""
+    constants = config.N + config.H if METHODS[used(config)].constants(config) else 0
+    per_row = config.D_in + 3 * config.D_out + 2 * config.H + constants
+    return held_out_rows(config) * per_row * item_bytes(config)
+
+
 def losses_bytes(config: Config) -> int:
     """Return the bytes of a run's losses, kept once."""
     return 8 * config.steps
@@ -151,4 +169,4 @@ def working_bytes(config: Config) -> int:
         arrays += constants or x + y  # tensors are copies
     working = max(8 * in_float64, (arrays + 2 * state) * item + config.N * config.H)
     problem = x + y + _weights(config) + constants
-    return (problem + state) * item + working
+    return (problem + state) * item + working + held_out_bytes(config)

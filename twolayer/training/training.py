@@ -7,21 +7,23 @@ division of a run into chunks.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.training import capabilities, kernels, methods
+from twolayer.training import capabilities, kernels, learned, methods
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current, segment
 from twolayer.training.kernels import State
+from twolayer.training.learned import Picture
 from twolayer.training.pace import Pace
-from twolayer.training.problem import Array, Problem, make_problem
+from twolayer.training.problem import Array, Problem, make_held_out, make_problem
 
 LAPS_PER_CHUNK = 16
 LAPS_PER_COUNT = 4
-"""Dead units are counted once in so many laps, by a forward pass that is not timed."""
+"""Once in so many laps, what is not timed is counted: dead units, and the score on held-out rows."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,18 @@ class Chunk:
     """The step whose loss is not finite. The state is then the one before it."""
     dead: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
     """Rows of (steps of the run so far, dead units): hidden units that are active for no sample."""
+    held_out: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    """Rows of (steps of the run so far, mean loss per entry, share of right classes) on held-out rows. NaN
+    for the share where there are no classes."""
     zero_loss: float = np.nan
     """Σy²: the loss of a network that always outputs 0, as one whose units are all dead does."""
+    picture: Picture | None = None
+    """What the network has learned at the end of this chunk, if somebody looks."""
 
     def without_losses(self) -> "Chunk":
         """Return the chunk with only what the next one needs."""
-        return replace(self, losses=np.empty(0), laps=np.empty((0, 2)), dead=np.empty((0, 2)))
+        empty, nothing = np.empty((0, 2)), np.empty((0, 3))
+        return replace(self, losses=np.empty(0), laps=empty, dead=empty, held_out=nothing, picture=None)
 
     @property
     def seconds(self) -> float:
@@ -72,15 +80,24 @@ class Result:
     """Rows of (steps, their seconds)."""
     dead: NDArray[np.float64]
     """Rows of (steps so far, dead units): hidden units that are active for no sample."""
+    held_out: NDArray[np.float64]
+    """Rows of (steps so far, mean loss per entry, share of right classes) on rows that do not train."""
     zero_loss: float
     """Σy²: the loss of a network that always outputs 0."""
 
 
 def prepare(
-    config: Config, *, problem: Problem | None = None, kernel_type: type[kernels.Kernel] | None = None
+    config: Config,
+    *,
+    problem: Problem | None = None,
+    kernel_type: type[kernels.Kernel] | None = None,
+    tested: bool = False,
 ) -> Problem:
-    """Return the problem of `config` (or the one given) with the constants of its kernel."""
+    """Return the problem of `config` (or the one given) with the constants of its kernel; if the run is to be
+    `tested`, with held-out rows."""
     problem = problem or make_problem(config)
+    if tested:
+        problem = replace(problem, held_out=make_held_out(config))
     kernel_type = kernel_type or kernels.load(config.backend, methods.used(config))
     with kernel_type.threads(config.threads):
         return replace(problem, constants=kernel_type.constants(problem))
@@ -107,7 +124,7 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
     kernel_type = kernels.load(config.backend, methods.used(config))
     with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
         kernel = kernel_type(config, problem, previous.state, steps)
-        laps, dead = _timed_steps(kernel, steps)
+        laps, dead, held_out = _timed_steps(kernel, steps, partial(_score, config, problem))
         losses = kernel.losses()
     finite = int(np.argmin(np.isfinite(losses))) if not np.isfinite(losses).all() else steps
     if finite < steps:
@@ -115,16 +132,35 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
         chunk = advance(config, problem, previous, finite)
         return replace(chunk, diverged_at=previous.step + finite)
     dead[:, 0] += previous.step
+    held_out[:, 0] += previous.step
     return replace(
-        previous, step=previous.step + steps, state=kernel.state(), losses=losses, laps=laps, dead=dead
+        previous,
+        step=previous.step + steps,
+        state=kernel.state(),
+        losses=losses,
+        laps=laps,
+        dead=dead,
+        held_out=held_out,
+        picture=None,
     )
 
 
-def _timed_steps(kernel: kernels.Kernel, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Take `steps` steps. Return their laps, rows of (steps, seconds), and rows of (steps so far, dead
-    units), counted between laps."""
+def _score(config: Config, problem: Problem, kernel: kernels.Kernel, at_end: bool) -> tuple[float, ...]:
+    """Return the mean loss and the share of right classes on held-out rows; nothing without such rows, or
+    where the weights would have to come from another device before the end of a chunk."""
+    if problem.held_out is None or not (at_end or config.device == "cpu"):
+        return ()
+    loss, right = learned.score(type(kernel), problem, kernel.state())
+    return loss, right if learned.has_classes(config) else np.nan
+
+
+def _timed_steps(
+    kernel: kernels.Kernel, steps: int, score: Callable[[kernels.Kernel, bool], tuple[float, ...]]
+) -> tuple[NDArray[np.float64], ...]:
+    """Take `steps` steps. Return their laps, rows of (steps, seconds), and, counted between laps, rows of
+    (steps so far, dead units) and of (steps so far, what `score` returns)."""
     lap = max(1, steps // LAPS_PER_CHUNK)
-    laps, dead = [], []
+    laps, dead, scores = [], [], []
     kernel.synchronize()
     before = perf_counter()
     for done in range(0, steps, lap):
@@ -135,8 +171,12 @@ def _timed_steps(kernel: kernels.Kernel, steps: int) -> tuple[NDArray[np.float64
         laps.append((count, perf_counter() - before))
         if len(laps) % LAPS_PER_COUNT == 0 or done + count == steps:
             dead.append((done + count, kernel.dead()))
+            if scored := score(kernel, done + count == steps):
+                scores.append((done + count, *scored))
         before = perf_counter()
-    return np.array(laps, dtype=float).reshape(-1, 2), np.array(dead, dtype=float).reshape(-1, 2)
+    return tuple(
+        np.array(rows, dtype=float).reshape(-1, width) for rows, width in ((laps, 2), (dead, 2), (scores, 3))
+    )
 
 
 def fit(
@@ -148,7 +188,7 @@ def fit(
     `ConfigError` or `UnavailableError` if this machine cannot run the config.
     """
     capabilities.require(config)
-    problem = prepare(config)
+    problem = prepare(config, tested=True)
     chunk = start(config, problem)
     chunks, pace = [chunk], Pace(config)
     while chunk.step < current(config, edits, "steps") and chunk.diverged_at is None:
@@ -169,5 +209,6 @@ def fit(
         diverged_at=chunk.diverged_at,
         laps=laps,
         dead=np.concatenate([c.dead for c in chunks]),
+        held_out=np.concatenate([c.held_out for c in chunks]),
         zero_loss=chunk.zero_loss,
     )

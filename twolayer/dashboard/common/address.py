@@ -17,7 +17,7 @@ from twolayer.dashboard.common import parameters, server
 from twolayer.dashboard.common.pages import PAGES, Page
 from twolayer.dashboard.common.presets import PRESETS
 from twolayer.dashboard.i18n import LANGUAGES, _, preferred, say
-from twolayer.training.config import FIELDS, Config
+from twolayer.training.config import FIELDS, RANDOM, Config
 from twolayer.training.fields import ConfigError
 from twolayer.training.messages import Message
 
@@ -70,17 +70,17 @@ def read(page: Page) -> None:
 
 
 def _read_config(raw: dict[str, str]) -> tuple[Config, list[ConfigError]]:
-    """Read a Config and its errors; a `preset` gives the fields that are not named."""
+    """Read a Config and its errors; a `preset` gives the fields that are not named, as if they were in the
+    address too."""
     name = raw.get("preset")
     raw = {field: text for field, text in raw.items() if field != "preset"}
-    config, errors = Config.from_query(raw)
     if name is None:
-        return config, errors
+        return Config.from_query(raw)
     if name not in PRESETS:
+        config, errors = Config.from_query(raw)
         takes = Message.of("one of {options}", options=", ".join(PRESETS))
         return config, [*errors, ConfigError("preset", name, takes)]
-    named = {field: value for field, value in asdict(config).items() if field in raw}
-    return Config(**asdict(PRESETS[name].config) | named), errors
+    return Config.from_query(PRESETS[name].config.to_query() | raw)
 
 
 def available_devices(backend: str) -> tuple[str, ...]:
@@ -131,7 +131,21 @@ def load(config: Config) -> None:
 def current_config() -> Config:
     """Return the Config of the widgets, and of the address for fields without one. Raises `ConfigError` for
     a value that no widget sends."""
-    return Config(**{field: value(field) for field in FIELDS})
+    fixed = fixed_by_the_data()
+    return Config(**{field: value(field) for field in FIELDS if field not in fixed})
+
+
+def current_config_or_none() -> Config | None:
+    """Return the Config of the widgets, or None for values that cannot be."""
+    try:
+        return current_config()
+    except ConfigError:
+        return None
+
+
+def fixed_by_the_data() -> tuple[str, ...]:
+    """Return the sizes that are not chosen, since the data set has its own."""
+    return () if value("data") == RANDOM else ("D_in", "D_out")
 
 
 def value(field: str) -> Any:

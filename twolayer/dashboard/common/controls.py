@@ -2,18 +2,18 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import streamlit as st
 from babel.numbers import format_compact_decimal
 from dask.utils import format_bytes
 
-from twolayer.dashboard.common import address, server
+from twolayer.dashboard.common import address, data_controls, server
 from twolayer.dashboard.common.parameters import DECLARED, now
 from twolayer.dashboard.i18n import _, plain, say
 from twolayer.engine import limits
 from twolayer.training import methods
-from twolayer.training.config import BACKENDS, DEFAULTS, FIELDS, Config
+from twolayer.training.config import BACKENDS, DEFAULTS, FIELDS, Config, field_of
 from twolayer.training.fields import Choice, ConfigError, Real, Whole
 from twolayer.training.messages import N_
 
@@ -36,7 +36,9 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
     came with, as all of `COMPUTE` do while that is folded.
     """
     with st.grid(2, min_column_width=100, vertical_alignment="bottom", key="fields"):
+        data_controls.draw()
         _fields()
+    data_controls.describe()
     inside = [field for field in COMPUTE if field not in leave_out]
     if inside:
         with st.expander(_("Compute"), key="compute", on_change="rerun") as part:
@@ -50,13 +52,14 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
         st.error(say(error.message))
         return None
     st.caption(_in_short(config, inside) + "".join(_costs(config)))
+    data_controls.advise(config)
     return config
 
 
 def _fields() -> None:
     """Draw what a run is: the sizes of the network, and how it is trained."""
     texts = {
-        "N": (_("Samples N"), _("Number of samples: rows of the fixed random batch x, y.")),
+        "N": (_("Samples N"), _("Number of samples: rows of the fixed batch x, y.")),
         "D_in": (_("Inputs D_in"), _("Number of input features: columns of x.")),
         "H": (_("Hidden units H"), _("Number of units in the ReLU layer: columns of w1.")),
         "D_out": (_("Outputs D_out"), _("Number of outputs: columns of y.")),
@@ -66,10 +69,12 @@ def _fields() -> None:
         ),
         "seed": (_("Seed"), _("The same seed gives the same data and the same initial weights.")),
     }
+    fixed = address.fixed_by_the_data()
     for field, (label, help) in texts.items():
         if field == "steps":
             _learning_rate()
-        number(field, label, help=help)
+        if field not in fixed:
+            number(field, label, help=help)
 
 
 def _in_short(config: Config, fields: Collection[str]) -> str:
@@ -108,7 +113,11 @@ def number(name: str, label: str, **options: Any) -> None:
     """Draw a number input for a declared field, of Config or of a page; its key is the field's name."""
     field = DECLARED[name]
     assert isinstance(field, Whole | Real)
+    if name in FIELDS:  # of which a data set may take less
+        field = cast(Whole | Real, field_of(now("data"), name))
     value = now(name)
+    if field.default is not None and not field.low <= value <= field.high:
+        st.session_state[name] = value = field.default
     if field.default is None:
         # Only a field whose default is None can be emptied: its value is sent with each run instead
         st.session_state[name], value = value, None
@@ -197,6 +206,8 @@ def summary(config: Config) -> str:
         "{N} samples, {D_in} → {H} → {D_out}, learning rate {rate}, seed {seed}; "
         "{backend} ({method}), {dtype}, {device}, threads: {threads}"
     )
+    if config.data != DEFAULTS["data"] or config.init != DEFAULTS["init"]:
+        text = _("data {data}, initial weights {init};") + " " + text
     method = config.method if config.method == methods.used(config) else f"auto → {methods.used(config)}"
     shown = {"backend": BACKENDS[config.backend], "device": plain(config.device), "method": method}
     return text.format(**asdict(config) | shown, rate=repr(config.learning_rate))

@@ -58,6 +58,40 @@ PRESETS = {
         N_("Diverges"),
         N_("Each step overshoots further than the last, until the values overflow float32."),
     ),
+    "digits": Preset(
+        Config(data="digits", init="he", method="auto", learning_rate=1e-4, steps=1000),
+        N_("Digits, learns"),
+        N_(
+            "The same program reads handwritten digits: about 98 % of those that it has never seen. Its "
+            "initial weights are He's, which fit the number of inputs."
+        ),
+    ),
+    "digits_dead": Preset(
+        Config(data="digits", method="auto", learning_rate=1e-4, steps=200),
+        N_("Digits, all dead"),
+        N_(
+            "The same settings with the tutorial's initial weights: the outputs are so large that the first "
+            "steps kill every hidden unit, and the network answers 0 for every digit."
+        ),
+    ),
+    "spiral": Preset(
+        Config(data="spiral", init="he", method="auto", learning_rate=2e-4, steps=5000),
+        N_("Spiral"),
+        N_("Watch the map: the lines of the units turn until the two arms are apart."),
+    ),
+    "sine": Preset(
+        Config(data="sine", init="he", method="auto", H=3, learning_rate=4e-4, steps=12_000, seed=37),
+        N_("Sine with 3 units"),
+        N_("Three hidden units give three kinks. Watch them move to where the sine bends most."),
+    ),
+    "noise": Preset(
+        Config(method="auto"),
+        N_("Memorises noise"),
+        N_(
+            "The loss falls to nearly 0, but the dotted curve, the loss on fresh random numbers, never "
+            "falls: nothing was learned that holds for other data."
+        ),
+    ),
 }
 
 

@@ -34,6 +34,8 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
     traces = []
     for entry in entries:
         traces.append(_line(entry, f"{entry.run.step} {axis}", partial(_losses, entry.run, by_seconds)))
+        if len(entry.run.held_out):
+            traces.append(_held_out_line(entry, f"{len(entry.run.held_out)} {axis}", by_seconds))
         if entry.run.state == "diverged" and entry.run.step:
             text = _("diverged at step {step}").format(step=f"{entry.run.diverged_at:,}")
             cross = _line(entry, axis, partial(_last_loss, entry.run, by_seconds))
@@ -65,9 +67,9 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
     plot.draw(traces, layout, key="loss_chart", alt=alt, height=TALL)
 
 
-def time_chart(entries: Sequence[Entry], current: Run | None, *, half: bool) -> None:
+def time_chart(entries: Sequence[Entry], current: Run | None, *, height: int) -> None:
     """The running median of the time of a step in microseconds, and a band from the 10th to the 90th
-    percentile. The chart is `half` as high where another one stands below it."""
+    percentile."""
     timed = [entry for entry in entries if len(entry.run.laps)]
     traces = [trace for entry in timed for trace in _median_and_band(entry)]
     layout = {
@@ -87,7 +89,7 @@ def time_chart(entries: Sequence[Entry], current: Run | None, *, half: bool) -> 
         "Line chart: running median of the time per step in microseconds, and a band from the 10th to the "
         "90th percentile"
     )
-    plot.draw(traces, layout, key="time_chart", alt=alt, height=SMALL if half else TALL)
+    plot.draw(traces, layout, key="time_chart", alt=alt, height=height)
 
 
 def _median_and_band(entry: Entry) -> Iterator[dict[str, Any]]:
@@ -128,6 +130,20 @@ def _line(entry: Entry, state: str, points: Callable[[], Points], width: int = 2
         "line": {"color": _colour(entry), "dash": dash, "width": width},
         "make": make,
     }
+
+
+def _held_out_line(entry: Entry, state: str, by_seconds: bool) -> dict[str, Any]:
+    """The held-out loss of a run, on the axis of its losses: as if as many rows were held out as train."""
+    held_out = _line(entry, state, partial(_held_out, entry.run, by_seconds), 1)
+    name = {"uid": f"{entry.run.name} held out", "name": escape(f"{entry.name}: {_('held out')}")}
+    line = {"color": _colour(entry), "dash": "dot", "width": 1.5}
+    return held_out | name | {"line": line, "showlegend": False}
+
+
+def _held_out(run: Run, by_seconds: bool) -> Points:
+    steps, loss, _right = run.held_out.T
+    at = plot.thinned(np.ascontiguousarray(loss), DEAD_POINTS)
+    return _place(run, steps[at], by_seconds), loss[at] * run.config.N * run.config.D_out
 
 
 def _losses(run: Run, by_seconds: bool) -> Points:

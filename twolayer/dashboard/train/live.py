@@ -9,13 +9,14 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from twolayer.dashboard.common import controls, jobs, server
+from twolayer.dashboard.common import address, controls, jobs, server
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.plot import plot
-from twolayer.dashboard.train import charts, diagnosis
+from twolayer.dashboard.train import charts, diagnosis, learned_charts, learned_view
 from twolayer.engine.run import Run
 from twolayer.rates.outcomes import CONVERGES, SLOW, verdict, written
+from twolayer.training.config import RANDOM
 from twolayer.training.edits import Edit
 from twolayer.training.pace import step_seconds
 
@@ -27,6 +28,8 @@ DISTURBED, LEAST_LAPS = 1.5, 20
 """Times are called disturbed from this ratio of the 90th percentile to the median, and this many laps."""
 LOGARITHMIC, BY_TIME = "logarithmic", "by time"
 """The choices for the axes of the loss chart."""
+GAP = 16
+"""Pixels between two charts, one above the other."""
 SILENT_SECONDS = 2.5
 SILENT_STEPS = 5
 
@@ -38,13 +41,18 @@ def show(run: Run | None, entries: list[Entry]) -> None:
     state_place = _figures(run)
     chosen = st.session_state.get("axes", [LOGARITHMIC])
     logarithmic, by_seconds = (axis in chosen for axis in (LOGARITHMIC, BY_TIME))
-    some_died = any(len(entry.run.dead) and entry.run.dead[:, 1].any() for entry in entries)
     charts.loss_chart(entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
-    charts.time_chart(entries, run, half=some_died)
-    if some_died:
+    config = run.config if run is not None else address.current_config_or_none()
+    if config is not None and config.data != RANDOM:
+        charts.time_chart(entries, run, height=charts.TALL - learned_charts.HEIGHT - GAP)
+        learned_view.show(config, run)
+    elif any(len(entry.run.dead) and entry.run.dead[:, 1].any() for entry in entries):
+        charts.time_chart(entries, run, height=charts.SMALL)
         charts.dead_chart(entries, run)
+    else:
+        charts.time_chart(entries, run, height=charts.TALL)
     with st.container(horizontal=True, vertical_alignment="center", key="verdict"):
-        _line(*_verdict(run), _shown(run))
+        _line(*_verdict(run), learned_view.held_out(run), _shown(run))
         diagnosis.cure(run)
     # Last, so that the curves are whole when the state says that the run has ended.
     state_place.metric(_("Status"), _("ready") if run is None else _(jobs.STATES[run.state]))
@@ -64,6 +72,7 @@ def options(run: Run | None) -> None:
         label_visibility="collapsed",
         width="content",
     )
+    learned_view.slider(run.config if run is not None else address.current_config_or_none())
     plot.numbers(partial(_tables, run), key="train", ready=run is not None)
 
 
@@ -202,6 +211,5 @@ def _finished(run: Run) -> tuple[str, str]:
     return mark, " ".join(say(sentence) for sentence in sentences)
 
 
-def _line(mark: str, text: str, below: str) -> None:
-    lines = (f"{mark} {text}".strip(), f":small[{below}]")
-    st.markdown("  \n".join(lines))
+def _line(mark: str, text: str, *below: str) -> None:
+    st.markdown("  \n".join([f"{mark} {text}".strip(), *(f":small[{line}]" for line in below)]))

@@ -49,6 +49,13 @@ class Kernel(ABC):
         return state["w1"], state["w2"]
 
     @staticmethod
+    def hidden_of_held_out(problem: Problem, state: State) -> NDArray[Any]:
+        """Return h (M, H) of the problem's held-out rows, computed on the host."""
+        assert problem.held_out is not None
+        h: NDArray[Any] = problem.held_out.x @ state["w1"]
+        return h
+
+    @staticmethod
     @abstractmethod
     def threads(count: int) -> AbstractContextManager[object]:
         """Return a context in which products use `count` threads."""

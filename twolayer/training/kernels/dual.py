@@ -24,17 +24,27 @@ class Dual(Kernel):
 
     @staticmethod
     def constants(problem: Problem) -> State:
-        """Return K (N, N) and h_start (N, H), in the problem's dtype and in Fortran order."""
+        """Return K (N, N) and h_start (N, H), in the problem's dtype and in Fortran order; of M held-out rows
+        too, if there are any: x_held_out·xᵀ (M, N), and h (M, H)."""
         x, w1 = (array.astype(np.float64, copy=False) for array in (problem.x, problem.w1))
         dtype = problem.x.dtype
         with np.errstate(over="ignore"):
             K, h = (product.astype(dtype, order="F", copy=False) for product in (x @ x.T, x @ w1))
-        # Adding 0 turns −0 into +0, so that a kernel can read the sign of h from its bit.
-        return {"K": K, "h": h + 0}
+            constants = {"K": K, "h": h + 0}  # −0 becomes +0: a kernel can read the sign of h from its bit
+            if problem.held_out is not None:
+                other = problem.held_out.x.astype(np.float64, copy=False)
+                products = {"K_held_out": other @ x.T, "h_held_out": other @ w1}
+                constants |= {name: a.astype(dtype, copy=False) for name, a in products.items()}
+        return constants
 
     @staticmethod
     def start(problem: Problem) -> State:
         return {"S": np.zeros_like(problem.constants["h"]), "w2": problem.w2}
+
+    @staticmethod
+    def hidden_of_held_out(problem: Problem, state: State) -> Array:
+        constants = problem.constants
+        return constants["h_held_out"] - constants["K_held_out"] @ state["S"]
 
     @staticmethod
     def weights(problem: Problem, state: State) -> tuple[Array, Array]:

@@ -1,0 +1,79 @@
+"""Data sets on the Train page: choosing them, what is said of them, and what was learned."""
+
+import numpy as np
+import pytest
+
+from tests.pages.test_train_page import opened, until
+from twolayer import Config, fit
+from twolayer.dashboard.common.presets import PRESETS
+from twolayer.dashboard.train.learned_view import picture_at
+from twolayer.engine.run import Run
+from twolayer.training.data import DATA_SETS
+from twolayer.training.learned import Picture
+
+
+def captions(page) -> str:
+    return "\n".join(element.value for element in page.caption)
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_every_set_is_described_and_sets_the_sizes(name, lang):
+    found, page = DATA_SETS[name], opened(lang=lang)
+    page.selectbox(key="data").set_value(name).run()
+    assert not page.exception
+    assert found.licence in captions(page)
+    assert f"D_in = {found.D_in}, D_out = {found.D_out}" in captions(page)
+    assert page.number_input(key="N").value == found.N
+    assert page.number_input(key="N").max == found.rows - 1
+    with pytest.raises(KeyError):
+        page.number_input(key="D_in")
+    assert page.query_params["data"] == name
+    assert "N" not in page.query_params
+    page.selectbox(key="data").set_value("random").run()
+    assert [page.number_input(key=size).value for size in ("N", "D_in", "D_out")] == [64, 1000, 10]
+
+
+def test_the_digits_of_the_preset_are_learned_and_it_is_said_how_well():
+    page = opened(preset="digits", run="1")
+    until(page, "over")
+    run, config = page.session_state["run"], PRESETS["digits"].config
+    assert run.config == config
+    accuracy = fit(config).held_out[-1, 2]
+    assert accuracy > 0.97
+    assert f"Of these 297 rows, {accuracy:.2%} have the right class" in captions(page)
+    page.slider(key="picture_at").set_value(20).run()
+    assert not page.exception
+
+
+def test_the_tutorial_s_weights_kill_all_units_and_the_page_says_why():
+    page = opened(preset="digits_dead", run="1")
+    until(page, "over")
+    assert page.session_state["run"].dead[-1, 1] == 100
+    assert "kill hidden units in the first steps" in captions(page)
+    assert "λmax is about 4.6e+06" in captions(page)
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"), [("en", "only memorises its batch"), ("ko", "배치를 외울 뿐입니다")]
+)
+def test_of_random_numbers_it_is_said_that_they_are_memorised(lang, words):
+    page = opened(preset="noise", run="1", lang=lang)
+    until(page, "over")
+    assert words in captions(page)
+
+
+def test_sizes_in_the_address_that_the_data_do_not_have_are_named():
+    page = opened(data="digits", D_in="30", N="4000", H="9")
+    assert "expected 65, the size of the data set" in page.warning[0].value
+    assert "from 1 to 1796" in page.warning[0].value
+    assert page.number_input(key="H").value == 9
+    page = opened(preset="tutorial", data="iris")
+    assert (page.query_params, len(page.warning)) == ({"data": "iris"}, 0)
+
+
+def test_the_slider_picks_the_picture_nearest_to_its_share():
+    run = Run("run", Config(data="sine", steps=1000))
+    assert picture_at(run, 100) is None
+    run.pictures = tuple(Picture(step, {"y": np.zeros(1)}) for step in (10, 300, 640))
+    assert [picture_at(run, percent).step for percent in (0, 25, 60, 95, 100)] == [10, 300, 640, 640, 640]

@@ -1,0 +1,84 @@
+"""The controls of a run's data and initial weights, with what is to be known of them."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from twolayer.dashboard.common import pages, parameters
+from twolayer.dashboard.i18n import _, say
+from twolayer.rates import curvature
+from twolayer.training import data
+from twolayer.training.config import RANDOM, Config, field_of
+from twolayer.training.data import DATA_SETS, DataSet
+from twolayer.training.fields import Choice
+from twolayer.training.messages import N_
+
+SWEEP = "pages/learning_rate.py"
+SIZES = ("N", "D_in", "D_out")
+INITS = {"tutorial": N_("Tutorial (standard normal)"), "he": N_("He (scaled by √(2 / fan-in))")}
+
+
+def draw() -> None:
+    """Draw the controls of the data and the initial weights."""
+    titles = {RANDOM: _("Random numbers")} | {name: _(found.title) for name, found in DATA_SETS.items()}
+    _choice("data", _("Data set"), titles, on_change=_take_sizes)
+    _choice("init", _("Initial weights"), {name: _(label) for name, label in INITS.items()})
+
+
+def _choice(
+    name: str, label: str, labels: dict[str, str], on_change: Callable[[], None] | None = None
+) -> None:
+    field = parameters.DECLARED[name]
+    assert isinstance(field, Choice)
+    index = field.options.index(parameters.now(name))
+    st.selectbox(label, field.options, index, labels.__getitem__, key=name, on_change=on_change)
+
+
+def _take_sizes() -> None:
+    """Set the sizes to those of the data set that was chosen."""
+    for name in SIZES:
+        st.session_state[name] = field_of(parameters.now("data"), name).default
+
+
+def describe() -> None:
+    """Say what the data set is, and where it comes from."""
+    name = parameters.now("data")
+    if name == RANDOM:
+        return
+    found = DATA_SETS[name]
+    missing = data.why_missing(name)
+    if missing is not None:
+        st.error(say(missing))
+    ones = [] if name == "teacher" else [_(data.ONES)]
+    source = _("Source: {source}. Licence: {licence}.")
+    from_where = source.format(source=_(found.source).rstrip("."), licence=found.licence)
+    st.caption(" ".join([_(found.words), _(found.inputs), *ones, sizes(found), from_where]))
+
+
+def sizes(found: DataSet) -> str:
+    """Return the sizes of a data set in words."""
+    text = _("{rows} rows, of which N train; the others are held out. D_in = {D_in}, D_out = {D_out}.")
+    return text.format(rows=f"{found.rows:,}", D_in=found.D_in, D_out=found.D_out)
+
+
+def advise(config: Config) -> None:
+    """Say what learning rate the data bear, and why it is low with the tutorial's weights. Link a sweep."""
+    if config.data == RANDOM:
+        return
+    named = {"value": curvature.expected(config)}
+    text = _("With these data λmax is about {value:.2g}, and 2/λmax about {threshold:.1g}.")
+    if config.init == "tutorial":
+        text = _(
+            "The tutorial's weights make h and y_pred large: λmax is about {value:.2g}, and learning rates "
+            "far above 2/λmax, about {threshold:.1g}, kill hidden units in the first steps. He's weights are "
+            "smaller, so that larger rates work."
+        )
+    st.caption(text.format(**named, threshold=2 / named["value"]))
+    if SWEEP not in [page.script for page in pages.existing()]:
+        return
+    st.page_link(
+        SWEEP,
+        label=_("Find a learning rate for these data"),
+        icon=":material/tune:",
+        query_params=config.to_query() | {"run": "1", "lang": st.session_state["lang"]},
+    )

@@ -1,0 +1,74 @@
+"""What a run has learned: a picture of it, and how it does on rows that do not train."""
+
+import streamlit as st
+
+from twolayer.dashboard.i18n import _, say
+from twolayer.dashboard.train import learned_charts
+from twolayer.engine.run import MOST_PICTURES, Run
+from twolayer.rates.outcomes import written
+from twolayer.training import data, learned
+from twolayer.training.config import RANDOM, Config
+from twolayer.training.methods import held_out_rows
+
+WHOLE = 100
+
+
+def show(config: Config, run: Run | None) -> None:
+    """Draw what a run had learned at the chosen place of its course."""
+    missing = data.why_missing(config.data)
+    if missing is not None:
+        st.caption(say(missing))
+        return
+    learned_charts.chart(config, picture_at(run, st.session_state.get("picture_at", WHOLE)))
+
+
+def picture_at(run: Run | None, percent: int) -> learned.Picture | None:
+    """Return the newest picture of a run, or the one nearest to a share of its steps."""
+    if run is None or not run.pictures:
+        return None
+    if percent >= WHOLE:
+        return run.pictures[-1]
+    return min(run.pictures, key=lambda picture: abs(picture.step - percent / WHOLE * run.steps))
+
+
+def slider(config: Config | None) -> None:
+    """Draw the choice of a picture of the run's course, where there are pictures."""
+    if config is not None and config.data != RANDOM:
+        st.slider(
+            _("Picture at this share of the steps; the newest at 100 %"),
+            0,
+            WHOLE,
+            WHOLE,
+            WHOLE // MOST_PICTURES,
+            format="%d %%",
+            key="picture_at",
+            width=220,
+            label_visibility="collapsed",
+        )
+
+
+def held_out(run: Run | None) -> str:
+    """What a run makes of rows that do not train."""
+    if run is None or not len(run.held_out):
+        return _(
+            "The dotted curve is the loss on held-out rows, which do not train, as if they were as many."
+        )
+    step, loss, right = run.held_out[-1]
+    entries = run.config.N * run.config.D_out
+    trained = run.losses[min(int(step), run.step - 1)] / entries
+    values = {"loss": written(loss), "trained": written(trained)}
+    if run.config.data == RANDOM:
+        text = _(
+            "Mean loss per entry: {trained} on the batch, {loss} on held-out rows, which are fresh random "
+            "numbers. There is no pattern to find: the network only memorises its batch."
+        )
+    elif learned.has_classes(run.config):
+        text = _(
+            "Mean loss per entry: {trained} on the rows that train, {loss} on held-out rows. Of these {rows} "
+            "rows, {right} have the right class."
+        )
+        rows = held_out_rows(run.config)
+        values |= {"rows": f"{rows:,}", "right": f"{right:.2%}"}
+    else:
+        text = _("Mean loss per entry: {trained} on the rows that train, {loss} on held-out rows.")
+    return text.format(**values)
