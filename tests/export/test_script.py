@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 
 from twolayer import Config, fit
 from twolayer.export import script
+from twolayer.export.rungs import SCRIPTS
 from twolayer.training.config import FIELDS
 from twolayer.training.edits import Edit
 
@@ -83,7 +84,7 @@ def test_a_script_needs_nothing_of_this_project(kernel):
 
 
 def test_a_program_as_written_is_the_script_of_its_default_run(kernel):
-    written = script.SCRIPTS / "{backend}_{method}.py".format_map(kernel)
+    written = SCRIPTS / "{backend}_{method}.py".format_map(kernel)
     assert script.script(Config(**kernel)) == written.read_text("utf-8")
 
 

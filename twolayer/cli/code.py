@@ -1,0 +1,36 @@
+"""`code`: a run as a program that needs nothing of this project."""
+
+import click
+
+from twolayer.cli.options import with_config
+from twolayer.cli.output import deliver, output_option
+from twolayer.export.rungs import RUNGS, rungs
+from twolayer.export.script import script
+from twolayer.training.config import Config
+
+NOTEBOOK = "notebook"
+
+
+@click.command("code")
+@with_config
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice([*rungs(Config()), NOTEBOOK]),
+    help="How the program is written: "
+    + ", ".join(f"{name} ({RUNGS[name].label})" for name in rungs(Config()))
+    + f", or {NOTEBOOK} (Jupyter)  [default: by hand in the backend]",
+)
+@output_option("--output", "Write the program to this file.")
+def command(config: Config, form: str | None, output: str | None) -> None:
+    """Print the run as a standalone program, which needs nothing of this project."""
+    if form == NOTEBOOK:
+        from twolayer.export.notebook import notebook  # loads nbformat
+
+        text = notebook(config)
+    else:
+        text = script(config, rung=form)
+    if output is None:
+        deliver(text.rstrip("\n"))
+    else:
+        deliver(f"written: {output}", (output, text.encode))
