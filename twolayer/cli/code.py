@@ -1,9 +1,12 @@
 """`code`: a run as a program that needs nothing of this project."""
 
+import io
+import sys
+
 import click
 
 from twolayer.cli.options import with_config
-from twolayer.cli.output import deliver, output_option
+from twolayer.cli.output import deliver, output_option, say
 from twolayer.export.rungs import RUNGS, rungs
 from twolayer.export.script import script
 from twolayer.training.config import Config
@@ -30,7 +33,9 @@ def command(config: Config, form: str | None, output: str | None) -> None:
         text = notebook(config)
     else:
         text = script(config, rung=form)
-    if output is None:
-        deliver(text.rstrip("\n"))
-    else:
-        deliver(f"written: {output}", (output, text.encode))
+    if output not in (None, "-"):
+        deliver(f"program: {output}", (output, text.encode))
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")  # Python reads a program as UTF-8
+    say(text.rstrip("\n"))

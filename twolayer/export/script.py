@@ -32,11 +32,18 @@ def script(
     if rung in BACKENDS:
         config = replace(config, backend=rung, device=config.device if rung == "torch" else "cpu")
     total = current(config, edits, "steps") if steps is None else steps
-    changes = "".join(
-        row.change.format(step=edit.step, value=edit.value) for edit in edits if edit.field == "learning_rate"
-    )
     text = filled(row.path(config).read_text("utf-8"), config, total, row)
-    return text.replace(row.anchor, row.anchor + changes)
+    return with_changes(text, edits, row)
+
+
+def with_changes(text: str, edits: Sequence[Edit], rung: Rung = RUNGS["numpy"]) -> str:
+    """Return a program with the changes of its learning rate."""
+    changes = (
+        rung.change.format(step=edit.step, value=edit.value)
+        for edit in edits
+        if edit.field == "learning_rate"
+    )
+    return text.replace(rung.anchor, rung.anchor + "".join(changes))
 
 
 def filled(text: str, config: Config, steps: int, rung: Rung | None = None) -> str:
