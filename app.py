@@ -4,7 +4,7 @@ import streamlit as st
 
 from twolayer.dashboard.common import address, controls, frame, jobs, server, visitors
 from twolayer.dashboard.plot import plot
-from twolayer.dashboard.train import buttons, diagnosis, live, runs_table, welcome
+from twolayer.dashboard.train import buttons, code, diagnosis, live, runs_table, welcome
 
 TABLE_SECONDS = 2.0
 
@@ -43,8 +43,9 @@ def watch() -> None:
 
 @st.fragment(run_every=max(TABLE_SECONDS, 4 * (interval or 0.0)) if is_live else None)
 def table() -> None:
-    """Show the table of the runs, which follows a live one at its own pace."""
+    """Show the table of the runs, which follows a live one at its own pace, and the chosen one as code."""
     runs_table.show(buttons.current())
+    code.show(runs_table.chosen(buttons.current()), config)
 
 
 watch()

@@ -1,7 +1,6 @@
 """The notebook of a run executes from top to bottom without this project, and its own check passes."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from tests.export.test_rungs import DATA, random_runs
 from twolayer import Config, Edit, fit
 from twolayer.dashboard.i18n import translator
 from twolayer.export.notebook import HEADINGS, notebook, program_cells
+from twolayer.training.kernels import UnavailableError
 
 SHOW = "import json; print('LOSSES', json.dumps(losses))"
 ALONE = "import importlib.util; assert importlib.util.find_spec('twolayer') is None"
@@ -108,17 +108,22 @@ def test_the_same_run_is_the_same_notebook():
     assert "steps = 33" in notebook(SMALL, steps=33)
 
 
-def test_a_notebooks_program_passes_ruff_with_the_projects_rules(tmp_path):
+def test_a_notebook_passes_ruff_with_the_projects_rules(tmp_path):
     for number, (config, edits) in enumerate(random_runs(DATA[0])):
-        cells = program_cells(config, edits)
-        text = "\n\n".join(f"# %% {name}\n{code}" for name, code in cells)
-        (tmp_path / f"{number}.py").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--ignore", "T20,E402,I001"]
-    ran = subprocess.run(
-        [*command, "--config", str(ROOT / "pyproject.toml"), str(tmp_path)],
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout
+        (tmp_path / f"{number}.ipynb").write_text(notebook(config, edits), encoding="utf-8")
+    rules = ["--no-cache", "--config", str(ROOT / "pyproject.toml")]
+    for command in (["check", "--ignore", "T20,E402,I001"], ["format", "--check"]):
+        ran = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *rules, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout
+        assert "20 files already formatted" in ran.stdout or "All checks passed" in ran.stdout
+
+
+def test_without_the_library_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setattr("twolayer.training.kernels.find_spec", lambda _name: None)
+    with pytest.raises(UnavailableError, match="pip install nbformat"):
+        notebook(SMALL)

@@ -17,15 +17,19 @@ METHODS = FIELDS["method"].options
 OURS = ("twolayer", "tests")
 
 
-def printed(script: str, folder) -> np.ndarray:
-    """What a script prints, run by itself in an empty folder: rows of step and loss."""
+def printed(script: str, folder, diverged_at: int | None = None) -> np.ndarray:
+    """What a script prints, run by itself in an empty folder: rows of step and loss.
+
+    The step at which it diverges is said apart from them.
+    """
     path = folder / "run.py"
     path.write_text(script, encoding="utf-8")
     ran = subprocess.run(
         [sys.executable, "-I", path], cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""
+    said = "" if diverged_at is None else f"diverged: the loss of step {diverged_at} is not finite\n"
+    assert ran.stderr == said
     return np.array([line.split() for line in ran.stdout.splitlines()], dtype=float).reshape(-1, 2)
 
 
@@ -53,7 +57,7 @@ def random_configs(count: int) -> list[Config]:
 def test_a_script_reproduces_the_losses_exactly(backend, number, tmp_path):
     config = Config(**vars(random_configs(10)[number]) | {"backend": backend})
     expected = fit(config)
-    rows = printed(script.script(config), tmp_path)
+    rows = printed(script.script(config), tmp_path, expected.diverged_at)
     assert_array_equal(rows[:, 0], np.arange(len(expected.losses)))
     assert_array_equal(rows[:, 1], expected.losses)
 

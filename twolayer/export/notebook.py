@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from twolayer.backprop import latex
@@ -11,9 +10,11 @@ from twolayer.export.rungs import SCRIPTS
 from twolayer.export.script import filled, settings, with_changes
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current
+from twolayer.training.kernels import UnavailableError, why_missing
 from twolayer.training.messages import N_
 from twolayer.training.program import GRADIENTS
 
+LIBRARY = "nbformat"
 _CELL = re.compile(r"^# %% (\w+)\n", re.MULTILINE)
 _DIFFERENCE = (
     r"\frac{\partial L}{\partial w} \approx \frac{L(w + \varepsilon) - L(w - \varepsilon)}{2\,\varepsilon}"
@@ -25,6 +26,7 @@ class Heading:
     """What stands above a cell of the program."""
 
     title: str
+    """In English."""
     text: str
     """Markdown, in English, with a place for `{settings}`."""
     values: tuple[str, ...] = ()
@@ -35,7 +37,7 @@ class Heading:
 
 HEADINGS: Mapping[str, Heading] = {
     "setup": Heading(
-        N_("# Two layers by hand"),
+        N_("Two layers by hand"),
         N_(
             "A two-layer ReLU network, trained by gradient descent with a hand-written backward pass, after "
             "the NumPy program of the PyTorch tutorial “Learning PyTorch with Examples”. This notebook is "
@@ -43,16 +45,16 @@ HEADINGS: Mapping[str, Heading] = {
         ),
     ),
     "data": Heading(
-        N_("## Data"),
+        N_("Data"),
         N_("The fixed batch x, y and the initial weights w1, w2 are drawn from the seed, in this order."),
     ),
     "forward": Heading(
-        N_("## Forward pass"),
+        N_("Forward pass"),
         N_("The network has no biases, and the loss is a sum, not a mean."),
         ("h", "h_relu", "y_pred", "loss"),
     ),
     "backward": Heading(
-        N_("## Backward pass"),
+        N_("Backward pass"),
         N_(
             "The chain rule, from the loss back to the weights. Each gradient has the shape of the value "
             "that it belongs to."
@@ -60,7 +62,7 @@ HEADINGS: Mapping[str, Heading] = {
         GRADIENTS,
     ),
     "check": Heading(
-        N_("## Gradient check"),
+        N_("Gradient check"),
         N_(
             "If one weight w moves by ±ε, the change of the loss must match the gradient. This compares 20 "
             "random entries of each array, in float64. Entries for which a ReLU switches between −ε and +ε "
@@ -69,18 +71,18 @@ HEADINGS: Mapping[str, Heading] = {
         formula=_DIFFERENCE,
     ),
     "training": Heading(
-        N_("## Training"),
+        N_("Training"),
         N_("Gradient descent with the learning rate η. The loss of a step is the one before its update."),
         ("w1", "w2"),
     ),
-    "curve": Heading(N_("## Loss"), N_("The loss of each step, on a logarithmic scale.")),
+    "curve": Heading(N_("Loss"), N_("The loss of each step, on a logarithmic scale.")),
 }
 """What stands above each cell of the program `scripts/notebook.py`."""
 
 
 def available() -> bool:
     """Return whether the library that writes notebooks is installed."""
-    return find_spec("nbformat") is not None
+    return why_missing(LIBRARY) is None
 
 
 def notebook(
@@ -92,8 +94,11 @@ def notebook(
     """Return the text of a notebook (.ipynb) that computes a run, or its first `steps` steps.
 
     It has the formulas, the code, a gradient check and the curve of the loss, with texts that `translate`
-    is given in English.
+    is given in English. Raises `UnavailableError` without the library that writes notebooks.
     """
+    missing = why_missing(LIBRARY)
+    if missing is not None:
+        raise UnavailableError(missing)
     import nbformat  # loads a validator of JSON
 
     v4: Any = nbformat.v4
@@ -111,7 +116,8 @@ def _above(heading: Heading, config: Config, translate: Callable[[str], str]) ->
     text = translate(heading.text).format(settings=settings(config, by_hand=False))
     formulas = [latex.formula(name, config) for name in heading.values]
     formulas += [heading.formula] if heading.formula else []
-    return "\n\n".join([translate(heading.title), text, *(f"$${formula}$$" for formula in formulas)])
+    title = f"{'#' if heading is HEADINGS['setup'] else '##'} {translate(heading.title)}"
+    return "\n\n".join([title, text, *(f"$${formula}$$" for formula in formulas)])
 
 
 def program_cells(

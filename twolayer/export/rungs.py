@@ -19,10 +19,9 @@ class Rung:
     """A way to write a run."""
 
     label: str
+    """Its name, in English."""
     file: str
     """Its program in `scripts/`; one that is by hand has a program for each method."""
-    libraries: str
-    """What `pip install` needs to be told to run it."""
     replaces: str = ""
     """The code that computes the gradients in place of the lines by hand; empty if it is by hand."""
     agrees: Mapping[str, float] = field(default_factory=dict)
@@ -46,34 +45,31 @@ ABOVE = 1e-4
 """Losses are compared while they are above this share of the first one: later ones are mostly rounding."""
 
 RUNGS: Mapping[str, Rung] = {
-    "numpy": Rung(N_("NumPy"), "numpy_{method}.py", "numpy scipy"),
-    "torch": Rung(N_("PyTorch tensors"), "torch_{method}.py", "numpy torch"),
+    "numpy": Rung("NumPy", "numpy_{method}.py"),
+    "torch": Rung(N_("PyTorch tensors"), "torch_{method}.py"),
     "autograd": Rung(
         N_("PyTorch autograd"),
         "torch_autograd.py",
-        "numpy torch",
         replaces="loss.backward()",
         agrees=_ROUNDING,
     ),
     "nn": Rung(
-        N_("torch.nn + optim.SGD"),
+        "torch.nn + optim.SGD",
         "torch_nn.py",
-        "numpy torch",
         replaces="loss.backward()",
         agrees=_ROUNDING,
         change="    if t == {step}:  # changed on the way\n"
         '        optimizer.param_groups[0]["lr"] = {value!r}\n\n',
     ),
     "jax": Rung(
-        N_("JAX"),
+        "JAX",
         "jax_scan.py",
-        "numpy jax",
         replaces="jax.value_and_grad(loss_of)",
         agrees=_ROUNDING,
         anchor="rates = np.full(steps, learning_rate, x.dtype)\n",
         change="rates[{step}:] = {value!r}  # changed on the way\n",
     ),
-    "numba": Rung(N_("Numba"), "numba_{method}.py", "numpy numba"),
+    "numba": Rung("Numba", "numba_{method}.py"),
 }
 """The names of the rungs, and what each is. The first ones are called as the backends are."""
 
