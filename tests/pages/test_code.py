@@ -122,11 +122,11 @@ def test_the_run_that_is_chosen_in_the_table_is_the_one_that_is_shown() -> None:
     assert "Download run_1_numpy.py" in downloads(page)
 
 
-def test_the_marked_stripe_is_as_high_as_the_lines() -> None:
+def test_the_marked_lines_are_those_of_the_backward_pass() -> None:
     page = unfolded(opened())
     styles = [element.proto.body for element in page.get("html") if "code_numpy" in element.proto.body]
-    before, count = re.search(r"calc\((\d+) \* 1lh\).*calc\((\d+) \* 1lh\)", styles[0], re.DOTALL).groups()
-    lines = page.code[0].value.splitlines()[int(before) : int(before) + int(count)]
+    first, last = re.search(r"nth-child\(n\+(\d+)\):nth-child\(-n\+(\d+)\)", styles[0]).groups()
+    lines = page.code[0].value.splitlines()[int(first) - 1 : int(last)]
     assert lines[0].strip().startswith("grad_y_pred = ")
     assert lines[-1].strip().startswith("grad_w1 = ")
 

@@ -88,7 +88,7 @@ def _header(config: Config, steps: int, *, by_hand: bool) -> tuple[str, ...]:
     letter = "s" if config.dtype == "float32" else "d"
     platform, _, number = config.device.partition(":")
     return (
-        fill(settings(config, by_hand=by_hand), _WIDTH),
+        _wrapped(settings(config, by_hand=by_hand)),
         f'_NUM_THREADS"] = "{config.threads}"',
         f"torch.set_num_threads({config.threads})",
         f'torch.device("{config.device}")',
@@ -99,3 +99,9 @@ def _header(config: Config, steps: int, *, by_hand: bool) -> tuple[str, ...]:
         f"learning_rate = {config.learning_rate!r}\nsteps = {steps}\n",
         data(config),
     )
+
+
+def _wrapped(words: str) -> str:
+    """Return settings in short lines, none of which parts a name from its value."""
+    together = words.replace(", ", ",\n").replace(" ", "\N{NO-BREAK SPACE}")
+    return fill(together, _WIDTH).replace("\N{NO-BREAK SPACE}", " ")

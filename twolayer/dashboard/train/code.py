@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 NUMPY = "numpy"
 _MARK = """<style>
 .st-key-code_{name} :is(pre, code) {{ font-size: 0.8rem; }}
-.st-key-code_{name} pre code {{
-  display: block; min-width: max-content; background: no-repeat linear-gradient(#4c8dfc38, #4c8dfc38);
-  background-position-y: calc({before} * 1lh); background-size: 100% calc({count} * 1lh);
-}}
+.st-key-code_{name} pre code > span {{ align-items: baseline; }}
+.st-key-code_{name} pre code > span:nth-child(n+{first}):nth-child(-n+{last}) {{ background: #4c8dfc38; }}
 </style>"""
-"""A stripe behind some lines: the highlighter has no element for a line. `lh` is the height of one."""
+"""A stripe behind some lines. With numbers and wrapping the highlighter makes one element of each line."""
 
 
 @server.in_turn
@@ -106,8 +104,8 @@ def _agreement(name: str, rung: "Rung", config: Config) -> str:
 def _program(name: str, text: str, marked: range) -> None:
     """Draw a program with its backward pass marked."""
     with st.container(key=f"code_{name}"):
-        st.html(_MARK.format(name=name, before=marked[0] - 1, count=len(marked)))
-        st.code(text, language="python", line_numbers=True)
+        st.html(_MARK.format(name=name, first=marked[0], last=marked[-1]))
+        st.code(text, language="python", line_numbers=True, wrap_lines=True)
 
 
 def _download(text: str, file: str) -> None:
