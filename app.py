@@ -4,7 +4,7 @@ import streamlit as st
 
 from twolayer.dashboard.common import address, controls, frame, jobs, server, visitors
 from twolayer.dashboard.plot import plot
-from twolayer.dashboard.train import buttons, diagnosis, live, runs_table, welcome
+from twolayer.dashboard.train import buttons, code, diagnosis, live, runs_table, welcome
 
 TABLE_SECONDS = 2.0
 
@@ -52,6 +52,7 @@ def page() -> None:
     if len(entries) >= runs_table.FEWEST:
         every = max(TABLE_SECONDS, 4 * (interval or 0.0)) if is_live else None
         st.fragment(run_every=every)(runs_table.show)(buttons.current)
+    code.show(runs_table.chosen(run), config)
     welcome.show(config)
 
 

@@ -74,10 +74,11 @@ def test_no_page_imports_another_pages_package():
         assert not others, f"{path.relative_to(ROOT)} imports {others}"
 
 
-def test_streamlit_stays_in_the_dashboard():
+def test_streamlit_stays_in_the_dashboard_and_plotly_there_and_in_notebooks():
     for path in SOURCES:
         if package(path) != "dashboard":
-            assert not {"streamlit", "plotly"} & top_levels(path), path.name
+            allowed = {"plotly"} if path == PACKAGE / "training" / "jupyter.py" else set()
+            assert not {"streamlit", "plotly"} & top_levels(path) - allowed, path.name
 
 
 def test_only_kernels_and_the_probe_of_a_machine_know_pytorch():
@@ -90,7 +91,10 @@ def test_only_kernels_and_the_probe_of_a_machine_know_pytorch():
     ("statement", "absent"),
     [
         ("import twolayer", ["torch", "streamlit", "distributed", "dask", "plotly", "click"]),
-        ("from twolayer import Config, fit; fit(Config(steps=1))", ["torch", "streamlit", "distributed"]),
+        (
+            "from twolayer import Config, fit; fit(Config(steps=1))._repr_html_()",
+            ["torch", "streamlit", "distributed", "plotly", "IPython", "tqdm"],
+        ),
         ("import twolayer.training.kernels", ["torch", "streamlit", "distributed"]),
         ("import twolayer.engine.engine", ["torch", "streamlit"]),
         ("import twolayer.__main__", ["torch", "streamlit", "distributed"]),

@@ -95,7 +95,7 @@ def no_sweep(*_):
     raise ConfigError("scan", "", FIELDS["N"].takes)
 
 
-@given(st.sampled_from(["train", "race", "sweep", "scan", "info", "", "-h"]), strangers.ARGUMENTS)
+@given(st.sampled_from(["train", "code", "race", "sweep", "scan", "info", "", "-h"]), strangers.ARGUMENTS)
 def test_any_command_line_ends_with_a_result_or_one_line(command, arguments):
     assume(command not in ("sweep", "scan") or "--csv" not in arguments)  # it would write to what comes next
     out, err = io.StringIO(), io.StringIO()

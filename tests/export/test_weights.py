@@ -3,9 +3,11 @@
 import io
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import load
 
 from twolayer import Config, fit
@@ -52,3 +54,14 @@ def test_the_state_dict_loads_in_pytorch_and_gives_the_same_outputs(tmp_path, mo
         fit(Config(**{**vars(config), "steps": 41})).losses[40],
         rtol=1e-4,
     )
+
+
+def test_the_onnx_model_gives_the_same_outputs_for_any_number_of_rows(dtype):
+    config = Config(N=13, D_in=7, H=5, D_out=3, learning_rate=1e-4, steps=40, dtype=dtype)
+    result, x = fit(config), training.prepare(config).x
+    model = onnx.load_from_string(weights.onnx({"w1": result.w1, "w2": result.w2}))
+    for rows in (x, x[:2]):
+        (outputs,) = ReferenceEvaluator(model).run(None, {"x": rows})
+        assert outputs.dtype == dtype
+        expected = np.maximum(rows @ result.w1, 0) @ result.w2
+        assert_allclose(outputs, expected, rtol=1e-5 if dtype == "float32" else 1e-13)

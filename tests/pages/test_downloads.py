@@ -33,7 +33,12 @@ def shown(language: str, steps: int = 0) -> AppTest:
 def test_weights_come_with_what_pytorch_wants_of_them() -> None:
     page = shown("en")
     labels = [button.label for button in page.get("download_button")]
-    assert labels[3:6] == ["w1, w2 (.npz)", "w1, w2 (.safetensors)", "state_dict (.safetensors)"]
+    assert labels[3:] == [
+        "w1, w2 (.npz)",
+        "w1, w2 (.safetensors)",
+        "Network (.onnx)",
+        "state_dict (.safetensors)",
+    ]
     assert any(
         "transpose w1 and w2" in caption.value and "bias=False" in caption.value for caption in page.caption
     )

@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.test_gradients_page import TINY, answered, code, shown, unfolded
 from tests.pages.test_gradients_page import opened as opened_page
 from twolayer import Config, fit
+from twolayer.backprop import latex
 from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.cell_formulas import FORMULAS
-from twolayer.dashboard.common import formulas
 from twolayer.dashboard.i18n import translator
 from twolayer.dashboard.one_step import charts, playback
 from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, SLOPES, derivation, values
@@ -40,7 +40,7 @@ def test_every_step_has_its_formula_its_meaning_its_lines_and_its_figures(langua
         go_to(page, name)
         config = page.session_state["config"]
         texts = [markdown.value for markdown in page.markdown]
-        assert f"${formulas.formula(name, config)}$" in texts
+        assert f"${latex.formula(name, config)}$" in texts
         assert _(MEANINGS[name]) in shown(page)
         for statements in (numpy_statements(), torch_statements()):
             assert statements[name].text in code(page)

@@ -18,7 +18,8 @@ from twolayer.dashboard.common.pages import PAGES
 from twolayer.dashboard.common.parameters import PARAMETERS
 from twolayer.dashboard.common.presets import PRESETS
 from twolayer.engine.settings import SETTINGS
-from twolayer.training.config import FIELDS
+from twolayer.export.rungs import rungs as programs
+from twolayer.training.config import FIELDS, Config
 from twolayer.training.data import DATA_SETS
 from twolayer.training.fields import Choice, Field
 from twolayer.training.methods import METHODS
@@ -89,6 +90,20 @@ def data_sets() -> str:
     return table(head, *rows)
 
 
+def rungs() -> str:
+    """Return the rungs, and how closely each agrees with the run."""
+    rows = (
+        (
+            code(name),
+            rung.label,
+            code(rung.replaces) or "by hand",
+            ", ".join(f"{share:.0e} in {dtype}" for dtype, share in rung.agrees.items()) or "the same bits",
+        )
+        for name, rung in programs(Config()).items()
+    )
+    return table(("`--as`", "written with", "backward pass", "losses differ by at most"), *rows)
+
+
 def bugs() -> str:
     """Return the planted bugs, and which gradients become wrong."""
     rows = (
@@ -140,6 +155,7 @@ TABLES: Mapping[str, str] = {
     "data sets": data_sets(),
     "methods": methods(),
     "bugs": bugs(),
+    "rungs": rungs(),
     "settings": settings(),
     "race options": options("race"),
     "sweep options": options("sweep"),

@@ -9,41 +9,40 @@ from typing import Any
 from twolayer.training import data
 from twolayer.training.config import RANDOM, Config
 
-RANDOM_BATCH = """# One fixed random batch and the initial weights, drawn in this order
-g = np.random.default_rng(0)
-x = g.standard_normal((N, D_in)).astype(np.float32)
-y = g.standard_normal((N, D_out)).astype(np.float32)
-w1 = g.standard_normal((D_in, H)).astype(np.float32)
-w2 = g.standard_normal((H, D_out)).astype(np.float32)
+_RANDOM_BATCH = """# One fixed random batch and the initial weights, drawn in this order
+g = np.random.default_rng({seed})
+x = g.standard_normal((N, D_in)).astype(np.{dtype})
+y = g.standard_normal((N, D_out)).astype(np.{dtype})
+w1 = g.standard_normal((D_in, H)).astype(np.{dtype})
+w2 = g.standard_normal((H, D_out)).astype(np.{dtype})
 """
-"""As all programs have it: what is replaced for other data and initial weights."""
 
-OF_A_DATA_SET = """
+_OF_A_DATA_SET = """
 
 
 # The data set, its rows in an order drawn from the seed; the first N train
-g = np.random.default_rng(0)
+g = np.random.default_rng({seed})
 x, y = {name}()
 order = g.permutation(len(x))[:N]
-x, y = x[order].astype(np.float32), y[order].astype(np.float32)
+x, y = x[order].astype(np.{dtype}), y[order].astype(np.{dtype})
 
 # The initial weights
-w1 = g.standard_normal((D_in, H)).astype(np.float32)
-w2 = g.standard_normal((H, D_out)).astype(np.float32)
+w1 = g.standard_normal((D_in, H)).astype(np.{dtype})
+w2 = g.standard_normal((H, D_out)).astype(np.{dtype})
 """
 
 
 def batch(config: Config) -> str:
-    """Return the lines that make x, y, w1 and w2, for the seed 0 and float32: both are filled in later."""
-    text = RANDOM_BATCH
+    """Return the lines of a program that make x, y, w1 and w2; all programs have the default ones."""
+    text, made = _RANDOM_BATCH, ""
     if config.data != RANDOM:
         make = data.loader(config.data)
-        text = _definitions(make) + OF_A_DATA_SET.format(name=make.__name__)
+        text, made = _OF_A_DATA_SET.replace("{name}", make.__name__), _definitions(make)
     if config.init == "he":
         for size in ("D_in", "H"):
             drawn = f"g.standard_normal(({size}, {'H' if size == 'D_in' else 'D_out'}))"
             text = text.replace(drawn, f"({drawn} * np.sqrt(2 / {size}))")
-    return text
+    return made + text.replace("{seed}", str(config.seed)).replace("{dtype}", config.dtype).rstrip()
 
 
 def _definitions(function: Callable[[], Any]) -> str:

@@ -17,6 +17,11 @@ from twolayer.training.training import Chunk
 PATIENCE_SECONDS = 120.0
 """The wait for a worker, besides the time that the run itself may take."""
 
+ONNX_BYTES = 2**31 - 2**16
+"""The format's own limit, less what is not weights."""
+ONNX_OPSET, ONNX_IR = 14, 8
+"""Versions of ONNX that runtimes of many years read; float64 has `Relu` from 14 on."""
+
 
 def of_run(engine: Engine, run: Run, visitor: str | None) -> dict[str, Array]:
     """Return w1 and w2 after the steps that have been received of a run.
@@ -81,9 +86,9 @@ def npz(arrays: dict[str, Array]) -> bytes:
     return sink.getvalue()
 
 
-def has_safetensors() -> bool:
-    """Return whether the library for `.safetensors` is installed."""
-    return find_spec("safetensors") is not None
+def writable(library: str) -> bool:
+    """Return whether the library that writes a format, `safetensors` or `onnx`, is installed."""
+    return find_spec(library) is not None
 
 
 def safetensors(arrays: dict[str, Array]) -> bytes:
@@ -91,3 +96,33 @@ def safetensors(arrays: dict[str, Array]) -> bytes:
     from safetensors.numpy import save
 
     return bytes(save(arrays))
+
+
+def fit_onnx(config: Config) -> bool:
+    """Return whether the weights are within the 2 GiB of the format."""
+    return (config.D_in + config.D_out) * config.H * methods.item_bytes(config) < ONNX_BYTES
+
+
+def onnx(arrays: dict[str, Array]) -> bytes:
+    """Return the network as an ONNX model: x (N, D_in) in, y_pred (N, D_out) out, for any N.
+
+    Raises an error of the library if the weights do not `fit_onnx`.
+    """
+    from onnx import checker, helper, numpy_helper
+
+    number = helper.np_dtype_to_tensor_dtype(arrays["w1"].dtype)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["h"]),
+        helper.make_node("Relu", ["h"], ["h_relu"]),
+        helper.make_node("MatMul", ["h_relu", "w2"], ["y_pred"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "two_layers",
+        [helper.make_tensor_value_info("x", number, ["N", len(arrays["w1"])])],
+        [helper.make_tensor_value_info("y_pred", number, ["N", arrays["w2"].shape[1]])],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", ONNX_OPSET)], ir_version=ONNX_IR)
+    checker.check_model(model)
+    return bytes(model.SerializeToString())

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.training import capabilities, kernels, learned, methods
+from twolayer.training import capabilities, jupyter, kernels, learned, methods
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current, segment
 from twolayer.training.kernels import State
@@ -84,6 +85,14 @@ class Result:
     """Rows of (steps so far, mean loss per entry, share of right classes) on rows that do not train."""
     zero_loss: float
     """Σy²: the loss of a network that always outputs 0."""
+
+    def figure(self) -> Any:
+        """Return the loss of each step as a Plotly figure. Raises `UnavailableError` without Plotly."""
+        return jupyter.figure(self)
+
+    def _repr_html_(self) -> str:
+        """Return the result as a notebook shows it."""
+        return jupyter.html(self)
 
 
 def prepare(
@@ -184,20 +193,23 @@ def fit(
 ) -> Result:
     """Train in the calling process and return the result.
 
-    `edits` change settings from their steps on. `on_chunk` is called about every 0.1 s. Raises
-    `ConfigError` or `UnavailableError` if this machine cannot run the config.
+    `edits` change settings from their steps on. `on_chunk` is called about every 0.1 s; a notebook shows a
+    progress bar. Raises `ConfigError` or `UnavailableError` if this machine cannot run the config.
     """
     capabilities.require(config)
     problem = prepare(config, tested=True)
     chunk = start(config, problem)
     chunks, pace = [chunk], Pace(config)
-    while chunk.step < current(config, edits, "steps") and chunk.diverged_at is None:
+    progress, total = jupyter.progress(), current(config, edits, "steps")
+    while chunk.step < total and chunk.diverged_at is None:
         now, end = segment(config, edits, chunk.step)
         chunk = advance(now, problem, chunk, pace.next(end - chunk.step))
         pace.saw(len(chunk.losses), chunk.seconds)
         chunks.append(replace(chunk, state={}))
         if on_chunk is not None:
             on_chunk(chunk)
+        if progress is not None:
+            progress(chunk.step, total)
     w1, w2 = weights(config, problem, chunk)
     laps = np.concatenate([c.laps for c in chunks])
     return Result(

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from twolayer.backprop import latex
 from twolayer.backprop.bugs import BUGS, program
 from twolayer.backprop.check import STEPS, Check
 from twolayer.backprop.comparison import DIRECTIONS, Comparison
@@ -106,7 +107,7 @@ def _lines(check: Check, *, hidden: bool) -> None:
     for words, planted in ((_("Right"), None), (_("Planted"), check.planted)):
         st.caption(words)
         with st.container(height=FORMULA, border=False, gap=None):
-            formulas.draw(formulas.formula(bug.value, check.config, planted))
+            formulas.draw(latex.formula(bug.value, check.config, planted))
         formulas.code(program(planted)[bug.value])
     st.markdown(_(bug.why))
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
+from twolayer.backprop import latex
 from twolayer.backprop.cell_formulas import FORMULAS
-from twolayer.dashboard.common import formulas
 from twolayer.rates import curvature
 from twolayer.training.config import Config
 from twolayer.training.messages import N_
@@ -203,7 +203,7 @@ SLOPES: Mapping[str, tuple[str, str, str, str]] = {
 
 def derivation(name: str) -> list[str]:
     """Return as LaTeX how a line follows from the chain rule, and a product's shapes in letters."""
-    product = [formulas.formula(name)] if r"\cdot" in FORMULAS[name].latex else []
+    product = [latex.formula(name)] if r"\cdot" in FORMULAS[name].latex else []
     if name not in SLOPES:
         return product
     entry, total, after, slope = SLOPES[name]

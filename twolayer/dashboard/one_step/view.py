@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from twolayer.backprop import latex
 from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.one_step import Chosen, Observation
 from twolayer.dashboard.common import formulas, iteration, server
@@ -55,12 +56,12 @@ def _line(seen: Observation, name: str) -> None:
     """Show the formula, what it means, and the source."""
     bug = BUGS[seen.planted] if seen.planted else None
     with st.container(height=FORMULA, border=False, gap=None):
-        formulas.draw(formulas.formula(name, seen.config, seen.planted))
+        formulas.draw(latex.formula(name, seen.config, seen.planted))
     if bug is not None and bug.value == name:
         st.error(_("This line contains the planted bug:"), icon=":material/bug_report:")
         formulas.code(bug.line)
         st.caption(_("Correct:"))
-        formulas.draw(formulas.formula(name, seen.config))
+        formulas.draw(latex.formula(name, seen.config))
     elif name in seen.wrong:
         st.warning(
             _("This line is correct, but its input is wrong: the bug is in an earlier line."),

@@ -8,7 +8,7 @@ import streamlit as st
 from twolayer.dashboard.common import server, visitors
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, plain
-from twolayer.export import files, script, weights
+from twolayer.export import files, weights
 
 
 def show(entry: Entry) -> None:
@@ -37,16 +37,6 @@ def show(entry: Entry) -> None:
     complete = _("Complete run (JSON)") if steps <= files.MOST_TEXT_STEPS else _("Run without losses (JSON)")
     _download(complete, partial(files.run_json, run, machine), f"{file}.json", "application/json")
     _weights(entry, steps)
-    st.caption(
-        _(
-            "This run as a standalone Python script: it needs nothing from this project and prints the "
-            "same losses."
-        )
-    )
-    program = script.script(run.config, run.edits, steps)
-    _download(_("Export as script"), program, f"run_{entry.number}.py", "text/x-python", primary=True)
-    with st.expander(_("View code")):
-        st.code(program, language="python")
 
 
 def _weights(entry: Entry, steps: int) -> None:
@@ -55,11 +45,18 @@ def _weights(entry: Entry, steps: int) -> None:
     engine, visitor = server.engine(), visitors.token()
     arrays = partial(weights.of_run, engine, run, visitor)
     _download("w1, w2 (.npz)", partial(_file, weights.npz, arrays), f"{file}.npz", "application/octet-stream")
-    if weights.has_safetensors():
+    if weights.writable("safetensors"):
         _download(
             "w1, w2 (.safetensors)",
             partial(_file, weights.safetensors, arrays),
             f"{file}.safetensors",
+            "application/octet-stream",
+        )
+    if weights.writable("onnx") and weights.fit_onnx(run.config):
+        _download(
+            _("Network (.onnx)"),
+            partial(_file, weights.onnx, arrays),
+            f"{file}.onnx",
             "application/octet-stream",
         )
     st.caption(
@@ -68,7 +65,7 @@ def _weights(entry: Entry, steps: int) -> None:
             "`bias=False`, since this network has no biases. In the `state_dict` they are transposed already."
         )
     )
-    if weights.has_safetensors():
+    if weights.writable("safetensors"):
         _download(
             "state_dict (.safetensors)",
             lambda: weights.safetensors(weights.state_dict(arrays())),
@@ -79,9 +76,7 @@ def _weights(entry: Entry, steps: int) -> None:
             st.code(weights.loading(run.config, f"{file}-state_dict.safetensors"), language="python")
 
 
-def _download(
-    label: str, data: str | Callable[[], bytes], file_name: str, mime: str, *, primary: bool = False
-) -> None:
+def _download(label: str, data: Callable[[], bytes], file_name: str, mime: str) -> None:
     st.download_button(
         label,
         data,
@@ -89,8 +84,7 @@ def _download(
         mime,
         key=f"download_{mime}_{file_name}",
         on_click="ignore",
-        icon=":material/code:" if primary else ":material/download:",
-        type="primary" if primary else "secondary",
+        icon=":material/download:",
         width="stretch",
     )
 

@@ -145,7 +145,7 @@ def _actions(entries: list[Entry], current: Run | None) -> None:
         number = st.selectbox(
             _("Run"), list(names), format_func=names.__getitem__, key="chosen_run", width=220
         )
-        entry = next((e for e in entries if e.number == number or (not number and e.run is current)), None)
+        entry = _entry(entries, number, current)
         st.button(
             _("Load settings"),
             key="load_settings",
@@ -178,6 +178,15 @@ def take_away(entry: Entry | None) -> None:
             from twolayer.dashboard.train import downloads  # loads Arrow, which the page itself does without
 
             downloads.show(entry)
+
+
+def chosen(current: Run | None) -> Entry | None:
+    """Return the run that is chosen under the table; the current one, if none is."""
+    return _entry(visitors.history().entries, st.session_state.get("chosen_run", CURRENT), current)
+
+
+def _entry(entries: list[Entry], number: int, current: Run | None) -> Entry | None:
+    return next((e for e in entries if e.number == number or (not number and e.run is current)), None)
 
 
 def _load(entry: Entry) -> None:

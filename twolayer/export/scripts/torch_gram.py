@@ -4,7 +4,11 @@ backend torch, method gram, dtype float32, seed 0
 
 After the PyTorch tutorial "Learning PyTorch with Examples": h = x·w1, h_relu = max(h, 0),
 y_pred = h_relu·w2, loss = Σ (y_pred − y)². Prints each step and its loss, from before its update.
+
+These are the operations of the run in their order: on the same machine, its losses to the last bit.
 """
+
+import sys
 
 import numpy as np
 import torch
@@ -47,6 +51,7 @@ for t in range(steps):
     # Loss
     loss = torch.dot(difference_T.view(-1), difference_T.view(-1)).item()
     if not np.isfinite(loss):
+        print(f"diverged: the loss of step {t} is not finite", file=sys.stderr)
         break
     print(t, float(loss))
 

@@ -1,0 +1,239 @@
+"""Each rung's program prints the losses of the run: to the last bit by hand, else within what it says."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from tests.conftest import ROOT
+from twolayer import Config, Edit, fit
+from twolayer.export import data_source, script
+from twolayer.export.rungs import ABOVE, RUNGS, backward_lines, rungs
+from twolayer.training.config import FIELDS
+from twolayer.training.methods import METHODS
+
+DEFAULT = Config()
+BY_HAND = [name for name, rung in rungs(DEFAULT).items() if rung.by_hand]
+PEERS = [name for name, rung in RUNGS.items() if not rung.by_hand]
+LIBRARIES = {"autograd": "torch", "nn": "torch"}
+DATA = ("random",)
+"""The data sets whose runs are compared."""
+RUNS = 20
+CONTRACT = {"float64": 1e-9, "float32": 1e-2}
+RUN_ALL = """
+import contextlib, importlib.util, io, json, sys
+assert importlib.util.find_spec("twolayer") is None, "the programs must do without the project"
+printed = []
+for program in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        exec(compile(program, "run.py", "exec"), {"__name__": "__main__"})
+    printed.append((out.getvalue(), err.getvalue()))
+json.dump(printed, sys.stdout)
+"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a program prints."""
+
+    steps: np.ndarray
+    losses: np.ndarray
+    diverged: str
+
+
+def told(programs: list[str], folder) -> list[Told]:
+    """What the programs print, all in one process of their own, where this project is not to be found."""
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", RUN_ALL],
+        input=json.dumps(programs),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    rows = [
+        (np.array([line.split() for line in out.splitlines()], dtype=float).reshape(-1, 2), err)
+        for out, err in json.loads(ran.stdout)
+    ]
+    return [Told(numbers[:, 0], numbers[:, 1], err) for numbers, err in rows]
+
+
+def skip_without(rung: str) -> None:
+    """Skip the test of a rung whose library is not installed."""
+    library = LIBRARIES.get(rung, rung)
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+
+
+@cache
+def random_runs(data: str) -> list[tuple[Config, tuple[Edit, ...]]]:
+    """Runs of random shapes in every dtype and method: some are edited on their way, some diverge."""
+    g = np.random.default_rng(19)
+    methods, dtypes = FIELDS["method"].options, FIELDS["dtype"].options
+    runs = []
+    for number in range(RUNS):
+        N, D_in, H, D_out = (int(n) for n in np.exp(g.uniform(0, np.log(120), 4)))
+        rate = float(g.uniform(0.02, 0.2)) / (H * np.sqrt(D_in * D_out) * max(N, D_in))
+        steps = int(g.integers(20, 300))
+        config = Config(
+            data=data,
+            method=methods[number % len(methods)],
+            dtype=dtypes[number % 3 % 2],
+            **{"N": N, "D_in": D_in, "H": H, "D_out": D_out},
+            learning_rate=rate * (1e4 if number % 5 == 4 else 1),
+            steps=steps,
+            seed=number,
+        )
+        edits = (
+            Edit(steps // 3, "learning_rate", rate / 2),
+            Edit(steps // 2, "steps", steps + 9),
+            Edit(steps // 2, "learning_rate", rate / 3),
+        )
+        runs.append((config, edits if number % 4 == 1 else ()))
+    return runs
+
+
+@cache
+def compared(rung: str, data: str, tmp) -> list[tuple[Config, np.ndarray, Told]]:
+    """The random runs: each with its losses by `fit`, and what its program prints."""
+    runs = random_runs(data)
+    if RUNGS[rung].by_hand:
+        runs = [(replace(config, backend=rung), edits) for config, edits in runs]
+    programs = [script.script(config, edits, rung=rung) for config, edits in runs]
+    printed = told(programs, tmp)
+    return [(run[0], fit(*run).losses, each) for run, each in zip(runs, printed, strict=True)]
+
+
+def relative(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
+    """The relative differences of the losses that both have."""
+    both = min(len(expected), len(got))
+    return np.abs(got[:both] - expected[:both]) / expected[:both]
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("rung", BY_HAND)
+def test_by_hand_the_losses_are_those_of_the_run_to_the_last_bit(rung, data, tmp_path):
+    for config, losses, printed in compared(rung, data, tmp_path):
+        assert_array_equal(printed.steps, np.arange(len(losses)))
+        assert_array_equal(printed.losses, losses, err_msg=str(config))
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("rung", PEERS)
+def test_the_other_rungs_agree_within_what_their_programs_say(rung, data, tmp_path):
+    skip_without(rung)
+    worst = dict.fromkeys(CONTRACT, 0.0)
+    for config, losses, printed in compared(rung, data, tmp_path):
+        assert abs(len(printed.losses) - len(losses)) <= 1, config  # where a loss is not finite
+        differences = relative(losses, printed.losses)
+        above = losses[: len(differences)] > ABOVE * losses[0]
+        worst[config.dtype] = max(worst[config.dtype], differences[above].max())
+        if config.dtype == "float64":
+            assert differences.max() <= CONTRACT["float64"], config
+    agrees = RUNGS[rung].agrees
+    assert all(worst[dtype] <= agrees[dtype] <= CONTRACT[dtype] for dtype in CONTRACT), worst
+    said = " ".join(RUNGS[rung].path(DEFAULT).read_text("utf-8").split())
+    assert f"above {ABOVE:.0e} of the first".replace("e-0", "e-") in said
+    assert f"{agrees['float64']:.0e} of their value in float64 and 1e-4 in float32" in said
+    assert agrees["float32"] == 1e-4
+    assert f"over {RUNS} runs" in said
+
+
+@pytest.mark.parametrize("rung", [*BY_HAND, *PEERS])
+def test_a_program_says_at_which_step_it_diverged(rung, tmp_path):
+    skip_without(rung)
+    config = Config(learning_rate=1e-5, method="tutorial")
+    (printed,) = told([script.script(config, rung=rung)], tmp_path)
+    assert fit(config).diverged_at == len(printed.losses) == 4
+    assert printed.diverged == "diverged: the loss of step 4 is not finite\n"
+
+
+def test_the_random_runs_have_edits_divergence_and_every_method_and_dtype():
+    runs = random_runs(DATA[0])
+    assert len(runs) == RUNS
+    assert {config.method for config, _ in runs} == set(FIELDS["method"].options)
+    assert {config.dtype for config, _ in runs} == set(FIELDS["dtype"].options)
+    assert sum(bool(edits) for _, edits in runs) == 5
+    assert sum(fit(*run).diverged_at is not None for run in runs) >= 3
+
+
+@pytest.mark.parametrize("rung", PEERS)
+def test_a_peers_header_is_filled_in(rung):
+    config = Config(N=7, D_in=6, H=5, D_out=4, learning_rate=3e-5, steps=9, seed=3, dtype="float64")
+    edits = (Edit(4, "learning_rate", 2e-5), Edit(4, "steps", 12))
+    text = script.script(config, edits, rung=rung)
+    lines = [*text.splitlines(), text.split("\n\n")[1].replace("\n", " ")]
+    expected = {
+        "N, D_in, H, D_out = 7, 6, 5, 4",
+        "learning_rate = 3e-05",
+        "steps = 12",
+        "dtype float64, N 7, D_in 6, H 5, D_out 4, learning_rate 3e-05, steps 9, seed 3",
+        *data_source.batch(config).splitlines(),
+    }
+    assert expected <= set(lines)
+    assert sum("2e-05" in line for line in lines) == 1
+    assert ('jax.config.update("jax_enable_x64", True)' in " ".join(lines)) == (rung == "jax")
+    shorter = script.script(config, edits, steps=3, rung=rung).splitlines()
+    assert "steps = 3" in shorter
+
+
+@pytest.mark.parametrize("rung", PEERS)
+def test_a_peers_program_as_written_is_that_of_the_default_run(rung):
+    assert script.script(DEFAULT, rung=rung) == RUNGS[rung].path(DEFAULT).read_text("utf-8")
+
+
+def test_every_program_says_in_the_same_lines_where_its_data_come_from():
+    for rung in rungs(DEFAULT):
+        for method in METHODS:
+            assert script.script(Config(method=method), rung=rung).count(data_source.batch(DEFAULT)) == 1
+
+
+@pytest.mark.parametrize("rung", [*BY_HAND, *PEERS])
+def test_the_lines_of_the_backward_pass_are_found(rung):
+    text = script.script(DEFAULT, rung=rung)
+    lines = [text.splitlines()[number - 1].strip() for number in backward_lines(text)]
+    if RUNGS[rung].by_hand:
+        assert [line.split(" ")[0] for line in lines[:3]] == ["grad_y_pred", "grad_w2", "grad_h_relu"]
+        assert lines[-1].startswith("grad_w1 = ")
+    else:
+        assert RUNGS[rung].replaces in lines[-1]
+
+
+def test_a_run_on_a_gpu_is_written_for_it_where_there_is_one():
+    config = Config(backend="torch", device="cuda:1")
+    written = {rung: script.script(config, rung=rung) for rung in rungs(config)}
+    for rung in ("torch", "autograd", "nn"):
+        assert 'torch.device("cuda:1")' in written[rung]
+    assert 'jax.devices("cuda")[1]' in written["jax"]
+    assert "cuda" not in written["numpy"]
+
+
+def test_a_rung_without_a_program_is_not_offered():
+    offered = rungs(DEFAULT)
+    assert [*offered][:5] == ["numpy", "torch", "autograd", "nn", "jax"]
+    assert ("numba" in offered) == (script.RUNGS["numba"].path(DEFAULT)).exists()
+
+
+@pytest.mark.parametrize("rung", [*BY_HAND, *PEERS])
+def test_every_program_passes_ruff_with_the_projects_rules(rung, tmp_path):
+    runs = random_runs(DATA[0])
+    for number, (config, edits) in enumerate(runs):
+        (tmp_path / f"{number}.py").write_text(script.script(config, edits, rung=rung), encoding="utf-8")
+    rules = ["--config", str(ROOT / "pyproject.toml"), "--no-cache"]
+    for command in (["check", "--ignore", "T20,E402,I001,F401"], ["format", "--check"]):
+        ran = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *rules, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout
