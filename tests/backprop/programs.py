@@ -62,7 +62,7 @@ class Writer:
             where.format("(0 <= h)", g, "0"),
             f"{g} * (h >= 0)",
             f"(h >= 0) * {g}",
-            f"{g} * (1 - (h < 0))",
+            f"{g} * (1 - (h < 0))" if self.dialect == "numpy" else f"{g} * (-h <= 0)",
             f"{g} - {g} * (h < 0)",
             where.format("h_relu == h", g, "0"),
         )

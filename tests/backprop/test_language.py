@@ -136,6 +136,7 @@ def test_every_operation_has_a_shape_and_a_function():
         "neg",
         "pos",
         "pow",
+        "torch_sub",
     }
     assert operations == set(OPERATIONS) == set(RULES)
 

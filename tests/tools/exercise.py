@@ -27,9 +27,7 @@ def main(expressions: int, lines: int, seed: int) -> None:
     """Try both, and print what came out."""
     drawn = random.Random(seed)
     shaped = sum(agrees(drawn) for _ in range(expressions))
-    print(
-        f"{expressions} expressions agree with NumPy: {shaped} have a shape; the others are refused by both, or by a rule of ours"
-    )
+    print(f"{expressions} expressions agree with NumPy, {shaped} of them on a shape; the others are refused")
     with Tutorial.threads(1):
         numbers = exercise.numbers(snapshot.take(Config(), 0), Config().learning_rate)
         longest = 0.0

@@ -131,7 +131,7 @@ def examine(
         lines[value] = line
         found.append(_by_itself(given, line, texts[value]))
     chain = in_chain(given, exercise, lines)
-    return tuple(_with_chain(verdict, given, chain.get(verdict.value)) for verdict in found)
+    return tuple(with_chain(verdict, given, chain.get(verdict.value)) for verdict in found)
 
 
 def read(value: str, text: str, dialect: str, sizes: Mapping[str, int]) -> Line:
@@ -172,24 +172,19 @@ def products(line: Line) -> tuple[Message, ...]:
 
 def _by_itself(given: Numbers, line: Line, text: str) -> Verdict:
     """Judge a line from right values."""
-    value, names = line.value, given.before(line.value)
-    ours = compute(line, {"learning_rate": given.learning_rate, **names}, np.float64)
-    right = given.right[value]
+    names = {"learning_rate": given.learning_rate, **given.before(line.value)}
+    verdict = judge(given, line.value, compute(line, names, np.float64))
+    return replace(verdict, text=text, products=products(line))
+
+
+def judge(given: Numbers, value: str, ours: NDArray[Any]) -> Verdict:
+    """Judge a value of the right shape that was computed from right values."""
+    right, shape = given.right[value], VALUES[value].words
     apart = differs(ours, right, given.limits[value])
-    verdict = Verdict(value, text, "right", VALUES[value].words, products(line))
     if not apart.any():
-        return verdict
-    kind, ratio = kinds.of_values(value, ours, right, names, given.learning_rate)
-    return Verdict(
-        value,
-        text,
-        "wrong",
-        verdict.shape,
-        verdict.products,
-        kind=kind,
-        ratio=ratio,
-        where=where(apart, ours, right),
-    )
+        return Verdict(value, "", "right", shape)
+    kind, ratio = kinds.of_values(value, ours, right, given.before(value), given.learning_rate)
+    return Verdict(value, "", "wrong", shape, kind=kind, ratio=ratio, where=where(apart, ours, right))
 
 
 def differs(ours: NDArray[Any], right: NDArray[Any], limit: NDArray[Any]) -> NDArray[np.bool_]:
@@ -211,10 +206,17 @@ def where(apart: NDArray[np.bool_], ours: NDArray[Any], right: NDArray[Any]) -> 
     return Where(int(apart.sum()), apart.size, rows, columns, cells)
 
 
-def in_chain(given: Numbers, exercise: Exercise, lines: Mapping[str, Line]) -> dict[str, NDArray[Any]]:
-    """Run the program up to the first line that cannot be computed, and return its values."""
-    values: dict[str, NDArray[Any]] = {}
+def in_chain(
+    given: Numbers, exercise: Exercise, lines: Mapping[str, Line], forward: Values | None = None
+) -> dict[str, NDArray[Any]]:
+    """Run the program up to the first line that cannot be computed, and return its values.
+
+    The values of `forward` are taken as they are.
+    """
+    values: dict[str, NDArray[Any]] = dict(forward or {})
     for name in STEPS:
+        if name in values:
+            continue
         if name in exercise.open and name not in lines:
             break
         names = {"learning_rate": given.learning_rate, **given.inputs, **values}
@@ -223,7 +225,8 @@ def in_chain(given: Numbers, exercise: Exercise, lines: Mapping[str, Line]) -> d
     return values
 
 
-def _with_chain(verdict: Verdict, given: Numbers, ours: NDArray[Any] | None) -> Verdict:
+def with_chain(verdict: Verdict, given: Numbers, ours: NDArray[Any] | None) -> Verdict:
+    """Return the verdict with whether a value that was computed in the chain is right too."""
     if ours is None:
         return verdict
     right = not differs(ours, given.right[verdict.value], given.limits[verdict.value]).any()

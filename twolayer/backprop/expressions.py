@@ -144,7 +144,8 @@ class _Reader:
             case ast.BinOp(op=ast.Pow(), left=left, right=right):
                 return self._power(node, self.term(left), right)
             case ast.BinOp(op=op, left=left, right=right) if type(op) in BINARY:
-                return self._made(node, BINARY[type(op)], self.term(left), self.term(right))
+                name = "torch_sub" if (self.dialect, type(op)) == ("torch", ast.Sub) else BINARY[type(op)]
+                return self._made(node, name, self.term(left), self.term(right))
             case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
                 return self._made(node, "neg" if isinstance(sign, ast.USub) else "pos", self.term(operand))
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARISONS:

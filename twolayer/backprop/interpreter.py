@@ -23,6 +23,7 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "add": np.add,
         "sub": np.subtract,
+        "torch_sub": np.subtract,
         "mul": np.multiply,
         "div": np.divide,
         "matmul": np.matmul,
@@ -44,7 +45,7 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "maximum": np.maximum,
         "where": np.where,
         "outer": np.outer,
-        "outer1": np.outer,
+        "torch_outer": np.outer,
         "sum": lambda a, axis=None, keepdims=False: np.sum(a, axis=axis, keepdims=keepdims),
         "clip": lambda a, min=None, max=None: np.clip(a, min, max),
     }
@@ -63,7 +64,7 @@ def evaluate(term: Term, names: Mapping[str, Any]) -> Any:
     return float(found) if term.op in _OF_NUMBERS and _all_numbers(term) else found
 
 
-_OF_NUMBERS = {"add", "sub", "mul", "div", "neg", "pos", "pow"}
+_OF_NUMBERS = {"add", "sub", "torch_sub", "mul", "div", "neg", "pos", "pow"}
 
 
 def _all_numbers(term: Term) -> bool:

@@ -29,9 +29,11 @@ def _together(term: Term, *types: Typed) -> Shape:
 def _entrywise(term: Term, *types: Typed) -> Typed:
     shape = _together(term, *types)
     if all(each.kind == "number" for each in types):
-        return Typed(shape, "number" if term.op in ("add", "sub", "mul", "div") else "array")
+        return Typed(shape, "number" if term.op in ("add", "sub", "torch_sub", "mul", "div") else "array")
     masks = all(each.kind == "mask" for each in types)
-    if masks and term.op == "sub":
+    if (masks and term.op == "sub") or (
+        term.op == "torch_sub" and any(each.kind == "mask" for each in types)
+    ):
         raise _no_sign(term)
     return Typed(shape, "mask" if masks and term.op != "div" else "array")
 
@@ -163,7 +165,7 @@ def _sum(term: Term, one: Typed) -> Typed:
 
 
 def _outer(term: Term, left: Typed, right: Typed) -> Typed:
-    if term.op == "outer1" and not len(left.shape) == len(right.shape) == 1:
+    if term.op == "torch_outer" and not len(left.shape) == len(right.shape) == 1:
         raise LineError(
             Message.of("torch.outer takes two vectors: for matrices there is a.mm(b)."), term.span
         )
@@ -172,13 +174,13 @@ def _outer(term: Term, left: Typed, right: Typed) -> Typed:
 
 
 RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(("add", "sub", "mul", "div", "maximum"), _entrywise),
+    **dict.fromkeys(("add", "sub", "torch_sub", "mul", "div", "maximum"), _entrywise),
     **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne"), _comparison),
     **dict.fromkeys(("neg", "pos"), _sign),
     **dict.fromkeys(("clip", "copy"), _same),
     **dict.fromkeys(("T", "t"), _transposed),
     **dict.fromkeys(("matmul", "dot", "mm"), _product),
-    **dict.fromkeys(("outer", "outer1"), _outer),
+    **dict.fromkeys(("outer", "torch_outer"), _outer),
     "pow": _power,
     "square": _square,
     "sum": _sum,

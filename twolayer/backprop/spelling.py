@@ -79,7 +79,7 @@ FUNCTIONS: Mapping[str, Mapping[str, Spelling]] = {
         "where": Spelling("where", "torch.where(a < 0, 0, b)", 3),
         "sum": Spelling("sum", "torch.sum(a, dim=0)", 1, ("axis", "keepdims"), _DIM),
         "square": Spelling("square", "torch.square(a)"),
-        "outer": Spelling("outer1", "torch.outer(a, b)", 2),
+        "outer": Spelling("torch_outer", "torch.outer(a, b)", 2),
         "mm": Spelling("mm", "torch.mm(a, b)", 2),
         "clamp": Spelling("clip", "torch.clamp(a, min=0)", 1, ("min", "max"), _ENDS),
     },

@@ -11,7 +11,14 @@ import click
 from twolayer.cli.output import make_readable, say
 
 LONGEST_MESSAGE = 4000
-COMMANDS = {"info": "info", "race": "race", "scan": "sweep", "sweep": "sweep", "train": "train"}
+COMMANDS = {
+    "check": "check",
+    "info": "info",
+    "race": "race",
+    "scan": "sweep",
+    "sweep": "sweep",
+    "train": "train",
+}
 """The names of commands, and the module of each in this package; `scan` is the old name of `sweep`."""
 
 
