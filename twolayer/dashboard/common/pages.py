@@ -48,6 +48,12 @@ PAGES: Mapping[str, Page] = {
         ":material/tune:",
         ("rates", "seeds", "rate_from", "rate_to", "grid_x", "grid_y", "grid"),
     ),
+    "write_it": Page(
+        "pages/write_it.py",
+        N_("Write it"),
+        ":material/edit:",
+        ("level", "dialect", "missing", "lines", "solved", "hints"),
+    ),
 }
 """The pages in the order of their links."""
 
