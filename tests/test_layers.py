@@ -18,7 +18,7 @@ FLOORS = (
     {"cli", "dashboard"},
 )
 """From the ground up: a package imports only from floors below its own."""
-PAGES = {"train", "race", "gradients", "one_step", "learning_rate"}
+PAGES = {"train", "race", "gradients", "one_step", "learning_rate", "write_it"}
 """The packages of `dashboard` that belong to one page each."""
 
 

@@ -12,6 +12,7 @@ from twolayer.cli.output import make_readable, say
 
 LONGEST_MESSAGE = 4000
 COMMANDS = {
+    "check": "check",
     "code": "code",
     "info": "info",
     "race": "race",

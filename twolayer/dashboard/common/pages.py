@@ -56,6 +56,12 @@ PAGES: Mapping[str, Page] = {
         starts=True,
         starts_again=True,
     ),
+    "write_it": Page(
+        "pages/write_it.py",
+        N_("Write it"),
+        ":material/edit:",
+        ("level", "dialect", "missing", "lines", "solved", "hints"),
+    ),
 }
 """The pages in the order of their links."""
 

@@ -12,6 +12,10 @@ import streamlit as st
 
 from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.check import STEP, STEPS
+from twolayer.backprop.hints import GRADES
+from twolayer.backprop.levels import LEVELS
+from twolayer.backprop.packed import unpack
+from twolayer.backprop.spelling import DIALECTS
 from twolayer.race.file import MOST_CONTENDERS
 from twolayer.race.plan import SIZES
 from twolayer.race.timing import ROUNDS
@@ -20,6 +24,7 @@ from twolayer.training import config
 from twolayer.training.config import LARGEST, RATE
 from twolayer.training.fields import UNFIT, Choice, ConfigError, Field, Name, Whole, parse_fields
 from twolayer.training.messages import Message
+from twolayer.training.program import GRADIENTS
 from twolayer.training.program import STEPS as VALUES
 
 NO_BUG = "none"
@@ -43,6 +48,21 @@ class Axes(Field):
     @property
     def takes(self) -> Message:
         return FORM
+
+
+@dataclass(frozen=True)
+class Lines(Field):
+    """Written lines, packed into a text."""
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError
+        unpack(value)
+        return value
+
+    @property
+    def takes(self) -> Message:
+        return Message.of("lines packed by the Write it page")
 
 
 def shown_step(step: float) -> str:
@@ -78,6 +98,12 @@ PARAMETERS: Mapping[str, Field] = {
     "grid_x": Choice(SIZES, default="N"),
     "grid_y": Choice(SIZES, default="H"),
     "grid": Axes(default=""),
+    "level": Choice(LEVELS, default="2"),
+    "dialect": Choice(DIALECTS, default="numpy"),
+    "missing": Choice(GRADIENTS, default="grad_h"),
+    "lines": Lines(default=""),
+    "solved": Name(r"(\d{1,2}of\d{1,2})?", Message.of("numbers of lines such as 5of5"), default=""),
+    "hints": Whole(0, GRADES * len(VALUES), default=0),
 }
 """By name. A contender's presence on this machine is checked elsewhere."""
 

@@ -1,0 +1,61 @@
+"""The Write it page: write lines of the iteration, see each one judged, and train with them."""
+
+import streamlit as st
+
+from twolayer.backprop import exercise, proof, snapshot
+from twolayer.dashboard.common import address, controls, frame, jobs, server
+from twolayer.dashboard.i18n import say
+from twolayer.dashboard.plot import plot
+from twolayer.dashboard.write_it import fields, reading, training, view
+
+frame.begin("write_it")
+with st.sidebar:
+    config = controls.draw(leave_out=controls.COMPUTE)
+if config is None:
+    frame.links(config)
+    st.stop()
+
+task = fields.exercise()
+texts = fields.texts(task)
+question = jobs.ask("write_it", exercise.check, (config, 0, task, texts), snapshot.memory_bytes(config))
+report = question.answer if question.answer is None or question.answer.exercise == task else None
+fields.note(report, texts)
+frame.links(config)
+address.show_errors()
+view.bar()
+if question.failure is not None:
+    st.error(say(question.failure))
+view.rows(task, texts, report)
+view.summary(report, texts)
+view.hint_buttons(task, report)
+training.buttons(config, task, texts, report)
+
+is_training = jobs.is_live(training.NAME)
+interval = max(server.redraw_seconds(), plot.slowest_redraw()) if is_training else None
+
+
+@st.fragment(run_every=interval)
+def watch() -> None:
+    """Draw the training; rerun the whole page once it has ended."""
+    if is_training and not jobs.is_live(training.NAME):
+        st.rerun()
+    training.show()
+
+
+watch()
+proved = None
+if any(text.strip() for _value, text in texts):
+    proved = jobs.ask("write_it_proof", proof.prove, (config, 0, task, texts), snapshot.memory_bytes(config))
+    view.proof(proved.answer)
+waiting = question.live or (proved is not None and proved.live)
+
+
+@st.fragment(run_every=jobs.REDRAW_SECONDS if waiting else None)
+def wait() -> None:
+    """Rerun the whole page once what it waits for has arrived."""
+    if waiting and not (question.live or (proved is not None and proved.live)):
+        st.rerun()
+
+
+wait()
+reading.show(task.dialect)

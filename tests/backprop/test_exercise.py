@@ -1,0 +1,177 @@
+"""The exercise: right lines are accepted however they are written, wrong ones refused by their kind."""
+
+import random
+
+import numpy as np
+import pytest
+
+from tests.backprop import programs
+from twolayer import Config
+from twolayer.backprop import exercise, snapshot
+from twolayer.backprop.bugs import BUGS, program
+from twolayer.backprop.kinds import KINDS
+from twolayer.backprop.levels import LEVELS, SOLUTIONS, Exercise
+from twolayer.backprop.spelling import DIALECTS
+from twolayer.training.program import GRADIENTS, STEPS, iteration
+
+SMALL = Config(N=12, D_in=9, H=7, D_out=5, learning_rate=1e-3)
+FLAT = {"N": 12, "D_out": 5, "ND_out": 60}
+
+
+@pytest.fixture(scope="module")
+def numbers() -> exercise.Numbers:
+    return exercise.numbers(snapshot.take(SMALL, 3), SMALL.learning_rate)
+
+
+def judged(numbers: exercise.Numbers, value: str, line: str, dialect: str = "numpy") -> exercise.Verdict:
+    """The verdict on one line of the whole program."""
+    task = Exercise("1", value, dialect)
+    (verdict,) = exercise.examine(numbers, task, {value: line}, SMALL)
+    return verdict
+
+
+def right_programs(count: int) -> list[tuple[str, dict[str, str]]]:
+    """Right programs, each with its dialect."""
+    drawn = random.Random(17)
+    dialects = [DIALECTS[i % 2] for i in range(count)]
+    return [(dialect, programs.Writer(drawn, dialect).program()) for dialect in dialects]
+
+
+def test_two_hundred_ways_to_write_the_program_are_right(numbers):
+    for dialect, lines in right_programs(200):
+        verdicts = exercise.examine(numbers, Exercise("3", dialect=dialect), lines, SMALL)
+        for verdict in verdicts:
+            assert (verdict.state, verdict.chain) == ("right", True), (
+                lines[verdict.value],
+                str(verdict.message),
+            )
+
+
+def test_two_hundred_programs_with_one_mistake_are_refused_by_their_kind(numbers):
+    drawn, named, total = random.Random(18), 0, 200
+    for number in range(total):
+        dialect = DIALECTS[number % 2]
+        rows = programs.mistakes(dialect)
+        value, line, kind = rows[number // 2] if number // 2 < len(rows) else drawn.choice(rows)
+        lines = programs.Writer(drawn, dialect).program() | {value: line.format(**FLAT)}
+        verdicts = exercise.examine(numbers, Exercise("3", dialect=dialect), lines, SMALL)
+        found = {verdict.value: verdict for verdict in verdicts}
+        assert found[value].state in ("wrong", "refused"), (value, line)
+        assert all(v.state == "right" for name, v in found.items() if name != value)
+        named += found[value].kind == kind
+    assert named >= 190
+
+
+def test_every_kind_has_a_mistake_that_is_tried():
+    assert {kind for dialect in DIALECTS for _v, _l, kind in programs.mistakes(dialect)} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", [name for name in BUGS if name not in ("off_by_one", "not_transposed")])
+def test_a_planted_bug_that_a_learner_can_write_has_its_kind(numbers, name):
+    bug = BUGS[name]
+    verdict = judged(numbers, bug.value, bug.line)
+    assert verdict.state == "wrong"
+    assert name in KINDS[verdict.kind].bugs
+
+
+def test_every_planted_bug_belongs_to_a_kind():
+    assert {bug for kind in KINDS.values() for bug in kind.bugs} == set(BUGS)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_solutions_solve_each_level(numbers, level, dialect):
+    task = Exercise(level, "grad_w1", dialect)
+    verdicts = exercise.examine(numbers, task, SOLUTIONS[dialect], SMALL)
+    assert [v.value for v in verdicts] == list({"1": ("grad_w1",), "2": GRADIENTS, "3": STEPS}[level])
+    assert all(v.state == "right" and v.chain for v in verdicts)
+
+
+def test_the_solution_of_numpy_is_the_reference_itself():
+    assert (
+        {name: f"{name} = {line}" for name, line in SOLUTIONS["numpy"].items()}
+        == iteration()
+        == program(None)
+    )
+
+
+def test_a_missing_factor_says_which_factor_it_is(numbers):
+    verdict = judged(numbers, "grad_y_pred", "y_pred - y")
+    assert (verdict.kind, verdict.ratio) == ("factor", 0.5)
+    assert verdict.where.count == verdict.where.total == 60
+
+
+def test_a_mistake_says_in_which_entries_it_shows(numbers):
+    verdict = judged(numbers, "grad_h", "grad_h_relu")
+    right = numbers.right["grad_h"]
+    assert verdict.where.count == int((right != numbers.right["grad_h_relu"]).sum()) < right.size
+    index, ours, theirs = verdict.where.cells[0]
+    assert (ours, theirs) == (numbers.right["grad_h_relu"][index], right[index])
+    apart = np.zeros((3, 4), bool)
+    apart[1] = True
+    assert exercise.where(apart, apart * 1.0, apart * 0.0).rows == (1,)
+    assert exercise.where(apart.T, apart.T * 1.0, apart.T * 0.0).columns == (1,)
+
+
+def test_a_right_line_after_a_wrong_one_is_right_by_itself_and_wrong_in_the_chain(numbers):
+    lines = dict(SOLUTIONS["numpy"]) | {"grad_y_pred": "y_pred - y"}
+    found = exercise.examine(numbers, Exercise("2"), lines, SMALL)
+    assert [v.state for v in found] == ["wrong", "right", "right", "right", "right"]
+    assert not any(v.chain for v in found)
+
+
+def test_the_chain_ends_at_a_line_that_cannot_be_computed(numbers):
+    lines = dict(SOLUTIONS["numpy"]) | {"grad_h_relu": "grad_y_pred @ w2"}
+    found = exercise.examine(numbers, Exercise("2"), lines, SMALL)
+    assert [v.chain for v in found] == [True, True, None, None, None]
+    assert [v.state for v in found] == ["right", "right", "refused", "right", "right"]
+
+
+def test_an_inner_letter_that_differs_is_named_with_the_transpose_that_fits(numbers):
+    verdict = judged(numbers, "grad_h_relu", "grad_y_pred @ w2")
+    assert str(verdict.message) == (
+        "grad_y_pred (N, D_out) times w2 (H, D_out): the inner letters D_out and H differ. "
+        "w2.T is (D_out, H)."
+    )
+    assert verdict.text[slice(*verdict.span)] == "grad_y_pred @ w2"
+
+
+@pytest.mark.parametrize("line", ["grad_y_pred @ w2", "x.T @ grad_h_relu", "(grad_y_pred @ w2.T).T"])
+def test_a_line_that_fits_only_because_sizes_are_equal_is_refused(line):
+    square = Config(N=6, D_in=6, H=6, D_out=6)
+    given = exercise.numbers(snapshot.take(square, 0), square.learning_rate)
+    (verdict,) = exercise.examine(given, Exercise("1", "grad_h_relu"), {"grad_h_relu": line}, square)
+    assert verdict.state == "refused"
+
+
+def test_a_copy_is_asked_for_where_two_names_would_be_one_array(numbers):
+    verdict = judged(numbers, "grad_h", "grad_h_relu; grad_h[h < 0] = 0")
+    assert "begin with a copy" in str(verdict.message)
+
+
+@pytest.mark.parametrize(
+    ("line", "dialect", "says"),
+    [
+        ("x.mm(grad_h)", "numpy", "'.mm()' is not part of this language. Here it is written a @ b."),
+        ("x.dot(grad_h)", "torch", "'.dot()' is not part of this language. Here it is written a.mm(b)."),
+        ("np.sum(x)", "torch", "'np' is not part of this language. Here it is written torch."),
+        ("foo @ grad_h", "numpy", "There is no value 'foo'."),
+        ("w1", "numpy", "grad_w1 must have"),
+        ("grad_w1", "numpy", "grad_w1 is what this line computes."),
+        ("x.T @ (grad_h", "numpy", "look at brackets"),
+        ("", "numpy", "empty"),
+    ],
+)
+def test_what_is_outside_the_language_is_named_with_what_is_there_instead(numbers, line, dialect, says):
+    verdict = judged(numbers, "grad_w1", line, dialect)
+    if line != "w1":
+        assert says in str(verdict.message)
+    else:
+        assert verdict.state == "wrong"  # it has the right shape
+
+
+def test_a_worker_checks_a_program_at_an_iteration_of_a_run():
+    report = exercise.check(SMALL, 3, Exercise("2"), tuple(SOLUTIONS["numpy"].items()))
+    assert report.solved == 5
+    assert report.runs
+    assert report.at == 3

@@ -1,0 +1,163 @@
+"""The language of the exercise: shapes in letters, and nothing but its tables, whatever is written.
+
+`python -m tests.tools.exercise` tries many more expressions and hostile lines than these tests do.
+"""
+
+import builtins
+import random
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+
+from tests.backprop import programs
+from twolayer import Config
+from twolayer.backprop import exercise, snapshot
+from twolayer.backprop.expressions import LONGEST_LINE, parse
+from twolayer.backprop.interpreter import OPERATIONS
+from twolayer.backprop.letters import VALUES, entries
+from twolayer.backprop.levels import Exercise
+from twolayer.backprop.shape_rules import RULES
+from twolayer.backprop.shapes import of_line
+from twolayer.backprop.spelling import ATTRIBUTES, BINARY, COMPARISONS, DIALECTS, FUNCTIONS, METHODS
+from twolayer.backprop.terms import LineError
+from twolayer.training.kernels.numpy import Tutorial
+from twolayer.training.program import AXES, SIZES
+
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23)
+MOST_BYTES = 50 << 20
+
+
+def agrees(drawn: random.Random) -> bool:
+    """Compare the shape in letters of a random expression with NumPy's, at random sizes. Return whether there
+    is one. Sizes are different primes: no two products of letters are equal."""
+    text = programs.expression(drawn)
+    sizes = dict(zip(SIZES.values(), drawn.sample(PRIMES, 4), strict=True))
+    arrays = {name: np.ones([sizes[SIZES[axis]] for axis in axes])[()] for name, axes in AXES.items()}
+    names = {name: arrays[name] for name in AXES} | {"np": np, "learning_rate": 0.5}
+    try:
+        with np.errstate(all="ignore"):
+            theirs = np.shape(eval(text, dict(names)))  # made by this test
+    except ZeroDivisionError:  # a matter of values, not of shapes
+        return False
+    except (ValueError, TypeError, AttributeError):
+        theirs = None
+    try:
+        found, _steps = of_line(parse("grad_w1", text, "numpy"))
+        ours = tuple(entries((dimension,), sizes) for dimension in found.shape)
+    except LineError as error:
+        if any(words in str(error) for words in OUR_OWN_RULES):
+            return False
+        ours = None
+    assert ours == theirs, text
+    return ours is not None
+
+
+OUR_OWN_RULES = ("too many parts", "compares two numbers", "is no mask", "characters")
+"""What the language refuses and NumPy does not."""
+
+
+def test_shapes_in_letters_are_those_of_numpy():
+    drawn = random.Random(19)
+    assert sum(agrees(drawn) for _ in range(1500)) > 300
+
+
+@pytest.fixture(scope="module")
+def default() -> exercise.Numbers:
+    config = Config()
+    return exercise.numbers(snapshot.take(config, 0), config.learning_rate)
+
+
+def withstands(numbers: exercise.Numbers, drawn: random.Random) -> None:
+    """Check that a hostile line gets a verdict, in one sentence."""
+    line, value = programs.hostile(drawn), drawn.choice(list(AXES)[4:])
+    task = Exercise("1", value, drawn.choice(DIALECTS))
+    (verdict,) = exercise.examine(numbers, task, {value: line}, Config())
+    assert verdict.message is None or len(str(verdict.message)) < 1500
+    assert verdict.state in ("empty", "refused", "wrong", "right")
+
+
+def test_hostile_lines_get_a_verdict_and_nothing_else(default):
+    drawn = random.Random(20)
+    withstands(default, drawn)
+    tracemalloc.start()
+    try:
+        with warnings.catch_warnings(), Tutorial.threads(1):
+            warnings.simplefilter("error")
+            for _ in range(150):
+                withstands(default, drawn)
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("line", [line for line in programs.HOSTILE if line not in ("x.T @ x", "w1 @ w1.T")])
+def test_each_known_attack_is_refused_by_the_parser_or_the_letters(line):
+    with pytest.raises(LineError):
+        exercise.read("grad_w1", line, "numpy", {"N": 64, "D_in": 1000, "H": 100, "D_out": 10})
+
+
+def test_a_result_or_a_product_far_larger_than_the_iterations_is_refused():
+    sizes = {"N": 64, "D_in": 1000, "H": 100, "D_out": 10}
+    with pytest.raises(LineError, match="1,000,000 entries"):
+        exercise.read("loss", "(x.T @ x).sum()", "numpy", sizes)
+    with pytest.raises(LineError, match="far more"):
+        exercise.read("loss", f"({'+'.join(['w1.T@w1'] * 14)}).sum()", "numpy", sizes)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_tables_are_the_only_way_to_a_function(dialect):
+    allowed = {"T"} | set(METHODS[dialect])
+    for name in sorted({*dir(np.ndarray), *dir(float), *dir(np), *dir(builtins)}):
+        for line in (f"x.{name}", f"x.{name}()", f"x.{name}(y)"):
+            if name not in allowed:
+                with pytest.raises(LineError):
+                    parse("grad_w1", line, dialect)
+        for line in (name, f"{name}()", f"{name}(x)"):
+            with pytest.raises(LineError):
+                parse("grad_w1", line, dialect)
+    for name in dir(np):
+        for module in ("np", "torch"):
+            if name not in FUNCTIONS[dialect]:
+                with pytest.raises(LineError):
+                    parse("grad_w1", f"{module}.{name}(x)", dialect)
+            with pytest.raises(LineError):
+                parse("grad_w1", f"{module}.{name}", dialect)
+
+
+def test_every_operation_has_a_shape_and_a_function():
+    spelled = {row.op for table in (METHODS, FUNCTIONS) for rows in table.values() for row in rows.values()}
+    operations = {
+        *spelled,
+        *BINARY.values(),
+        *COMPARISONS.values(),
+        *ATTRIBUTES.values(),
+        "neg",
+        "pos",
+        "pow",
+        "torch_sub",
+    }
+    assert operations == set(OPERATIONS) == set(RULES)
+
+
+def test_a_long_line_is_refused_before_it_is_parsed():
+    with pytest.raises(LineError, match="characters"):
+        parse("h", "x" * (LONGEST_LINE + 1), "numpy")
+
+
+def test_the_letters_of_a_value_are_those_of_the_program():
+    assert VALUES["grad_w1"].words == "(D_in, H)"
+    assert VALUES["loss"].words == "()"
+
+
+def test_the_language_needs_no_pytorch(python):
+    ran = python(
+        "-c",
+        "import sys\nfrom twolayer.backprop.exercise import check\nfrom twolayer import Config\n"
+        "from twolayer.backprop.levels import Exercise, SOLUTIONS\n"
+        "lines = tuple(SOLUTIONS['torch'].items())\n"
+        "print(check(Config(), 0, Exercise('3', dialect='torch'), lines).solved)\n"
+        "assert 'torch' not in sys.modules",
+    )
+    assert (ran.returncode, ran.stdout) == (0, "11\n"), ran.stderr

@@ -1,0 +1,192 @@
+"""Draw the lines of the exercise, a verdict beside each, and what is solved."""
+
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from twolayer.backprop.exercise import Report, Verdict
+from twolayer.backprop.expressions import LONGEST_LINE
+from twolayer.backprop.hints import GRADES, hint
+from twolayer.backprop.levels import SOLUTIONS, Exercise, Texts
+from twolayer.backprop.proof import Proof
+from twolayer.backprop.sentences import details, headline
+from twolayer.dashboard.common import controls, formulas, server
+from twolayer.dashboard.i18n import _, say
+from twolayer.dashboard.write_it import fields
+from twolayer.training.messages import N_, Message
+from twolayer.training.program import GRADIENTS, STEPS
+
+LEVEL_NAMES = {"1": N_("One line"), "2": N_("Backward pass"), "3": N_("Everything")}
+DIALECT_NAMES = {"numpy": "NumPy", "torch": "PyTorch"}
+COLOURS = {"right": "#188038", "wrong": "#d93025", "refused": "#d93025", "empty": "inherit"}
+SIGNS = {"right": "✓", "wrong": "✗", "refused": "✗", "empty": "·"}
+_VERDICT = "padding-top:0.4rem; line-height:1.35; overflow-wrap:anywhere"
+
+
+def bar() -> None:
+    """Draw the choices of the exercise and the buttons."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choices"):
+        controls.segments(
+            "level", _("To write"), list(LEVEL_NAMES), {k: _(v) for k, v in LEVEL_NAMES.items()}
+        )
+        controls.segments("dialect", _("Spelling"), list(DIALECT_NAMES), DIALECT_NAMES)
+        if st.session_state["level"] == "1":
+            controls.choice("missing", _("Missing line"), width=160)
+        st.button(
+            _("Check"),
+            key="check",
+            type="primary",
+            icon=":material/check:",
+            help=_("Or press Enter in a line"),
+        )
+        st.button(
+            _("Start empty"), key="start_empty", icon=":material/restart_alt:", on_click=fields.start_empty
+        )
+
+
+@server.in_turn
+def rows(exercise: Exercise, texts: Texts, report: Report | None) -> None:
+    """Draw the program: given lines as code, open ones as fields with a verdict beside them."""
+    verdicts = {verdict.value: verdict for verdict in report.verdicts} if report else {}
+    written, given = dict(texts), []
+    for value in STEPS:
+        if value not in exercise.open:
+            given.append(f"{value} = {SOLUTIONS[exercise.dialect][value]}")
+            continue
+        if given:
+            formulas.code("\n".join(given))
+            given = []
+        _row(value, written[value], verdicts.get(value), exercise.dialect)
+    if given:
+        formulas.code("\n".join(given))
+
+
+def _row(value: str, text: str, verdict: Verdict | None, dialect: str) -> None:
+    name, field, result = st.columns([1.3, 4, 4.7], vertical_alignment="top", gap="small")
+    with name:
+        st.html(f'<div style="padding-top:0.5rem"><code>{value} =</code></div>')
+    with field:
+        st.text_input(
+            f"{value} =",
+            st.session_state[f"line_{value}"],
+            key=f"line_{value}",
+            max_chars=LONGEST_LINE,
+            label_visibility="collapsed",
+            autocomplete="off",
+        )
+    with result, st.container(key=f"verdict_{value}"):
+        st.html(_verdict(value, text, verdict, dialect))
+
+
+def words(message: Message) -> str:
+    """Return a message in the visitor's language as plain text, not as Markdown."""
+
+    def shown(given: Any) -> Any:
+        return words(given) if isinstance(given, Message) else given
+
+    return _(message.template).format(**{name: shown(given) for name, given in message.values})
+
+
+def _verdict(value: str, text: str, verdict: Verdict | None, dialect: str) -> str:
+    """Return a verdict as HTML, which screen readers are told when it changes."""
+    parts = []
+    if verdict is None or verdict.text != text:
+        parts.append(f"<span>{escape(_('Checking…'))}</span>")
+    else:
+        colour, sign = COLOURS[verdict.state], SIGNS[verdict.state]
+        said = escape(words(headline(verdict)))
+        parts.append(f'<strong style="color:{colour}"><span aria-hidden="true">{sign}</span> {said}</strong>')
+        if verdict.state == "refused":
+            parts.append(_place(verdict))
+        parts += (escape(words(one)) for one in details(verdict))
+        parts += (f"<small>{escape(words(one))}</small>" for one in verdict.products[:2])
+    for grade in range(1, fields.grade(value) + 1):
+        number = escape(_("Hint {grade}:").format(grade=grade))
+        parts.append(f"<em>{number} {escape(words(hint(value, grade, dialect)))}</em>")
+    inner = "<br>".join(filter(None, parts))
+    name = f'<span style="position:absolute;clip-path:inset(50%);width:1px;height:1px">{value}: </span>'
+    return f'<div role="status" style="{_VERDICT}">{name}{inner}</div>'
+
+
+def _place(verdict: Verdict) -> str:
+    """Return the line with the place that the sentence is about marked."""
+    start, end = verdict.span
+    text = verdict.text
+    if not 0 <= start < end <= len(text) or (start, end) == (0, len(text)):
+        return ""
+    return f"<code>{escape(text[:start])}<mark>{escape(text[start:end])}</mark>{escape(text[end:])}</code>"
+
+
+def hint_buttons(exercise: Exercise, report: Report | None) -> None:
+    """Draw a button for the next hint of each line that is not right."""
+    right = {v.value for v in report.verdicts if v.state == "right"} if report else set()
+    left = [value for value in exercise.open if value not in right and fields.grade(value) < GRADES]
+    with st.container(horizontal=True, gap="small", key="hints", vertical_alignment="center"):
+        for value in left:
+            label = _("Hint for {value} ({grade} of {most})").format(
+                value=value, grade=fields.grade(value) + 1, most=GRADES
+            )
+            st.button(label, key=f"hint_{value}", type="tertiary", on_click=fields.take_hint, args=(value,))
+
+
+def summary(report: Report | None, texts: Texts) -> None:
+    """Say how many lines are right, with how many hints, and what of that the link says."""
+    if (
+        report is None
+        or not any(text.strip() for _value, text in texts)
+        or not fields.is_about(report, texts)
+    ):
+        return
+    total, hints = len(texts), st.session_state["hints"]
+    said = (
+        _("{solved} of {total} lines are right, no hint.")
+        if not hints
+        else _("{solved} of {total} lines are right, hints: {hints}.")
+    )
+    said = said.format(solved=report.solved, total=total, hints=hints)
+    with st.container(key="solved_words"):
+        if report.solved == total:
+            st.success(said, icon=":material/check_circle:")
+        else:
+            st.info(said, icon=":material/edit:")
+    claim = st.session_state.get("claim")
+    if claim and claim != st.session_state["solved"]:
+        st.warning(
+            _("The link says {claim}, but its lines do not: here they were checked anew.").format(claim=claim)
+        )
+    if not fields.fits_address():
+        st.warning(_("The lines are too long for the address: a link to this page would be without them."))
+    elif report.solved == total:
+        st.caption(
+            _(
+                "The address of this page now holds your lines and this result, for whoever you send it to. "
+                "It is not signed: anybody can type it. But whoever opens it sees the lines checked anew; "
+                "only the number of hints has to be believed."
+            )
+        )
+
+
+def proof(found: Proof | None) -> None:
+    """Show whether each gradient agrees with PyTorch's autograd and with central differences."""
+    if found is None or not found.agreements:
+        return
+    with st.container(horizontal=True, gap="small", key="proof", vertical_alignment="center"):
+        for name in GRADIENTS:
+            ours = [one for one in found.agreements if one.gradient == name]
+            if ours:
+                wrong = any(one.wrong for one in ours)
+                if wrong:
+                    st.badge(name, icon=":material/close:", color="red")
+                else:
+                    st.badge(name, icon=":material/check:", color="green")
+    compared = [one for one in found.agreements if one.against == "differences"]
+    largest = max((one.largest for one in found.agreements if not one.wrong), default=0.0)
+    st.caption(
+        _(
+            "Your gradients in the chain, against PyTorch's autograd in every entry and central differences "
+            "in up to {most} of each. Largest relative error where they agree: {largest}."
+        ).format(most=max(one.compared for one in compared), largest=f"{largest:.1g}")
+    )
+    if found.no_autograd is not None:
+        st.caption(say(found.no_autograd))

@@ -1,0 +1,68 @@
+"""A two-layer ReLU network with a backward pass of one's own, which this script checks before it trains.
+
+dtype float32, seed 0
+
+The check compares the gradients with central differences of the loss along random directions, in float64.
+"""
+
+import numpy as np
+
+np.seterr(over="ignore", invalid="ignore")
+
+N, D_in, H, D_out = 64, 1000, 100, 10
+learning_rate = 1e-06
+steps = 500
+
+# One fixed random batch and the initial weights, drawn in this order
+g = np.random.default_rng(0)
+shapes = [(N, D_in), (N, D_out), (D_in, H), (H, D_out)]
+x64, y64, w1_64, w2_64 = (g.standard_normal(shape) for shape in shapes)
+
+
+def iteration(x, y, w1, w2):
+    """Return the loss, both gradients, and the new weights."""
+    # Begin of the program
+    h = x @ w1
+    h_relu = np.maximum(h, 0)
+    y_pred = h_relu @ w2
+    loss = np.sum((y_pred - y) ** 2)
+    grad_y_pred = 2 * (y_pred - y)
+    grad_w2 = h_relu.T @ grad_y_pred
+    grad_h_relu = grad_y_pred @ w2.T
+    grad_h = np.where(h < 0, 0, grad_h_relu)
+    grad_w1 = x.T @ grad_h
+    w1 = w1 - learning_rate * grad_w1
+    w2 = w2 - learning_rate * grad_w2
+    # End of the program
+    return loss, (grad_w1, grad_w2), (w1, w2)
+
+
+def check():
+    """Return the largest error along eight directions in each of w1 and w2, relative to a usual entry."""
+    gradients = iteration(x64, y64, w1_64, w2_64)[1]
+    largest = 0.0
+    for place, gradient in enumerate(gradients):
+        size = float(np.linalg.norm(gradient)) / (gradient.shape[0] * gradient.shape[1]) ** 0.5
+        for _ in range(8):
+            way = g.standard_normal(gradient.shape)
+            way /= np.linalg.norm(way)
+            both = []
+            for step in (1e-4, -1e-4):
+                weights = [w1_64, w2_64]
+                weights[place] = weights[place] + step * way
+                both.append(np.square(np.maximum(x64 @ weights[0], 0) @ weights[1] - y64).sum())
+            slope, quotient = np.sum(gradient * way), (both[0] - both[1]) / 2e-4
+            largest = max(largest, abs(slope - quotient) / (size or 1.0))
+    return largest
+
+
+error = check()
+verdict = "right" if error < 1e-4 else "WRONG"
+print(f"# gradients: {verdict}, largest error against central differences {error:.1e}")
+
+x, y, w1, w2 = (array.astype(np.float32) for array in (x64, y64, w1_64, w2_64))
+for t in range(steps):
+    loss, _gradients, (w1, w2) = iteration(x, y, w1, w2)
+    if not np.isfinite(loss):
+        break
+    print(t, float(loss))
