@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from twolayer.dashboard.common import controls, jobs, server
 from twolayer.dashboard.common.history import Entry
-from twolayer.dashboard.i18n import _, say
+from twolayer.dashboard.i18n import _, say, unbroken
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import charts, diagnosis
 from twolayer.engine.run import Run
@@ -204,4 +204,4 @@ def _finished(run: Run) -> tuple[str, str]:
 
 def _line(mark: str, text: str, below: str) -> None:
     lines = (f"{mark} {text}".strip(), f":small[{below}]")
-    st.markdown("  \n".join(lines))
+    st.markdown(unbroken("  \n".join(lines)))
