@@ -133,6 +133,28 @@ def test_running_quantiles_are_those_of_the_31_values_around(count: int) -> None
         assert_allclose(quantiles[:, column], [window[3], window[15], window[27]])
 
 
+def run_of(microseconds: list[float]) -> Run:
+    """A run whose steps took so long."""
+    run = Run("timed", Config(N=3, D_in=4, H=5, D_out=2, steps=len(microseconds)))
+    run.begin()
+    laps = np.array([[1, 1e-6 * time] for time in microseconds])
+    run.receive(Chunk(len(microseconds), {}, np.ones(len(microseconds)), laps, dead=np.array([[1.0, 0.0]])))
+    return run
+
+
+def test_the_axis_of_the_times_ends_above_the_bands_of_a_calm_machine() -> None:
+    end, highest = charts.calm_ends([run_of([100.0, 110.0] * 50)])
+    assert highest == pytest.approx(110)
+    assert end == pytest.approx(1.1 * 110)
+
+
+def test_a_disturbed_stretch_does_not_hide_the_others_and_the_highest_value_is_told() -> None:
+    end, highest = charts.calm_ends([run_of([100.0] * 200 + [9000.0] * 40)])
+    assert highest == pytest.approx(9000)
+    assert end == pytest.approx(1.1 * 6 * 100)
+    assert charts.calm_ends([]) == (1000.0, 0.0)
+
+
 def test_the_loss_chart_over_steps_and_over_seconds_in_the_steps(page: AppTest) -> None:
     (trace,) = page.session_state["drawn"]["loss_chart"]
     by_seconds = page.session_state["axis"]

@@ -12,10 +12,9 @@ from tests.pages.test_gradients_page import opened as opened_page
 from twolayer import Config, fit
 from twolayer.backprop import latex
 from twolayer.backprop.bugs import BUGS
-from twolayer.backprop.cell_formulas import FORMULAS
 from twolayer.dashboard.i18n import translator
 from twolayer.dashboard.one_step import charts, playback
-from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, SLOPES, derivation, values
+from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, values
 from twolayer.rates.curvature import largest_eigenvalue
 from twolayer.training.problem import make_problem
 from twolayer.training.program import STEPS, numpy_statements, torch_statements
@@ -56,9 +55,9 @@ def test_a_gradient_is_derived_and_a_product_has_its_shapes_in_letters() -> None
     assert r"\partial\,\mathtt{y\_pred[n,o]}}{\partial\,\mathtt{w2[j,o]}}" in said
     assert r"= \sum_n \mathtt{grad\_y\_pred[n,o]} \cdot \mathtt{h\_relu[n,j]}$" in said
     assert r"\underset{H\times N}{\mathtt{h\_relu}^{\mathsf{T}}}" in said
-    for name in STEPS:
-        lines = derivation(name)
-        assert len(lines) == (name in SLOPES) + (r"\cdot" in FORMULAS[name].latex)
+    assert "Below" not in said
+    assert r"\underset" in shown(opened(**TINY, show="h")).split(r"N\times H")[1]
+    assert "Below, 8 × 8 cells of it" in "".join(caption.value for caption in opened(show="h").caption)
 
 
 def test_next_and_previous_stop_at_the_ends() -> None:

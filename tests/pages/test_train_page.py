@@ -10,7 +10,7 @@ from twolayer import Config, fit
 from twolayer.dashboard.common import server, visitors
 from twolayer.dashboard.common.history import History
 from twolayer.dashboard.common.presets import PRESETS
-from twolayer.dashboard.i18n import plain, say
+from twolayer.dashboard.i18n import plain, say, unbroken
 from twolayer.dashboard.train import live
 from twolayer.dashboard.train.runs_table import differences
 from twolayer.engine.info import limits, machine
@@ -288,7 +288,7 @@ def test_a_finished_run_goes_on_with_more_steps_and_another_rate_and_says_so() -
     assert_array_equal(run.losses, fit(run.config, run.edits).losses)
     page.run()
     assert "edited during the run" in shown(page)
-    assert "learning rate 5e-07 from step 50" in shown(page)
+    assert unbroken("learning rate 5e-07 from step 50") in shown(page)
 
 
 def test_a_new_run_changes_nothing_that_was_chosen_and_every_run_is_kept() -> None:

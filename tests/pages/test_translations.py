@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.tools.catalogue import OTHERS, ROOT, HiddenTextError, read, texts, texts_in
-from twolayer.dashboard.i18n import plain, preferred, say, translator
+from twolayer.dashboard.i18n import plain, preferred, say, translator, unbroken
 from twolayer.training.messages import Message
 
 
@@ -84,3 +84,11 @@ def test_the_browsers_language_is_taken_where_it_is_there(locale: str | None, la
 @pytest.mark.parametrize("language", [None, "", "xx", "../../../etc"])
 def test_a_language_that_is_none_of_ours_is_english(language):
     assert translator(language)("Train") == "Train"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"), [("η = 1.5e-06.", ["η = 1.5e-", "06."]), ("2\\.4e\\-07", ["2\\.4e\\-", "07"])]
+)
+def test_a_number_is_not_broken_over_lines(text: str, parts: list[str]) -> None:
+    assert unbroken(text).split("\N{WORD JOINER}") == parts
+    assert unbroken("a well-known 12-hour day") == "a well-known 12-hour day"

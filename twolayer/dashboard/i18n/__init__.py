@@ -63,6 +63,11 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text).replace("\n", " ")
 
 
+def unbroken(text: str) -> str:
+    """`text` in which no line ends within a number: in 1.5e-06 a browser may break after the hyphen."""
+    return re.sub(r"(\de\\?-)(?=\d)", "\\1\N{WORD JOINER}", text)
+
+
 def preferred(locale: str | None) -> str:
     """The language to begin with, for a browser's locale such as `ko-KR`."""
     language = (locale or "en").split("-")[0].lower()

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from twolayer.dashboard.common import address, jobs, server
-from twolayer.dashboard.i18n import _, say
+from twolayer.dashboard.i18n import _, say, unbroken
 from twolayer.dashboard.learning_rate import charts
 from twolayer.dashboard.learning_rate.job import Focus, Search, example, look_at, to_train
 from twolayer.dashboard.plot import plot
@@ -56,7 +56,7 @@ def sweep(config: Config) -> None:
     found = advised(search) if search else advice.advise(shown.grid, shown.there)
     st.html(ROOM)
     with st.container(key="advice", horizontal=True, vertical_alignment="center"):
-        st.markdown(_advice(search, found), width="content")
+        st.markdown(unbroken(_advice(search, found)), width="content")
         if found is not None and found.rate is not None:
             taken = replace(shown.grid.base, learning_rate=float(f"{found.rate:.2g}"))
             take(to_train(taken, config), "take_recommended", disabled=search is None)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
-from twolayer.backprop import latex
 from twolayer.backprop.cell_formulas import FORMULAS
 from twolayer.rates import curvature
 from twolayer.training.config import Config
@@ -201,11 +200,13 @@ SLOPES: Mapping[str, tuple[str, str, str, str]] = {
 """For each gradient by the chain rule: of which entry, the sum, the entry computed from it, and its slope."""
 
 
-def derivation(name: str) -> list[str]:
-    """Return as LaTeX how a line follows from the chain rule, and a product's shapes in letters."""
-    product = [latex.formula(name)] if r"\cdot" in FORMULAS[name].latex else []
-    if name not in SLOPES:
-        return product
+def is_product(name: str) -> bool:
+    """Return whether a line is a matrix product, whose shapes are worth seeing in letters."""
+    return r"\cdot" in FORMULAS[name].latex
+
+
+def derivation(name: str) -> str:
+    """Return as LaTeX how a gradient follows from the chain rule."""
     entry, total, after, slope = SLOPES[name]
     entry, after = entry.replace("_", r"\_"), after.replace("_", r"\_")
     to_entry, to_after = (
@@ -213,7 +214,7 @@ def derivation(name: str) -> list[str]:
     )
     through = rf"\frac{{\partial\,\mathtt{{{after}}}}}{{\partial\,\mathtt{{{entry}}}}}"
     result = rf"{total} \mathtt{{grad\_{after}}} \cdot {slope}"
-    return [rf"\large {to_entry} = {total} {to_after} \cdot {through} = {result}", *product]
+    return rf"\large {to_entry} = {total} {to_after} \cdot {through} = {result}"
 
 
 def values(config: Config) -> dict[str, str]:

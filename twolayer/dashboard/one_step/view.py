@@ -10,15 +10,16 @@ from twolayer.backprop.one_step import Chosen, Observation
 from twolayer.dashboard.common import formulas, iteration, server
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.one_step import charts, diagrams
-from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, derivation, values
+from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, SLOPES, derivation, is_product, values
 from twolayer.training.config import BACKENDS, Config
 from twolayer.training.program import AXES, SIZES, numpy_statements, torch_statements
 
 SHORT = 6
 """The most rows of a table shown without scrolling."""
 
-FORMULA = 96
-"""The height of a formula in pixels: what is below keeps its place from line to line."""
+FORMULA = 136
+"""The height of a formula in numbers and in letters, in pixels: what is below keeps its place from line to
+line."""
 
 CHOSEN = {"n": "sample", "i": "input", "j": "unit", "o": "output"}
 """The session parameter that holds the index of each axis."""
@@ -37,8 +38,8 @@ def show(seen: Observation, name: str) -> None:
         diagrams.computation(name, seen.planted, seen.wrong)
         st.caption(_("Click a value to see its line. Bold: what the line reads."))
     with st.container(key="derivation"):
-        for line in derivation(name):
-            formulas.draw(line)
+        if name in SLOPES:
+            formulas.draw(derivation(name))
     for question in QUESTIONS.get(name, ()):
         with st.expander(_(question.asked)):
             st.markdown(_(question.answer).format(**values(seen.config)))
@@ -57,6 +58,8 @@ def _line(seen: Observation, name: str) -> None:
     bug = BUGS[seen.planted] if seen.planted else None
     with st.container(height=FORMULA, border=False, gap=None):
         formulas.draw(latex.formula(name, seen.config, seen.planted))
+        if is_product(name):
+            formulas.draw(latex.formula(name))
     if bug is not None and bug.value == name:
         st.error(_("This line contains the planted bug:"), icon=":material/bug_report:")
         formulas.code(bug.line)
@@ -83,7 +86,13 @@ def _numbers(seen: Observation, name: str) -> None:
     words = _("{rows} × {columns}, from {low} to {high}; {zeros} zeros")
     rows, columns = (f"{size:,}" for size in view.shape)
     low, high = _plain(view.minimum), _plain(view.maximum)
-    st.caption(words.format(rows=rows, columns=columns, low=low, high=high, zeros=f"{view.zeros:.1%}"))
+    about = words.format(rows=rows, columns=columns, low=low, high=high, zeros=f"{view.zeros:.1%}")
+    if not view.whole:
+        high, wide = view.window.shape
+        about += ". " + _("Below, {high} × {wide} cells of it; all under “The whole of it”.").format(
+            high=high, wide=wide
+        )
+    st.caption(about)
     charts.window(name, view, lambda point: _choose(seen.config, name, point))
     row, column = view.chosen
     formulas.code(view.sums[row - view.first[0]][column - view.first[1]])

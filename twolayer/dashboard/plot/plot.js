@@ -77,11 +77,14 @@ function themed(layout, colours) {
     hoverlabel: { bgcolor: colours.of("secondary-background-color"), bordercolor: grid, font: { color: colours.of("text-color") } },
     colorway: colours.categorical,
     ...(coarse ? { dragmode: false } : {}),
+    ...(narrow.matches && layout.legend ? { legend: { ...layout.legend, font: { size: 10 } } } : {}),
   }, colours);
 }
 
 // On a screen for fingers a chart leaves every gesture to the page: it is zoomed by buttons alone.
 const coarse = matchMedia("(pointer: coarse)").matches;
+// There a legend in smaller letters takes half the rows.
+const narrow = matchMedia("(max-width: 640px)");
 
 function configuration(Plotly, data) {
   if (data.words) Plotly.register({ moduleType: "locale", name: data.locale, dictionary: data.words, format: {} });

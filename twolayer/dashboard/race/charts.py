@@ -3,7 +3,7 @@
 A method has the same colour in all charts, and a backend or device the same symbol.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import ceil, floor, log10
 
 import numpy as np
@@ -24,6 +24,11 @@ PHASE_NAMES = {
     "update": N_("update"),
     "transfer": N_("transfer"),
 }
+METHODS = {
+    "fused": N_("*fused*: the same arithmetic in arrays that are reused"),
+    "gram": N_("*gram*: the same losses by way of x·xᵀ, in fewer operations"),
+}
+"""What a method is that the tutorial does not have."""
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "star")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 ROW_HEIGHT = 34
@@ -33,6 +38,12 @@ LEGEND = {
     "legend": figure.LEGEND | {"traceorder": "normal"},
     "margin": {"l": 70, "r": 16, "t": 60, "b": 48},
 }
+
+
+def explained(text: str, shown: Iterable[Contender]) -> str:
+    """Return `text`, and what the methods of those who are shown are, in half a sentence each."""
+    methods = {contender.method for contender in shown}
+    return ". ".join((text, *(_(words) for method, words in METHODS.items() if method in methods)))
 
 
 def bars(

@@ -36,10 +36,10 @@ QUESTIONS = (
     Message.of("How sure: do enough rounds agree, and are all results correct?"),
 )
 ROOM = """<style>
-.st-key-race_verdict {min-height: 8.5rem}
+.st-key-race_verdict {min-height: 6.5rem}
 @media (max-width: 640px) {
-    .st-key-race_verdict {min-height: 14rem}
-    .st-key-race_caption {min-height: 3rem}
+    .st-key-race_verdict {min-height: 12rem}
+    .st-key-race_caption {min-height: 6rem}
 }
 </style>"""
 """So that nothing below the verdict moves when its lines grow longer."""
@@ -64,8 +64,9 @@ def _chart(heat: Heat | None, plan: Plan) -> None:
     key = "step_times_chart" if sweep is None else "sweep_chart"
     height = charts.ROW_HEIGHT * len(plan.contenders) if sweep is None else charts.SWEEP_HEIGHT
     if not races:
-        caption.caption(_("**Example**, not measured here: two cores of an AMD EPYC, default settings"))
         example = {who: EXAMPLE[who] for who in plan.contenders if who in EXAMPLE} or EXAMPLE
+        text = _("**Example**, not measured here: two cores of an AMD EPYC, default settings")
+        caption.caption(charts.explained(text, example))
         charts.bars(example, key=key, height=height, example=True)
     elif sweep is not None:
         caption.caption(_("Time per step against {field}").format(field=sweep.field))
@@ -76,7 +77,8 @@ def _chart(heat: Heat | None, plan: Plan) -> None:
 
 def _bars(race: Race, caption: DeltaGenerator) -> None:
     text = _("Median time per step, and × the speed of the tutorial’s NumPy loop, at {size}")
-    caption.caption(text.format(size=say(verdict.size(race.config))))
+    sizes = text.format(size=say(verdict.size(race.config)))
+    caption.caption(charts.explained(sizes, (s.contender for s in race.standings)))
     wrong = [s.contender for s in race.standings if s.wrong]
     charts.bars({s.contender: s.median for s in race.standings}, wrong, key="step_times_chart")
 

@@ -72,16 +72,20 @@ def time_chart(entries: Sequence[Entry], current: Run | None, *, height: int) ->
     percentile."""
     timed = [entry for entry in entries if len(entry.run.laps)]
     traces = [trace for entry in timed for trace in _median_and_band(entry)]
+    end, highest = calm_ends([entry.run for entry in timed])
+    about = _("running median, 10th–90th percentile")
+    if highest > end:
+        about += ", " + _("up to {most} µs").format(most=f"{highest:,.0f}")
     layout = {
         "xaxis": _axis(entries),
-        "yaxis": figure.axis(_("µs per step"), **_calm_range([entry.run for entry in entries])),
+        "yaxis": figure.axis(_("µs per step"), range=[0, end]),
         "uirevision": current.name if current else "",
         "margin": SMALL_MARGIN | {"t": 24},
         "title": {
-            "text": _("running median, 10th–90th percentile"),
+            "text": about,
             "font": {"size": 12},
             "xref": "paper",
-            "x": 1,
+            "x": 0,
             "y": 0.99,
         },
     }
@@ -233,13 +237,18 @@ def _idle_range(*, logarithmic: bool) -> dict[str, Any]:
     return {"range": [-6, 8] if logarithmic else [0, 1e8]}
 
 
-def _calm_range(runs: list[Run]) -> dict[str, Any]:
-    """From 0 to above the bands, but not so high that one disturbed run hides all the others."""
-    usual = [run.step_seconds for run in runs if run.step]
-    if not usual:
-        return {"range": [0, 1000]}
-    highest = max(running_quantiles(run.laps[:, 1])[1][2].max() for run in runs if run.step)
-    return {"range": [0, 1e6 * min(highest * 1.1, max(usual) * 4)]}
+def calm_ends(runs: Sequence[Run]) -> tuple[float, float]:
+    """Return the end of an axis for these runs in microseconds, and the highest value of their bands.
+
+    The bands are on it up to twice the usual time of a step, the medians up to six times: what a busy
+    machine does to some steps is not to hide the others.
+    """
+    if not runs:
+        return 1000.0, 0.0
+    usual = max(run.step_seconds for run in runs)
+    quantiles = [running_quantiles(run.laps[:, 1])[1] for run in runs]
+    median, high = (max(curves[at].max() for curves in quantiles) for at in (1, 2))
+    return 1.1e6 * max(min(median, 6 * usual), min(high, 2 * usual)), 1e6 * float(high)
 
 
 def _axis(entries: Sequence[Entry], *, by_seconds: bool = False) -> dict[str, Any]:

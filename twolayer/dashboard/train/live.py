@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from twolayer.dashboard.common import address, controls, jobs, server
 from twolayer.dashboard.common.history import Entry
-from twolayer.dashboard.i18n import _, say
+from twolayer.dashboard.i18n import _, say, unbroken
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import charts, diagnosis, learned_charts, learned_view
 from twolayer.engine.run import Run
@@ -212,4 +212,5 @@ def _finished(run: Run) -> tuple[str, str]:
 
 
 def _line(mark: str, text: str, *below: str) -> None:
-    st.markdown("  \n".join([f"{mark} {text}".strip(), *(f":small[{line}]" for line in below)]))
+    lines = [f"{mark} {text}".strip(), *(f":small[{line}]" for line in below)]
+    st.markdown(unbroken("  \n".join(lines)))
