@@ -22,12 +22,12 @@ report = question.answer if question.answer is None or question.answer.exercise 
 fields.note(report, texts)
 frame.links(config)
 address.show_errors()
-view.bar()
+view.bar(report, texts)
 if question.failure is not None:
     st.error(say(question.failure))
 view.rows(task, texts, report)
-view.summary(report, texts)
 view.hint_buttons(task, report)
+view.notes(report, texts)
 training.buttons(config, task, texts, report)
 
 is_training = jobs.is_live(training.NAME)
@@ -47,13 +47,13 @@ proved = None
 if any(text.strip() for _value, text in texts):
     proved = jobs.ask("write_it_proof", proof.prove, (config, 0, task, texts), snapshot.memory_bytes(config))
     view.proof(proved.answer)
-waiting = question.live or (proved is not None and proved.live)
+waits = [each for each in (question, proved) if each is not None and each.live]
 
 
-@st.fragment(run_every=jobs.REDRAW_SECONDS if waiting else None)
+@st.fragment(run_every=jobs.REDRAW_SECONDS if waits else None)
 def wait() -> None:
-    """Rerun the whole page once what it waits for has arrived."""
-    if waiting and not (question.live or (proved is not None and proved.live)):
+    """Rerun the whole page once something that it waits for has arrived."""
+    if not all(each.live for each in waits):
         st.rerun()
 
 

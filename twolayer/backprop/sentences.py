@@ -18,7 +18,7 @@ def headline(verdict: Verdict) -> Message:
         case "right":
             return Message.of("Right, {shape}.", shape=verdict.shape)
         case "refused" if verdict.kind is None:
-            return Message.of("It cannot be computed.")
+            return Message.of("This line does not work yet.")
     if verdict.kind is None:
         return Message.of("Wrong.")
     return Message.of("Wrong: {kind}.", kind=Message(KINDS[verdict.kind].label))

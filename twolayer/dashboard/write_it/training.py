@@ -100,7 +100,7 @@ def show() -> None:
     said = words(own_training.says(curves, max(len(curves.own), len(curves.right))))
     traces = [
         figure.scatter(
-            np.arange(len(losses)),
+            np.arange(len(losses), dtype=float),
             losses,
             name=name,
             line={"color": f"theme:{colour}", "width": width, "dash": dash},

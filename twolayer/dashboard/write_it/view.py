@@ -1,5 +1,6 @@
 """Draw the lines of the exercise, a verdict beside each, and what is solved."""
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -19,30 +20,52 @@ from twolayer.training.program import GRADIENTS, STEPS
 
 LEVEL_NAMES = {"1": N_("One line"), "2": N_("Backward pass"), "3": N_("Everything")}
 DIALECT_NAMES = {"numpy": "NumPy", "torch": "PyTorch"}
-COLOURS = {"right": "#188038", "wrong": "#d93025", "refused": "#d93025", "empty": "inherit"}
+_GREEN, _RED = (f"color:color-mix(in srgb, currentColor 40%, {c})" for c in ("#188038", "#d93025"))
+STYLES = {"right": f"font-weight:600;{_GREEN}", "empty": "opacity:0.8"}
+"""By state. A colour is mixed with that of text, to be readable on light and dark."""
 SIGNS = {"right": "✓", "wrong": "✗", "refused": "✗", "empty": "·"}
-_VERDICT = "padding-top:0.4rem; line-height:1.35; overflow-wrap:anywhere"
+_NAME = "padding-top:0.5rem; font-size:0.85rem; white-space:nowrap"
+_VERDICT = "padding-top:0.4rem; font-size:0.9rem; line-height:1.35; overflow-wrap:anywhere"
 
 
-def bar() -> None:
-    """Draw the choices of the exercise and the buttons."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choices"):
-        controls.segments(
-            "level", _("To write"), list(LEVEL_NAMES), {k: _(v) for k, v in LEVEL_NAMES.items()}
-        )
-        controls.segments("dialect", _("Spelling"), list(DIALECT_NAMES), DIALECT_NAMES)
+def bar(report: Report | None, texts: Texts) -> None:
+    """Draw the choices of the exercise, the buttons, and how many lines are right."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices"):
+        _segments("level", _("To write"), {k: _(v) for k, v in LEVEL_NAMES.items()})
         if st.session_state["level"] == "1":
-            controls.choice("missing", _("Missing line"), width=160)
-        st.button(
-            _("Check"),
-            key="check",
-            type="primary",
-            icon=":material/check:",
-            help=_("Or press Enter in a line"),
-        )
-        st.button(
-            _("Start empty"), key="start_empty", icon=":material/restart_alt:", on_click=fields.start_empty
-        )
+            controls.choice("missing", _("Missing line"), width=150, label_visibility="collapsed")
+        _segments("dialect", _("Spelling"), DIALECT_NAMES)
+        st.button(_("Check"), key="check", type="primary", help=_("Or press Enter in a line"))
+        st.button(_("Start empty"), key="start_empty", on_click=fields.start_empty)
+        with st.container(key="solved_words", width="content"):
+            st.markdown(_solved(report, texts), width="content")
+
+
+def _segments(name: str, label: str, options: Mapping[str, str]) -> None:
+    st.segmented_control(
+        label,
+        list(options),
+        format_func=lambda option: options.get(option, option),
+        default=st.session_state[name],
+        required=True,
+        key=name,
+        label_visibility="collapsed",
+    )
+
+
+def _solved(report: Report | None, texts: Texts) -> str:
+    """Say how many lines are right, with how many hints."""
+    solved = report.solved if report is not None and fields.is_about(report, texts) else None
+    if solved is None:
+        return _("Checking…")
+    hints = st.session_state["hints"]
+    words = (
+        _("**{solved} of {total}** right, hints: {hints}")
+        if hints
+        else _("**{solved} of {total}** right, no hint")
+    )
+    said = words.format(solved=solved, total=len(texts), hints=hints)
+    return f":material/check_circle: :green[{said}]" if solved == len(texts) else said
 
 
 @server.in_turn
@@ -63,9 +86,9 @@ def rows(exercise: Exercise, texts: Texts, report: Report | None) -> None:
 
 
 def _row(value: str, text: str, verdict: Verdict | None, dialect: str) -> None:
-    name, field, result = st.columns([1.3, 4, 4.7], vertical_alignment="top", gap="small")
+    name, field, result = st.columns([1.25, 4, 4.75], vertical_alignment="top", gap="small")
     with name:
-        st.html(f'<div style="padding-top:0.5rem"><code>{value} =</code></div>')
+        st.html(f'<div style="{_NAME}"><code>{value} =</code></div>')
     with field:
         st.text_input(
             f"{value} =",
@@ -90,13 +113,16 @@ def words(message: Message) -> str:
 
 def _verdict(value: str, text: str, verdict: Verdict | None, dialect: str) -> str:
     """Return a verdict as HTML, which screen readers are told when it changes."""
-    parts = []
+    parts, role = [], "status"
     if verdict is None or verdict.text != text:
         parts.append(f"<span>{escape(_('Checking…'))}</span>")
     else:
-        colour, sign = COLOURS[verdict.state], SIGNS[verdict.state]
+        style = STYLES.get(verdict.state, f"font-weight:600;{_RED}")
         said = escape(words(headline(verdict)))
-        parts.append(f'<strong style="color:{colour}"><span aria-hidden="true">{sign}</span> {said}</strong>')
+        if verdict.state != "empty":
+            role = "alert"  # the element is a new one each time: a status would not be read out
+        sign = f'<span aria-hidden="true">{SIGNS[verdict.state]}</span>'
+        parts.append(f'<span style="{style}">{sign} {said}</span>')
         if verdict.state == "refused":
             parts.append(_place(verdict))
         parts += (escape(words(one)) for one in details(verdict))
@@ -106,7 +132,7 @@ def _verdict(value: str, text: str, verdict: Verdict | None, dialect: str) -> st
         parts.append(f"<em>{number} {escape(words(hint(value, grade, dialect)))}</em>")
     inner = "<br>".join(filter(None, parts))
     name = f'<span style="position:absolute;clip-path:inset(50%);width:1px;height:1px">{value}: </span>'
-    return f'<div role="status" style="{_VERDICT}">{name}{inner}</div>'
+    return f'<div role="{role}" style="{_VERDICT}">{name}{inner}</div>'
 
 
 def _place(verdict: Verdict) -> str:
@@ -130,39 +156,22 @@ def hint_buttons(exercise: Exercise, report: Report | None) -> None:
             st.button(label, key=f"hint_{value}", type="tertiary", on_click=fields.take_hint, args=(value,))
 
 
-def summary(report: Report | None, texts: Texts) -> None:
-    """Say how many lines are right, with how many hints, and what of that the link says."""
-    if (
-        report is None
-        or not any(text.strip() for _value, text in texts)
-        or not fields.is_about(report, texts)
-    ):
+def notes(report: Report | None, texts: Texts) -> None:
+    """Say what the address says of the result."""
+    if report is None or not fields.is_about(report, texts):
         return
-    total, hints = len(texts), st.session_state["hints"]
-    said = (
-        _("{solved} of {total} lines are right, no hint.")
-        if not hints
-        else _("{solved} of {total} lines are right, hints: {hints}.")
-    )
-    said = said.format(solved=report.solved, total=total, hints=hints)
-    with st.container(key="solved_words"):
-        if report.solved == total:
-            st.success(said, icon=":material/check_circle:")
-        else:
-            st.info(said, icon=":material/edit:")
     claim = st.session_state.get("claim")
     if claim and claim != st.session_state["solved"]:
-        st.warning(
-            _("The link says {claim}, but its lines do not: here they were checked anew.").format(claim=claim)
-        )
+        words = _("The link says {claim}, but its lines do not: here they were checked anew.")
+        st.warning(words.format(claim=claim))
     if not fields.fits_address():
         st.warning(_("The lines are too long for the address: a link to this page would be without them."))
-    elif report.solved == total:
+    elif report.solved == len(texts):
         st.caption(
             _(
-                "The address of this page now holds your lines and this result, for whoever you send it to. "
-                "It is not signed: anybody can type it. But whoever opens it sees the lines checked anew; "
-                "only the number of hints has to be believed."
+                "The address of this page holds your lines and this result, for whoever you send it to. It "
+                "is not signed: anybody can type it. But whoever opens it sees the lines checked anew; only "
+                "the number of hints has to be believed."
             )
         )
 
@@ -180,13 +189,16 @@ def proof(found: Proof | None) -> None:
                     st.badge(name, icon=":material/close:", color="red")
                 else:
                     st.badge(name, icon=":material/check:", color="green")
-    compared = [one for one in found.agreements if one.against == "differences"]
-    largest = max((one.largest for one in found.agreements if not one.wrong), default=0.0)
-    st.caption(
-        _(
-            "Your gradients in the chain, against PyTorch's autograd in every entry and central differences "
-            "in up to {most} of each. Largest relative error where they agree: {largest}."
-        ).format(most=max(one.compared for one in compared), largest=f"{largest:.1g}")
-    )
+    most = max(one.compared for one in found.agreements if one.against == "differences")
+    how = _(
+        "Your gradients in the chain, against PyTorch's autograd in every entry and central differences in "
+        "up to {most} of each."
+    ).format(most=most)
+    agree = [one.largest for one in found.agreements if not one.wrong]
+    if agree:
+        how += " " + _("Largest relative error where they agree: {largest}.").format(
+            largest=f"{max(agree):.1g}"
+        )
+    st.caption(how)
     if found.no_autograd is not None:
         st.caption(say(found.no_autograd))
