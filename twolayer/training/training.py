@@ -41,6 +41,8 @@ class Chunk:
     """Rows of (steps of the run so far, dead units): hidden units that are active for no sample."""
     zero_loss: float = np.nan
     """Σy²: the loss of a network that always outputs 0, as one whose units are all dead does."""
+    compile_seconds: float = 0.0
+    """Seconds in which its process compiled the kernel, not in the laps."""
 
     def without_losses(self) -> "Chunk":
         """Return the chunk with only what the next one needs."""
@@ -74,6 +76,8 @@ class Result:
     """Rows of (steps so far, dead units): hidden units that are active for no sample."""
     zero_loss: float
     """Σy²: the loss of a network that always outputs 0."""
+    compile_seconds: float
+    """Seconds in which this process compiled the kernel. `seconds` does not contain them."""
 
 
 def prepare(
@@ -115,8 +119,14 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
         chunk = advance(config, problem, previous, finite)
         return replace(chunk, diverged_at=previous.step + finite)
     dead[:, 0] += previous.step
-    return replace(
-        previous, step=previous.step + steps, state=kernel.state(), losses=losses, laps=laps, dead=dead
+    return Chunk(
+        step=previous.step + steps,
+        state=kernel.state(),
+        losses=losses,
+        laps=laps,
+        dead=dead,
+        zero_loss=previous.zero_loss,
+        compile_seconds=kernel.compile_seconds,
     )
 
 
@@ -129,8 +139,7 @@ def _timed_steps(kernel: kernels.Kernel, steps: int) -> tuple[NDArray[np.float64
     before = perf_counter()
     for done in range(0, steps, lap):
         count = min(lap, steps - done)
-        for _ in range(count):
-            kernel.step()
+        kernel.steps(count)
         kernel.synchronize()
         laps.append((count, perf_counter() - before))
         if len(laps) % LAPS_PER_COUNT == 0 or done + count == steps:
@@ -170,4 +179,5 @@ def fit(
         laps=laps,
         dead=np.concatenate([c.dead for c in chunks]),
         zero_loss=chunk.zero_loss,
+        compile_seconds=max(c.compile_seconds for c in chunks),
     )
