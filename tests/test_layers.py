@@ -87,6 +87,11 @@ def test_only_kernels_and_the_probe_of_a_machine_know_pytorch():
     assert users == {*kernels, "training/machine.py"}
 
 
+def test_only_its_kernels_know_numba():
+    users = {path.relative_to(PACKAGE).as_posix() for path in SOURCES if "numba" in top_levels(path)}
+    assert users == {"training/kernels/numba_loops.py"}
+
+
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
@@ -109,7 +114,7 @@ def test_an_import_loads_no_more_than_it_needs(python, statement, absent):
     assert ran.returncode == 0, ran.stderr
     loaded = json.loads(ran.stdout)
     assert "numpy" in loaded or "cluster" in statement
-    assert [name for name in absent if name in loaded] == []
+    assert [name for name in (*absent, "numba") if name in loaded] == []
 
 
 MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 250, 60, 6

@@ -23,13 +23,14 @@ from twolayer.race.roofline import measure
 from twolayer.race.timing import Load, Part, Round, part_of_round
 from twolayer.race.verdict import judge, sentences
 from twolayer.training.capabilities import probe
+from twolayer.training.config import BACKENDS
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.methods import METHODS
 from twolayer.training.profiling import ALL
 
 SMALL = Config(N=7, D_in=30, H=5, D_out=3, learning_rate=1e-4, steps=60)
-ALL_HERE = tuple(contenders(probe(load_torch=True).machine.devices, SMALL.dtype))
+ALL_HERE = tuple(contenders(probe(load_torch=True).machine.devices, SMALL))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def result():
 
 def test_everyone_here_takes_part_and_autograd_as_a_peer(result):
     names = {standing.contender.name for standing in result.standings}
-    assert names == {*(f"{b} {m}" for b in ("numpy", "torch") for m in METHODS), "torch autograd"}
+    assert names == {*(f"{b} {m}" for b in BACKENDS for m in METHODS), "torch autograd"}
 
 
 def test_each_contender_has_a_time_for_each_round_and_each_phase(result):
@@ -106,8 +107,14 @@ def test_a_config_that_diverges_is_raced_all_the_same():
 
 def test_mps_takes_no_part_in_float64():
     devices = (("torch", ("cpu", "mps")),)
-    assert {c.device for c in contenders(devices, "float64")} == {"cpu"}
-    assert {c.device for c in contenders(devices, "float32")} == {"cpu", "mps"}
+    assert {c.device for c in contenders(devices, Config(dtype="float64"))} == {"cpu"}
+    assert {c.device for c in contenders(devices, Config())} == {"cpu", "mps"}
+
+
+def test_numba_takes_no_part_with_two_threads():
+    devices = (("numpy", ("cpu",)), ("numba", ("cpu",)))
+    assert {c.backend for c in contenders(devices, Config(threads=2))} == {"numpy"}
+    assert {c.backend for c in contenders(devices, Config())} == {"numpy", "numba"}
 
 
 def test_a_large_product_is_not_slower_than_a_tiny_one():

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from twolayer import Config, ConfigError, fit
 from twolayer.rates import batched
 from twolayer.rates.batched import fit_many
+from twolayer.training import training
 
 SMALL = Config(method="gram", N=7, D_in=11, H=5, D_out=3, steps=60)
 TOLERANCE = {"float64": 1e-9, "float32": 1e-2}
@@ -48,10 +49,24 @@ def test_blocks_of_any_size_give_the_same(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "config", [replace(SMALL, method="tutorial"), replace(SMALL, backend="torch")], ids=str
+    "config",
+    [replace(SMALL, method="tutorial"), replace(SMALL, backend="torch"), replace(SMALL, backend="numba")],
+    ids=str,
 )
-def test_other_methods_and_backends_run_one_by_one(config):
-    assert_same(config, [1e-4, 1e-3], [0])
+def test_other_methods_and_backends_run_one_by_one(config, monkeypatch):
+    prepare, prepared = training.prepare, []
+    monkeypatch.setattr(batched.training, "prepare", lambda c: prepared.append(c.seed) or prepare(c))
+    fit_many([replace(config, learning_rate=rate, seed=seed) for seed in (0, 4) for rate in (1e-4, 1e-3)])
+    assert prepared == [0, 4]  # once for the runs of a seed
+    monkeypatch.undo()
+    assert_same(config, [1e-4, 1e3, 1e-3], [0, 4])
+
+
+@pytest.mark.parametrize("steps", [1, 31, 32, 33])
+def test_runs_one_by_one_take_all_their_steps(steps):
+    config = replace(SMALL, method="fused", steps=steps)
+    (outcome,) = fit_many([config])
+    assert_array_equal(outcome.losses, fit(config).losses)
 
 
 def test_runs_that_differ_in_more_are_refused():

@@ -64,7 +64,7 @@ def sweeps(engine: Engine, visitor: str) -> list[Task]:
 def races(engine: Engine, visitor: str) -> list[Task]:
     """Start races of three hundred rounds."""
     assert engine.capabilities is not None
-    plan = Plan(Config(), tuple(contenders(engine.capabilities.machine.devices, "float32")), 300)
+    plan = Plan(Config(), tuple(contenders(engine.capabilities.machine.devices, Config())), 300)
     tasks = [(task,) for task in plan.tasks]
     return [
         engine.map(perform, tasks, visitor, memory_bytes=plan.run_bytes, manner="exclusive") for _ in range(3)

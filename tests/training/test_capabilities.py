@@ -27,7 +27,7 @@ def machine() -> Capabilities:
         memory_bytes=70 * MB,
         blas="openblas",
         versions=(),
-        devices=(("numpy", ("cpu",)), ("torch", ("cpu", "cuda:0"))),
+        devices=(("numpy", ("cpu",)), ("torch", ("cpu", "cuda:0")), ("numba", ("cpu",))),
         gpus=("some",),
         virtual=False,
     )
@@ -46,7 +46,7 @@ def refusal(machine: Capabilities, **values: object) -> ConfigError:
 
 
 def test_what_is_there_is_allowed(machine, kernel):
-    machine.require(Config(**kernel, threads=4))
+    machine.require(Config(**kernel, threads=1 if kernel["backend"] == "numba" else 4))
     machine.require(Config(backend="torch", device="cuda:0"))
 
 
@@ -89,8 +89,8 @@ def test_this_process_knows_its_own_machine():
     assert here.machine.processor
     assert dict(here.machine.devices)["numpy"] == ("cpu",)
     assert dict(here.machine.devices)["torch"][0] == "cpu"
-    assert {name: dict(here.machine.versions)[name] for name in ("numpy", "torch")} == {
-        name: version(name) for name in ("numpy", "torch")
+    assert {name: dict(here.machine.versions)[name] for name in ("numpy", "torch", "numba")} == {
+        name: version(name) for name in ("numpy", "torch", "numba")
     }
     assert here.missing == ()
     assert here.complete
@@ -106,12 +106,25 @@ def test_a_probe_does_not_load_pytorch_unless_asked(python):
     assert json.loads(python("-c", code).stdout) == [False, ["cpu"], False]
 
 
+def lack(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    """Make the library of `backend` appear as not installed."""
+    why = Message.of(f"pip install {backend}")
+    monkeypatch.setattr(capabilities, "why_missing", lambda name: why if name == backend else None)
+
+
 def test_without_pytorch_it_is_missing_and_all_is_known(monkeypatch):
-    monkeypatch.setattr(capabilities, "why_missing", lambda _: Message.of("pip install torch"))
+    lack(monkeypatch, "torch")
     here = probe()
     assert dict(here.missing) == {"torch": Message.of("pip install torch")}
-    assert "torch" not in dict(here.machine.devices)
+    assert set(dict(here.machine.devices)) == {"numpy", "numba"}
     assert here.complete
+
+
+def test_without_numba_it_is_missing(monkeypatch):
+    lack(monkeypatch, "numba")
+    here = probe()
+    assert dict(here.missing) == {"numba": Message.of("pip install numba")}
+    assert set(dict(here.machine.devices)) == {"numpy", "torch"}
 
 
 @pytest.mark.parametrize("error", [ImportError, OSError])

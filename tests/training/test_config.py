@@ -135,10 +135,12 @@ def test_numpy_scalars_become_plain_numbers():
     assert Config(learning_rate=1).learning_rate == 1.0
 
 
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("device", ["cuda:0", "cuda:12", "mps"])
-def test_numpy_goes_with_the_cpu_only(device):
-    error = refusal(backend="numpy", device=device)
+def test_only_pytorch_has_other_devices_than_the_cpu(backend, device):
+    error = refusal(backend=backend, device=device)
     assert (error.field, error.got) == ("device", device)
+    assert f"the only device of the {backend} backend" in str(error)
     assert Config(backend="torch", device=device).device == device
 
 
@@ -155,6 +157,13 @@ def test_cuda_without_a_number_is_the_first_one():
 def test_mps_goes_with_float32_only():
     assert refusal(backend="torch", device="mps", dtype="float64").field == "dtype"
     assert Config(backend="torch", device="mps", dtype="float32").dtype == "float32"
+
+
+def test_numba_goes_with_one_thread_only():
+    error = refusal(backend="numba", threads=2)
+    assert (error.field, error.got) == ("threads", 2)
+    assert Config(backend="numba", threads=1).threads == 1
+    assert Config.from_query({"backend": "numba", "threads": "2"})[0] == Config(backend="numba")
 
 
 def test_an_error_is_a_value_error_that_pickles():

@@ -29,7 +29,7 @@ def test_20_random_shapes_keep_the_losses_and_weights_of_the_tutorial():
             assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9 * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "torch", "numba"])
 def test_the_losses_of_a_long_float32_run_are_those_of_its_weights(backend):
     """Sums that round apart would report 1e-6 for weights whose loss is above 1e-2."""
     config = Config(backend=backend, method="gram", steps=6000)

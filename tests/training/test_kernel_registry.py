@@ -80,14 +80,16 @@ def test_fit_refuses_a_backend_that_is_missing(monkeypatch):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_threads_are_set_for_the_steps_and_restored(kernel, count, monkeypatch):
+    if kernel["backend"] == "numba" and count == 2:
+        pytest.skip("its Config refuses more than one thread")
     kernel_type, seen = kernels.load(**kernel), []
-    step = kernel_type.step
+    compute = kernel_type.steps
 
-    def watched(self: kernels.Kernel) -> None:
+    def watched(self: kernels.Kernel, steps: int) -> None:
         seen.append(threads_of(kernel["backend"]))
-        step(self)
+        compute(self, steps)
 
-    monkeypatch.setattr(kernel_type, "step", watched)
+    monkeypatch.setattr(kernel_type, "steps", watched)
     config = Config(**kernel, **SMALL, threads=count)
     problem = training.prepare(config)
     before = threads_of(kernel["backend"])
@@ -136,6 +138,27 @@ def growth_of_a_step(method: str, dtype: str) -> int:
 def test_the_fused_numpy_kernel_allocates_no_array_in_a_step(dtype):
     assert growth_of_a_step("fused", dtype) < 1000  # the smallest array of this run has 1200 bytes
     assert growth_of_a_step("tutorial", dtype) > 4000  # the measurement does see arrays
+
+
+def test_a_step_and_all_steps_in_one_call_are_the_same_bits(kernel, dtype):
+    config = Config(**kernel, **SMALL, dtype=dtype)
+    problem = training.prepare(config)
+    kernel_type = kernels.load(**kernel)
+    one, all_at_once = (kernel_type(config, problem, kernel_type.start(problem), 7) for _ in range(2))
+    for _ in range(7):
+        one.step()
+    all_at_once.steps(3)
+    all_at_once.steps(4)
+    np.testing.assert_array_equal(one.losses(), all_at_once.losses())
+    for name, array in one.state().items():
+        np.testing.assert_array_equal(array, all_at_once.state()[name])
+
+
+def test_only_kernels_that_are_needed_at_once_are_loaded_in_advance(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(kernels, "load", lambda *pair: loaded.append(pair[0]))
+    assert kernels.load_all() == {}
+    assert set(loaded) == {"numpy", "torch"}
 
 
 LOADED_ALONE = """

@@ -40,7 +40,7 @@ from twolayer.training.messages import MessageError
 def command(config: Config, contenders: str | None, sweep: str | None, **options: Any) -> None:
     """Benchmark every backend and method on this machine. PyTorch autograd takes part for comparison."""
     try:
-        here = all_contenders(probe(load_torch=True).machine.devices, config.dtype)
+        here = all_contenders(probe(load_torch=True).machine.devices, config)
         taking_part = here if contenders is None else chosen(contenders, here)
         plan = Plan(
             config, tuple(taking_part), options["rounds"], None if sweep is None else parse_sweep(sweep)

@@ -54,6 +54,8 @@ def _words(config: Config, result: Result) -> str:
             ("speed", f"{flops_per_step(config) / microseconds / 1e3:.2f} GFLOP/s"),
             ("time in steps", f"{result.seconds:.3f} s for {steps} steps"),
         ]
+    if result.compile_seconds:
+        rows.append(("compiling", f"{result.compile_seconds:.1f} s, not in the time of the steps"))
     if flops_once(config):
         rows.append(("before the steps", f"{flops_once(config):.2g} FLOPs for x·xᵀ and x·w1"))
     if (gain := gain_of_auto(config)) > 1:

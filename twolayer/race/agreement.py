@@ -89,8 +89,7 @@ def agreement(config: Config, contender: Contender) -> Agreement:
     with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
         problem = training.prepare(its_config, kernel_type=kernel_type)
         kernel = kernel_type(its_config, problem, kernel_type.start(problem), steps)
-        for _ in range(steps):
-            kernel.step()
+        kernel.steps(steps)
         weights = kernel_type.weights(problem, kernel.state())
         drift = reference.drift(kernel.losses(), weights)
     # n roundings for each sum of n terms

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from twolayer.training.config import BACKENDS, Config
+from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import KERNELS, Kernel, load
 from twolayer.training.messages import MessageError, shown
 from twolayer.training.methods import METHODS
@@ -43,6 +44,14 @@ class Contender:
         method = "tutorial" if self.method == "autograd" else self.method
         return replace(config, backend=self.backend, device=self.device, method=method)
 
+    def can_compute(self, config: Config) -> bool:
+        """Return whether it has the dtype and the threads of `config`."""
+        try:
+            self.config(config)
+        except ConfigError:
+            return False
+        return True
+
     def kernel(self) -> type[Kernel]:
         """Return the kernel. Imports its library."""
         if self.method == "autograd":
@@ -60,17 +69,16 @@ BASELINE = Contender("numpy", "cpu", "tutorial")
 """The tutorial's loop: speedups are relative to it."""
 
 
-def contenders(devices: Iterable[tuple[str, tuple[str, ...]]], dtype: str) -> list[Contender]:
-    """Return all contenders of a machine whose backends have these devices."""
+def contenders(devices: Iterable[tuple[str, tuple[str, ...]]], config: Config) -> list[Contender]:
+    """Return all contenders for `config` of a machine whose backends have these devices."""
     found = [
         Contender(backend, device, method)
         for backend, its_devices in devices
         for device in its_devices
-        if not (device == "mps" and dtype == "float64")
         for method in METHODS_IN_A_RACE
         if (backend, method) in KERNELS or (backend, method) == ("torch", "autograd")
     ]
-    return sorted(found, key=lambda c: (c.backend, c.device))
+    return sorted((c for c in found if c.can_compute(config)), key=lambda c: (c.backend, c.device))
 
 
 def chosen(keys: str, here: Iterable[Contender]) -> list[Contender]:

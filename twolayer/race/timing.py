@@ -116,8 +116,7 @@ class Entry:
             kernel = self.kernel_type(self.config, self.problem, self.start, self.steps)
             kernel.synchronize()
             ran, begin = thread_time(), perf_counter()
-            for _ in range(self.steps):
-                kernel.step()
+            kernel.steps(self.steps)
             kernel.synchronize()
             seconds = perf_counter() - begin
             ran = thread_time() - ran

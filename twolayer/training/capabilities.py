@@ -68,8 +68,11 @@ def probe(*, load_torch: bool = False) -> Capabilities:
             why = does_not_load("torch", error)
     elif why is None:
         devices["torch"], complete = ("cpu",), False
-    missing = (("torch", why),) if why else ()
-    return Capabilities(this_machine(devices, gpus), missing, complete, code_digest())
+    missing = {"torch": why, "numba": why_missing("numba")}
+    if missing["numba"] is None:
+        devices["numba"] = ("cpu",)
+    reasons = tuple((backend, why) for backend, why in missing.items() if why)
+    return Capabilities(this_machine(devices, gpus), reasons, complete, code_digest())
 
 
 def require(config: Config) -> None:

@@ -29,7 +29,7 @@ PAGE_PARAMETERS = ("lang", "run")
 
 RANDOM = "random"
 """The tutorial's data: random numbers of any size, drawn from the seed."""
-BACKENDS = {"numpy": "NumPy", "torch": "PyTorch"}
+BACKENDS = {"numpy": "NumPy", "torch": "PyTorch", "numba": "Numba"}
 LARGEST = 100_000
 RATE = Real(1e-30, 1e6, default=1e-6, words="Step size of gradient descent")
 STEPS = Whole(1, 5_000_000, default=500, words="Number of weight updates")
@@ -88,8 +88,12 @@ class Config:
             object.__setattr__(self, name, self._checked(name, getattr(self, name)))
         if self.device == "cuda":  # as in PyTorch, the first one
             object.__setattr__(self, "device", "cuda:0")
-        if self.backend == "numpy" and self.device != "cpu":
-            raise ConfigError("device", self.device, Message.of("cpu, the only device of the numpy backend"))
+        if self.backend != "torch" and self.device != "cpu":
+            only = Message.of("cpu, the only device of the {backend} backend", backend=self.backend)
+            raise ConfigError("device", self.device, only)
+        if self.backend == "numba" and self.threads != 1:
+            one = Message.of("1, since the loops of the numba backend use one thread")
+            raise ConfigError("threads", self.threads, one)
         if self.device == "mps" and self.dtype == "float64":
             raise ConfigError(
                 "dtype", self.dtype, Message.of("float32, the only precision that mps supports")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twolayer.training.messages import Message
 
-LIBRARIES = ("numpy", "torch", "distributed")
+LIBRARIES = ("numpy", "torch", "numba", "distributed")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 26
 LARGEST_BYTES = 1 << 25

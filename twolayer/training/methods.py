@@ -165,8 +165,8 @@ def working_bytes(config: Config) -> int:
     in_float64 = constants
     if config.dtype == "float32":  # drawn or multiplied, then cast
         in_float64 += max(x, config.D_in * config.H) + (x if constants else 0)
-    if config.backend == "torch":
-        arrays += constants or x + y  # tensors are copies
+    if config.backend != "numpy":
+        arrays += constants or x + y  # tensors and panels are copies
     working = max(8 * in_float64, (arrays + 2 * state) * item + config.N * config.H)
     problem = x + y + _weights(config) + constants
     return (problem + state) * item + working + held_out_bytes(config)

@@ -49,6 +49,8 @@ class Chunk:
     """Σy²: the loss of a network that always outputs 0, as one whose units are all dead does."""
     picture: Picture | None = None
     """What the network has learned at the end of this chunk, if somebody looks."""
+    compile_seconds: float = 0.0
+    """Seconds in which its process compiled the kernel, not in the laps."""
 
     def without_losses(self) -> "Chunk":
         """Return the chunk with only what the next one needs."""
@@ -85,6 +87,8 @@ class Result:
     """Rows of (steps so far, mean loss per entry, share of right classes) on rows that do not train."""
     zero_loss: float
     """Σy²: the loss of a network that always outputs 0."""
+    compile_seconds: float
+    """Seconds in which this process compiled the kernel. `seconds` does not contain them."""
 
     def figure(self) -> Any:
         """Return the loss of each step as a Plotly figure. Raises `UnavailableError` without Plotly."""
@@ -151,6 +155,7 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
         dead=dead,
         held_out=held_out,
         picture=None,
+        compile_seconds=kernel.compile_seconds,
     )
 
 
@@ -174,8 +179,7 @@ def _timed_steps(
     before = perf_counter()
     for done in range(0, steps, lap):
         count = min(lap, steps - done)
-        for _ in range(count):
-            kernel.step()
+        kernel.steps(count)
         kernel.synchronize()
         laps.append((count, perf_counter() - before))
         if len(laps) % LAPS_PER_COUNT == 0 or done + count == steps:
@@ -223,4 +227,5 @@ def fit(
         dead=np.concatenate([c.dead for c in chunks]),
         held_out=np.concatenate([c.held_out for c in chunks]),
         zero_loss=chunk.zero_loss,
+        compile_seconds=max(c.compile_seconds for c in chunks),
     )

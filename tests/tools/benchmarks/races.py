@@ -36,7 +36,7 @@ def on_the_page(engine: Engine) -> Race:
     """The default race as the page has it computed."""
     config = Config()
     assert engine.capabilities is not None
-    plan = Plan(config, tuple(contenders(engine.capabilities.machine.devices, config.dtype)), ROUNDS.default)
+    plan = Plan(config, tuple(contenders(engine.capabilities.machine.devices, config)), ROUNDS.default)
     job = engine.map(
         perform, [(task,) for task in plan.tasks], memory_bytes=plan.run_bytes, manner="exclusive"
     )

@@ -56,9 +56,8 @@ def here(config: Config) -> list[Contender]:
     """Return everyone whom the workers have; until they have said so, whom they have in all likelihood."""
     known = server.engine().capabilities
     likely = [("numpy", ("cpu",))]
-    if why_missing("torch") is None:
-        likely.append(("torch", ("cpu",)))
-    return contenders(known.machine.devices if known else likely, config.dtype)
+    likely += [(backend, ("cpu",)) for backend in ("torch", "numba") if why_missing(backend) is None]
+    return contenders(known.machine.devices if known else likely, config)
 
 
 def _taking_part(here: list[Contender]) -> list[Contender]:

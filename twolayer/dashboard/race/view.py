@@ -14,6 +14,7 @@ from twolayer.race.contenders import contenders
 from twolayer.race.plan import Plan, Task
 from twolayer.race.result import Race
 from twolayer.race.timing import CLOCK
+from twolayer.training.config import Config
 from twolayer.training.messages import N_, Message
 
 TASKS = {
@@ -24,7 +25,7 @@ TASKS = {
 }
 EXAMPLE = dict(
     zip(
-        contenders([("numpy", ("cpu",)), ("torch", ("cpu",))], "float32"),
+        contenders([("numpy", ("cpu",)), ("torch", ("cpu",))], Config()),
         (347e-6, 301e-6, 20.6e-6, 422e-6, 352e-6, 69.1e-6, 575e-6),
         strict=True,
     )

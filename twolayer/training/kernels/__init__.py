@@ -60,9 +60,17 @@ class Kernel(ABC):
     def threads(count: int) -> AbstractContextManager[object]:
         """Return a context in which products use `count` threads."""
 
+    compile_seconds = 0.0
+    """Seconds in which this process compiled the kernel, when the first one was made. No timing has them."""
+
     @abstractmethod
     def step(self) -> None:
         """Compute one iteration. Its loss stays on the device."""
+
+    def steps(self, count: int) -> None:
+        """Compute `count` iterations: where a library can, in one call."""
+        for _ in range(count):
+            self.step()
 
     def synchronize(self) -> None:  # noqa: B027  (a device that computes at once need not be waited for)
         """Wait for the device to finish, so that a clock can be read."""
@@ -93,6 +101,9 @@ KERNELS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("torch", "tutorial"): "twolayer.training.kernels.torch:Tutorial",
         ("torch", "fused"): "twolayer.training.kernels.torch:Fused",
         ("torch", "gram"): "twolayer.training.kernels.torch:Gram",
+        ("numba", "tutorial"): "twolayer.training.kernels.numba:Tutorial",
+        ("numba", "fused"): "twolayer.training.kernels.numba:Fused",
+        ("numba", "gram"): "twolayer.training.kernels.numba:Gram",
     }
 )
 """The class of each backend and method, as module:name."""
@@ -127,12 +138,17 @@ def load(backend: str, method: str) -> type[Kernel]:
         raise UnavailableError(does_not_load(backend, error)) from error
 
 
+ON_DEMAND = {"numba"}
+"""Backends whose library is loaded for a run that uses it only: Numba takes 160 MB of each process."""
+
+
 def load_all() -> dict[str, Message]:
-    """Load all kernels, NumPy's first. Return why, for each backend that fails."""
+    """Load all kernels but those `ON_DEMAND`, NumPy's first. Return why, for each backend that fails."""
     failures = {}
     for backend, method in KERNELS:
         try:
-            load(backend, method)
+            if backend not in ON_DEMAND:
+                load(backend, method)
         except UnavailableError as error:
             failures[backend] = error.message
     return failures
