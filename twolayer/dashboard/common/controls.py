@@ -35,8 +35,8 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
     The fields of `leave_out`, of those of `COMPUTE`, have no control here; they keep the values that they
     came with, as all of `COMPUTE` do while that is folded.
     """
+    data_controls.draw()
     with st.grid(2, min_column_width=100, vertical_alignment="bottom", key="fields"):
-        data_controls.draw()
         _fields()
     data_controls.describe()
     inside = [field for field in COMPUTE if field not in leave_out]
