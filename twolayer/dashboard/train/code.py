@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NUMPY = "numpy"
 _MARK = """<style>
 .st-key-code_{name} :is(pre, code) {{ font-size: 0.8rem; }}
-.st-key-code_{name} pre code > span {{ align-items: baseline; }}
+.st-key-code_{name} pre code > span > .linenumber {{ align-self: flex-start !important; }}
 .st-key-code_{name} pre code > span:nth-child(n+{first}):nth-child(-n+{last}) {{ background: #4c8dfc38; }}
 </style>"""
 """A stripe behind some lines. With numbers and wrapping the highlighter makes one element of each line."""
