@@ -25,8 +25,8 @@ PHASE_NAMES = {
     "transfer": N_("transfer"),
 }
 METHODS = {
-    "fused": N_("*fused*: the same arithmetic in arrays that are reused"),
-    "gram": N_("*gram*: the same losses by way of x·xᵀ, in fewer operations"),
+    "fused": N_("*fused*: arrays are reused"),
+    "gram": N_("*gram*: fewer operations, by way of x·xᵀ"),
 }
 """What a method is that the tutorial does not have."""
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "star")

@@ -38,9 +38,10 @@ QUESTIONS = (
 )
 ROOM = """<style>
 .st-key-race_verdict {min-height: 6.5rem}
+.st-key-race_caption {min-height: 3.2rem}
 @media (max-width: 640px) {
     .st-key-race_verdict {min-height: 12rem}
-    .st-key-race_caption {min-height: 6rem}
+    .st-key-race_caption {min-height: 6.5rem}
 }
 </style>"""
 """So that nothing below the verdict moves when its lines grow longer."""
