@@ -2,11 +2,14 @@
 
 import asyncio
 import http.client
+import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -97,13 +100,15 @@ def asked(address: str, path: str, method: str = "GET") -> http.client.HTTPRespo
     return response
 
 
-def test_a_page_trains_through_the_proxy(proxy: str) -> None:
-    async def visit() -> Page:
-        async with asyncio.timeout(120), Page.open(proxy, "lang=en&run=1", STATE_KEY) as page:
-            await page.until(lambda: page.at_rest and "finished" in " ".join(page.texts).lower())
-            return page
+async def a_run(address: str) -> None:
+    """Open the Train page and train to the end."""
+    async with asyncio.timeout(120), Page.open(address, "lang=en&run=1", STATE_KEY) as page:
+        await page.until(lambda: page.at_rest and "finished" in " ".join(page.texts).lower())
+        assert not page.exceptions
 
-    assert not asyncio.run(visit()).exceptions
+
+def test_a_page_trains_through_the_proxy(proxy: str) -> None:
+    asyncio.run(a_run(proxy))
 
 
 @pytest.mark.parametrize("path", ["/", "/race", "/_stcore/health", "/no/such/page"])
@@ -146,3 +151,86 @@ def test_a_socket_from_another_site_is_refused(proxy: str) -> None:
         statuses[origin] = connection.getresponse().status
         connection.close()
     assert list(statuses.values()) == [101, 403]
+
+
+# -- the container ----------------------------------------------------------------------------------
+
+
+def steps_of(containerfile: Path) -> list[tuple[str, str]]:
+    """The instructions of a Containerfile, each with what follows it."""
+    text = containerfile.read_text("utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [tuple(line.split(maxsplit=1)) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the steps of the Containerfile copy and make, without what they install, made read-only."""
+    folder = tmp_path_factory.mktemp("image") / "app"
+    folder.mkdir()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for instruction, rest in steps_of(ROOT / "Containerfile"):
+        if instruction == "COPY":
+            source, target = rest.split()
+            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+            ignored = (
+                {"ignore": shutil.ignore_patterns("__pycache__", "plot-*.js", "plotly-*.js")}
+                if copy is shutil.copytree
+                else {}
+            )
+            copy(ROOT / source, folder / target, **ignored)
+        elif instruction == "RUN" and not rest.startswith("pip "):
+            subprocess.run(rest, shell=True, cwd=folder, env={**os.environ, "PATH": path}, check=True)
+    for one in [folder, *folder.rglob("*")]:
+        one.chmod(one.stat().st_mode & ~0o222)
+    return folder
+
+
+def unprivileged() -> list[str]:
+    """What makes a command of root's one that must not write where nobody may."""
+    if os.geteuid():
+        return []
+    return ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
+
+
+def test_the_container_runs_as_nobody_on_a_read_only_root_and_says_when_it_is_well(
+    image: Path, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    steps = dict(steps_of(ROOT / "Containerfile"))
+    assert steps["USER"] == "nobody"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command, check = (
+        json.loads(steps[name][steps[name].index("[") :].replace("8501", port))
+        for name in ("CMD", "HEALTHCHECK")
+    )
+    variables = dict(pair.split("=") for pair in shlex.split(steps["ENV"])) | {"HOME": str(tmp_path)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "TMPDIR": str(tmp_path), **variables}
+    before = sorted(image.rglob("*"))
+
+    def is_well() -> bool:
+        return (
+            subprocess.run(check, cwd=image, env=environment, capture_output=True, check=False).returncode
+            == 0
+        )
+
+    assert not is_well()
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        started = subprocess.Popen(
+            [*unprivileged(), *command], cwd=image, env=environment, stdout=file, stderr=file
+        )
+    try:
+        wait_until(lambda: started.poll() is not None or is_well(), timeout=60)
+        assert started.poll() is None, log.read_text()
+        asyncio.run(a_run(f"127.0.0.1:{port}"))
+        (library,) = (image / "static").glob("plotly-*.min.js")
+        assert asked(f"127.0.0.1:{port}", f"/app/static/{library.name}").status == 200
+    finally:
+        started.terminate()
+        started.wait(30)
+    assert sorted(image.rglob("*")) == before
+    assert "cannot be written" not in log.read_text()
+    assert "Traceback" not in log.read_text()

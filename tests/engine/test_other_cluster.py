@@ -1,6 +1,7 @@
 """A scheduler that was there before, and one that cannot be used."""
 
 import socket
+from dataclasses import replace
 
 import pytest
 from numpy.testing import assert_array_equal
@@ -27,6 +28,41 @@ def test_runs_go_to_the_cluster_of_the_settings_and_leave_it_running(new_engine,
         assert_array_equal(run.losses, fit(config).losses)
         assert engine._connection.cluster is None
         engine.close()
+
+
+@pytest.fixture
+def taking_turns(monkeypatch):
+    """The address of a scheduler that was started as `docs/server.md` says."""
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION", "inf")
+    with cluster_elsewhere() as (address, _):
+        yield address
+
+
+def test_two_dashboards_on_one_scheduler_share_its_workers(new_engine, wait_until, taking_turns):
+    address = taking_turns
+    first, second = new_engine(scheduler=address), new_engine(scheduler=address)
+    long = Config(**TINY, steps=5_000_000)
+    many = [first.submit(replace(long, seed=seed), "many") for seed in range(5)]
+    wait_until(lambda: all(run.step for run in many))
+    one = second.submit(replace(long, seed=9), "one")
+    short = second.submit(Config(steps=100), "short")
+    wait_until(lambda: short.over and one.step > 0)
+    assert_array_equal(short.losses, fit(short.config).losses)
+    before = one.step, [run.step for run in many]
+    wait_until(
+        lambda: one.step > before[0] and all(run.step > b for run, b in zip(many, before[1], strict=True))
+    )
+    for engine in (first, second):
+        engine.close()
+
+
+KEYS = "from twolayer.engine.worker import new_key; print(*(new_key('advance-0') for _ in range(3)))"
+
+
+def test_tasks_of_two_dashboards_never_have_the_same_key(python):
+    keys = [key for _ in range(2) for key in python("-c", KEYS).stdout.split()]
+    assert len(set(keys)) == 6
+    assert all(key.startswith("advance-0-") for key in keys), "Dask groups tasks by the beginning of the key"
 
 
 def test_a_cluster_with_other_code_is_refused_in_words(

@@ -368,3 +368,26 @@ def test_long_tasks_leave_a_worker_to_others(workers, most):
         await asyncio.gather(*long)
 
     run(main())
+
+
+@pytest.mark.parametrize("visitors", [1, 20])
+def test_of_two_processes_with_one_scheduler_the_later_one_is_neither_behind_nor_before(visitors):
+    wall = [1000.0]
+
+    async def main() -> tuple[float, float]:
+        early, late = (Shares(lambda: 2, lambda: wall[0], has_peers=True) for _ in range(2))
+        for _ in range(200):
+            for visitor in range(visitors):
+                turn = Turn(str(visitor), 0.1)
+                await early.enter(turn)
+                wall[0] += 0.05
+                early.leave(turn)
+        turns = []
+        for one in (early, late):
+            turn = Turn("0", 0.1)
+            await one.enter(turn)
+            turns.append(turn.priority)
+        return turns[0], turns[1]
+
+    first, second = run(main())
+    assert abs(first - second) <= 2 * CREDIT_SECONDS

@@ -31,6 +31,7 @@ from twolayer.engine.engine import Engine
 from twolayer.engine.run import Run
 from twolayer.engine.settings import MB, from_environment
 from twolayer.export import files
+from twolayer.training.machine import return_freed_memory
 
 ROOT = Path(__file__).parents[2]
 MOST_GROWTH_MB = 30.0
@@ -107,6 +108,7 @@ def long_runs(count: int) -> list[Held]:
     """
     import pandas as pd  # the web process has it
 
+    return_freed_memory()  # as the web process does
     engine = Engine(from_environment())
     try:
         while engine.capabilities is None or not engine.capabilities.complete:

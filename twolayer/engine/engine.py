@@ -56,7 +56,7 @@ class Engine:
         self.live: dict[str, Task] = {}
         """The live runs and jobs by name, in the order of their submission."""
         self._names = itertools.count()
-        self._shares = Shares(lambda: self._connection.workers)
+        self._shares = Shares(lambda: self._connection.workers, has_peers=settings.scheduler is not None)
         self._memory = Memory(settings.memory_mb * MB, self._shares)
         self._checkpoints: LRU[str, Chunk] = LRU(
             settings.memory_mb * MB // CHECKPOINTS_SHARE,

@@ -1,7 +1,6 @@
 """The loop that computes a job on the cluster: some tasks at a time, and each result once."""
 
 import asyncio
-import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -18,8 +17,6 @@ TASKS_PER_WORKER = 2
 
 Manner = Literal["shared", "later", "exclusive"]
 """How the tasks of a job share the workers, as in `Engine.map`."""
-
-_numbers = itertools.count()
 
 
 class JobLoop:
@@ -82,14 +79,14 @@ class JobLoop:
         try:
             job.begin()
             if self.is_exclusive and self._place is None:
-                key = f"place-{job.name}-{next(_numbers)}"
+                key = worker.new_key(f"place-{job.name}")
                 self._place = client.submit(worker.here, key=key, pure=False, priority=turn.priority)
             future = client.submit(
                 worker.timed,
                 self._place,
                 self.function,
                 *self.items[index],
-                key=f"{job.name}-{index}-{next(_numbers)}",
+                key=worker.new_key(f"{job.name}-{index}"),
                 pure=False,
                 priority=turn.priority,
             )

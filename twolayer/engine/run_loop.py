@@ -6,7 +6,6 @@ far, so that neither the scheduler nor a recovery grows with the length of a run
 """
 
 import asyncio
-import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,8 +35,6 @@ BEAT_SECONDS = 0.1
 DEADLINE_SECONDS = 20.0
 DEADLINE_FACTOR = 50
 """A chunk may take `DEADLINE_SECONDS` and this many times the time that the last chunk predicts."""
-
-_numbers = itertools.count()
 
 
 class _Flight(NamedTuple):
@@ -191,7 +188,7 @@ class RunLoop:
         return more
 
     def _task(self, turn: Turn, name: str, function: Callable[..., Any], *values: Any) -> Future:
-        key = f"{name}-{self.task.name}-{next(_numbers)}"
+        key = worker.new_key(f"{name}-{self.task.name}")
         return self._client.submit(function, *values, key=key, pure=False, priority=turn.priority)
 
     async def _beat(self, step: int) -> None:

@@ -53,6 +53,8 @@ class Turn:
     is_long: bool = False
     """Whether it is so long that it must leave a worker to others."""
     tag: float = 0.0
+    shift: float = 0.0
+    """What is added to the tag where other processes submit tasks too: their clocks are others."""
     since: float = 0.0
     """When it was admitted, by the monotonic clock."""
     admitted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,7 +78,7 @@ class Turn:
     @property
     def priority(self) -> float:
         """Its priority for Dask, where the highest goes first."""
-        return -self.tag
+        return -(self.tag + self.shift)
 
 
 class Shares:
@@ -90,13 +92,20 @@ class Shares:
     for `PATIENCE_SECONDS` at most; then the exclusive turn becomes a shared one.
     """
 
-    def __init__(self, workers: Callable[[], int], wall_clock: Callable[[], float] = time) -> None:
-        """`workers` returns the number of workers."""
+    def __init__(
+        self,
+        workers: Callable[[], int],
+        wall_clock: Callable[[], float] = time,
+        *,
+        has_peers: bool = False,
+    ) -> None:
+        """`workers` returns the number of workers. With `has_peers`, other processes may use them too."""
         self.exclusive: Turn | None = None
         """The exclusive turn that is admitted, or waits for the end of shared turns only."""
         self.workers = workers
         self._wall_clock = wall_clock
         self._now = wall_clock()
+        self._has_peers, self._shift = has_peers, 0.0
         self._clocks: dict[str, float] = {}
         self._at_work: Counter[str] = Counter()
         self._shared: list[Turn] = []
@@ -141,7 +150,7 @@ class Shares:
         Who has a shared turn already must not ask for another that `would_wait`.
         """
         self.begin_work(turn.visitor)
-        turn.tag = self._tag(turn)
+        turn.tag, turn.shift = self._tag(turn), self._shift
         (self._waiting_exclusive if turn.is_exclusive else self._waiting).append(turn)
         self._next()
         try:
@@ -172,6 +181,9 @@ class Shares:
         self._now += AGEING * turn.cost / len(self._at_work)
         served = {turn.visitor, *(other.visitor for other in self._shared)}
         self._now = max(self._now, min(map(self.clock, served)))
+        behind = self._wall_clock() - self._now
+        if self._has_peers and abs(behind - self._shift) > CREDIT_SECONDS / 2:
+            self._shift = behind  # nobody knows how fast the clocks of the others are
         if len(self._clocks) > MOST_CLOCKS:
             floor = self._now - CREDIT_SECONDS
             self._clocks = {who: used for who, used in self._clocks.items() if used > floor}

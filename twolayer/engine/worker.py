@@ -1,6 +1,8 @@
 """What workers execute: the chunks of a run, the time limit of a task, and their own preparation."""
 
 import faulthandler
+import itertools
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Thread
@@ -14,6 +16,14 @@ from twolayer.training.config import RANDOM, Config
 from twolayer.training.machine import keep_freed_memory
 from twolayer.training.problem import Problem
 from twolayer.training.training import Chunk
+
+_PROCESS = secrets.token_hex(4)
+_numbers = itertools.count()
+
+
+def new_key(name: str) -> str:
+    """Return a key for a task that no other task has, also where several dashboards use one scheduler."""
+    return f"{name}-{_PROCESS}-{next(_numbers)}"
 
 
 def within(seconds: float, function: Callable[..., Any], *values: Any) -> Any:

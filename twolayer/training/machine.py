@@ -13,6 +13,7 @@ LIBRARIES = ("numpy", "torch", "numba", "distributed")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 26
 LARGEST_BYTES = 1 << 25
+RETURNED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,15 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
         libc.mallopt(M_MMAP_THRESHOLD, LARGEST_BYTES)
+
+
+def return_freed_memory() -> None:
+    """Make glibc return what was large to the system as soon as it is freed.
+
+    By default it keeps freed memory once that was in blocks of up to 32 MB, as a file for download may be.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, RETURNED_BYTES)
 
 
 def _versions() -> tuple[tuple[str, str], ...]:

@@ -14,6 +14,7 @@ from twolayer.engine import logs
 from twolayer.engine.engine import Engine
 from twolayer.engine.run import Run
 from twolayer.engine.settings import SettingError, from_environment
+from twolayer.training.machine import return_freed_memory
 from twolayer.training.pace import step_seconds
 
 P = ParamSpec("P")
@@ -27,6 +28,7 @@ REDRAW_SECONDS_PER_LIVE_RUN = 0.08
 def engine() -> Engine:
     """The engine of this process. Raises `SettingError` if the environment cannot be used."""
     logs.to_standard_error()
+    return_freed_memory()
     made = Engine(from_environment())
     atexit.register(made.close)
     # All that start-up has loaded stays: the collector need not look through it again.
