@@ -106,6 +106,7 @@ def test_only_its_kernels_know_numba():
         ("import twolayer.engine.cluster", ["torch", "streamlit"]),
         ("import twolayer.backprop.check, twolayer.backprop.one_step", ["torch", "streamlit", "distributed"]),
         ("import twolayer.dashboard.gradients.view, twolayer.dashboard.one_step.view", ["torch"]),
+        ("import twolayer.dashboard.write_it.view, twolayer.dashboard.write_it.training", ["torch"]),
         ("import twolayer.dashboard.train.diagnosis", ["torch", "scipy.linalg", "scipy.sparse"]),
     ],
 )

@@ -80,12 +80,17 @@ def rows(exercise: Exercise, texts: Texts, report: Report | None) -> None:
         if given:
             formulas.code("\n".join(given))
             given = []
-        _row(value, written[value], verdicts.get(value), exercise.dialect)
+        first = value == exercise.open[0] and not any(text.strip() for text in written.values())
+        _row(value, written[value], verdicts.get(value), _begin() if first else "", exercise.dialect)
     if given:
         formulas.code("\n".join(given))
 
 
-def _row(value: str, text: str, verdict: Verdict | None, dialect: str) -> None:
+def _begin() -> str:
+    return _("Write what stands to the right of the equals sign, and press Enter. Below are hints.")
+
+
+def _row(value: str, text: str, verdict: Verdict | None, begin: str, dialect: str) -> None:
     name, field, result = st.columns([1.25, 4, 4.75], vertical_alignment="top", gap="small")
     with name:
         st.html(f'<div style="{_NAME}"><code>{value} =</code></div>')
@@ -99,7 +104,7 @@ def _row(value: str, text: str, verdict: Verdict | None, dialect: str) -> None:
             autocomplete="off",
         )
     with result, st.container(key=f"verdict_{value}"):
-        st.html(_verdict(value, text, verdict, dialect))
+        st.html(_verdict(value, text, verdict, dialect, begin))
 
 
 def words(message: Message) -> str:
@@ -111,14 +116,14 @@ def words(message: Message) -> str:
     return _(message.template).format(**{name: shown(given) for name, given in message.values})
 
 
-def _verdict(value: str, text: str, verdict: Verdict | None, dialect: str) -> str:
-    """Return a verdict as HTML, which screen readers are told when it changes."""
+def _verdict(value: str, text: str, verdict: Verdict | None, dialect: str, begin: str = "") -> str:
+    """Return a verdict as HTML, which screen readers are told when it changes; of an empty page `begin`."""
     parts, role = [], "status"
     if verdict is None or verdict.text != text:
         parts.append(f"<span>{escape(_('Checking…'))}</span>")
     else:
         style = STYLES.get(verdict.state, f"font-weight:600;{_RED}")
-        said = escape(words(headline(verdict)))
+        said = escape(begin or words(headline(verdict)))
         if verdict.state != "empty":
             role = "alert"  # the element is a new one each time: a status would not be read out
         sign = f'<span aria-hidden="true">{SIGNS[verdict.state]}</span>'
