@@ -7,7 +7,7 @@ from math import sqrt
 from twolayer.backprop.cell_formulas import FORMULAS
 from twolayer.dashboard.common import formulas
 from twolayer.rates import curvature
-from twolayer.training.config import Config
+from twolayer.training.config import DEFAULTS, Config
 from twolayer.training.messages import N_
 
 
@@ -17,6 +17,8 @@ class Question:
 
     asked: str
     answer: str
+    of_random: bool = False
+    """Whether the answer is about random data and the tutorial's initial weights alone."""
 
 
 MEANINGS: Mapping[str, str] = {
@@ -63,6 +65,7 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
                 "near 0 does not mean that it predicts anything new. The tutorial uses random data only to "
                 "show the mechanics."
             ),
+            of_random=True,
         ),
         Question(
             N_("Where are the bias and the minibatches?"),
@@ -187,6 +190,7 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
                 "λmax falls. Smaller initial weights allow a larger η: scaled by √(2/number of inputs) (He "
                 "initialization), the tutorial's network would have a λmax some 300 times smaller."
             ),
+            of_random=True,
         ),
     ),
 }
@@ -199,6 +203,12 @@ SLOPES: Mapping[str, tuple[str, str, str, str]] = {
     "grad_w1": ("w1[i,j]", r"\sum_n", "h[n,j]", r"\mathtt{x[n,i]}"),
 }
 """For each gradient by the chain rule: of which entry, the sum, the entry computed from it, and its slope."""
+
+
+def asked(name: str, config: Config) -> list[Question]:
+    """Return the questions about a line that arise in a run of `config`."""
+    as_in_tutorial = (config.data, config.init) == (DEFAULTS["data"], DEFAULTS["init"])
+    return [question for question in QUESTIONS.get(name, ()) if as_in_tutorial or not question.of_random]
 
 
 def derivation(name: str) -> list[str]:

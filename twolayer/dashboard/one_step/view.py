@@ -9,7 +9,7 @@ from twolayer.backprop.one_step import Chosen, Observation
 from twolayer.dashboard.common import formulas, iteration, server
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.one_step import charts, diagrams
-from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, derivation, values
+from twolayer.dashboard.one_step.questions import MEANINGS, asked, derivation, values
 from twolayer.training.config import BACKENDS, Config
 from twolayer.training.program import AXES, SIZES, numpy_statements, torch_statements
 
@@ -38,7 +38,7 @@ def show(seen: Observation, name: str) -> None:
     with st.container(key="derivation"):
         for line in derivation(name):
             formulas.draw(line)
-    for question in QUESTIONS.get(name, ()):
+    for question in asked(name, seen.config):
         with st.expander(_(question.asked)):
             st.markdown(_(question.answer).format(**values(seen.config)))
     if name != "loss":
