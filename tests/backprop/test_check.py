@@ -14,6 +14,7 @@ from twolayer.backprop.comparison import BANDS, relative_error
 from twolayer.backprop.finite_differences import of_entries
 from twolayer.backprop.one_step import observe
 from twolayer.training import kernels
+from twolayer.training.data import DATA_SETS
 from twolayer.training.messages import Message, MessageError
 from twolayer.training.program import GRADIENTS, run
 
@@ -65,6 +66,18 @@ def test_a_right_pass_is_never_accused_and_each_bug_is_found_where_it_is(seed):
             assert found.comparison(f"grad_{tensor}", "autograd").wrong > 0
         if changed:
             assert found.formula == BUGS[name].value
+
+
+@pytest.mark.parametrize("init", ["tutorial", "he"])
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_on_no_data_set_is_a_right_pass_accused_and_a_bug_is_found(name, init):
+    config = Config(data=name, init=init, N=40, H=7, learning_rate=1e-5)
+    for at in (0, 20):
+        taken = snapshot.take(config, at)
+        right = examine(config, taken, settings=Settings(sample=SAMPLE, valley=False))
+        assert (right.wrong, right.formula) == ((), None)
+        bug = next(iter(bugs.possible(config)))
+        assert examine(config, taken, bug, settings=Settings(sample=SAMPLE, valley=False)).wrong_tensors
 
 
 @pytest.mark.parametrize("seed", [0, 5, 6])

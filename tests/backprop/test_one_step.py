@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from twolayer import Config, fit
 from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.one_step import WINDOW, Chosen, observe
+from twolayer.training.data import DATA_SETS
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.problem import make_problem
 from twolayer.training.program import STEPS
@@ -46,6 +47,14 @@ def test_a_small_value_is_shown_whole_and_a_large_one_as_means_and_a_window():
     assert seen.views["h"].zeros == 0
     for view in observe(TINY, 0).views.values():
         assert view.whole
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_the_iteration_of_a_run_on_a_data_set_is_its_own(name):
+    config = Config(data=name, init="he", H=6, learning_rate=1e-5, steps=9)
+    seen, losses = observe(config, 5), fit(config).losses
+    assert seen.loss == losses[5]
+    assert seen.views["h"].shape == (config.N, 6)
 
 
 def test_a_cell_that_is_not_there_is_the_last_one():

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser import stability
 from tests.browser.conftest import drawn, figure, settled, state_is
 from twolayer import Config, fit
 from twolayer.dashboard.train import live
@@ -177,3 +178,24 @@ def test_the_curve_the_figures_and_the_verdict_are_in_view_on_a_projector(
 def test_the_curve_begins_on_the_first_screen_of_a_phone(visit: Visit, locale: str) -> None:
     page = visit("/?run=1", width=390, locale=locale)
     assert box(page, ".st-key-loss_chart")["y"] < 844
+
+
+@pytest.mark.parametrize(
+    "query", ["/?preset=digits", "/?preset=spiral&learning_rate=1e-4"], ids=["digits", "spiral"]
+)
+def test_the_picture_of_what_is_learned_moves_in_one_lasting_node(visit: Visit, query: str) -> None:
+    page = visit(query + "&steps=20000")
+    stability.watch(page, "learned_chart")
+    shown = "document.querySelector('.st-key-learned_chart .js-plotly-plot').calcdata.length"
+    before = page.evaluate(shown)
+    page.click(".st-key-train button")
+    page.wait_for_function(f"{shown} > {before}")
+    label = (
+        "[...document.querySelectorAll('.st-key-learned_chart [aria-label]')].map(e => e.ariaLabel).join()"
+    )
+    first = page.evaluate(label)
+    page.wait_for_function(f"first => {label} !== first", arg=first)
+    stability.assert_nothing_moved(page)
+    page.click(".st-key-stop button")
+    state_is(page, "stopped")
+    stability.assert_nothing_moved(page)

@@ -30,7 +30,9 @@ def run_of(config: Config, edits: tuple[Edit, ...] = ()) -> Run:
     run.edits = edits
     run.begin()
     steps = len(result.losses)
-    run.receive(Chunk(steps, {}, result.losses, result.laps, result.diverged_at, result.dead))
+    run.receive(
+        Chunk(steps, {}, result.losses, result.laps, result.diverged_at, result.dead, result.held_out)
+    )
     return run
 
 
@@ -133,3 +135,14 @@ def test_json_holds_config_edits_environment_and_results():
     assert read["results"]["state"] == "finished"
     assert read["environment"]["versions"]["numpy"] == np.__version__
     assert read["results"]["dead_units"][-1] == [20, 0]
+
+
+def test_json_holds_what_was_made_of_held_out_rows():
+    config = Config(data="iris", init="he", H=5, learning_rate=1e-4, steps=30)
+    everything = json.loads(files.run_json(run_of(config), None))
+    assert everything["config"]["data"] == "iris"
+    assert everything["config"]["init"] == "he"
+    assert everything["results"]["held_out"] == fit(config).held_out.tolist()
+    of_random = json.loads(files.run_json(run_of(TINY), None))["results"]["held_out"]
+    assert {len(row) for row in of_random} == {3}
+    assert {row[2] for row in of_random} == {None}

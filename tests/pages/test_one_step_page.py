@@ -14,7 +14,7 @@ from twolayer.backprop import latex
 from twolayer.backprop.bugs import BUGS
 from twolayer.dashboard.i18n import translator
 from twolayer.dashboard.one_step import charts, playback
-from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, values
+from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, asked, values
 from twolayer.rates.curvature import largest_eigenvalue
 from twolayer.training.problem import make_problem
 from twolayer.training.program import STEPS, numpy_statements, torch_statements
@@ -217,3 +217,12 @@ def test_with_he_initialization_the_curvature_is_some_300_times_smaller() -> Non
         direction = (ahead - behind) / 2
     ratio = largest_eigenvalue(Config()).value / (np.linalg.norm(direction) / 1e-6)
     assert 250 < ratio < 350
+
+
+def test_what_holds_for_random_numbers_alone_is_not_said_of_other_data() -> None:
+    everything = [question.asked for name in STEPS for question in asked(name, Config())]
+    of_digits = [question.asked for name in STEPS for question in asked(name, Config(data="digits"))]
+    missing = set(everything) - set(of_digits)
+    assert missing == {"What is being learned?", "Why is the learning rate so small?"}
+    page = opened(data="iris", H="4", show="h")
+    assert "What is being learned?" not in [expander.label for expander in page.expander]

@@ -7,6 +7,7 @@ from twolayer import Config
 from twolayer.race.agreement import MOST_STEPS, agreement, steps_compared
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.training.config import BACKENDS
+from twolayer.training.data import DATA_SETS
 from twolayer.training.kernels.numpy import Gram, Tutorial
 
 EVERYONE = [
@@ -94,6 +95,14 @@ def random_shapes(count: int) -> list[Config]:
 def test_no_contender_of_ours_is_found_wrong(config, dtype):
     for contender in EVERYONE:
         found = agreement(Config(**{**vars(config), "dtype": dtype}), contender)
+        assert found.right, (contender.name, found)
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_on_no_data_set_is_a_contender_of_ours_found_wrong(name, dtype):
+    config = Config(data=name, init="he", N=50, H=9, learning_rate=1e-4, steps=100, dtype=dtype)
+    for contender in EVERYONE:
+        found = agreement(config, contender)
         assert found.right, (contender.name, found)
 
 

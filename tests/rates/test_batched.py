@@ -10,6 +10,7 @@ from twolayer import Config, ConfigError, fit
 from twolayer.rates import batched
 from twolayer.rates.batched import fit_many
 from twolayer.training import training
+from twolayer.training.data import DATA_SETS
 
 SMALL = Config(method="gram", N=7, D_in=11, H=5, D_out=3, steps=60)
 TOLERANCE = {"float64": 1e-9, "float32": 1e-2}
@@ -34,6 +35,13 @@ def assert_same(config: Config, rates: list[float], seeds: list[int]) -> None:
 @pytest.mark.parametrize("seeds", [[3], [3, 4, 3]], ids=["one seed", "several seeds"])
 def test_a_batch_gives_the_losses_of_separate_runs(dtype, seeds):
     assert_same(replace(SMALL, dtype=dtype), [1e-4, 1e-3, 3e-4, 5e-3], seeds)
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+@pytest.mark.parametrize("method", ["gram", "auto"])
+def test_a_batch_on_a_data_set_gives_the_losses_of_separate_runs(name, method, dtype):
+    config = Config(data=name, init="he", method=method, N=60, H=5, steps=30, dtype=dtype)
+    assert_same(config, [1e-5, 1e-4], [3, 4])
 
 
 def test_runs_that_diverge_leave_the_others_alone(dtype):

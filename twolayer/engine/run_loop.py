@@ -30,6 +30,8 @@ IN_FLIGHT = 2
 CHECKPOINT_SECONDS = 3.0
 CHECKPOINT_SHARE = 0.02
 SMALL_STATE_BYTES = 1 << 16
+PICTURE_SHARE = 0.02
+"""A picture may take this share of the time of its chunk."""
 BEAT_SECONDS = 0.1
 """Length of a chunk in slow motion."""
 DEADLINE_SECONDS = 20.0
@@ -206,7 +208,8 @@ class RunLoop:
         run = self.task
         steps = self._pace.next(min(run.limit, end) - step)
         if run.config.data != RANDOM:  # each chunk ends with a picture
-            steps = min(steps, -(-run.steps // MOST_PICTURES))
+            least = pace.picture_seconds(run.config) / PICTURE_SHARE / self._pace.seconds_per_step
+            steps = min(steps, max(-(-run.steps // MOST_PICTURES), round(least)))
         speed = run.speed
         if speed and step >= run.step and steps > 0:
             steps = min(steps, max(1, round(speed * BEAT_SECONDS)))

@@ -6,6 +6,8 @@ long work; no result depends on them.
 
 from twolayer.training import methods
 from twolayer.training.config import Config
+from twolayer.training.data import DATA_SETS
+from twolayer.training.learned import CURVE, GRID
 
 FLOPS_PER_SECOND = 40e9
 """Of matrix products."""
@@ -16,6 +18,9 @@ NORMALS_PER_SECOND = 1e8
 """Normal numbers from the seeded generator."""
 TRANSFER_BYTES_PER_SECOND = 200e6
 """From a worker to the web process."""
+
+PICTURE_NUMBERS_PER_SECOND = 1.5e9
+"""Hidden values of a picture of what has been learned."""
 
 STEP_OVERHEAD = 20e-6
 """Seconds of a step besides its products."""
@@ -70,6 +75,14 @@ def drawing_seconds(config: Config) -> float:
 def preparing_seconds(config: Config) -> float:
     """Return the seconds before the first step: drawing, and what the method computes once."""
     return drawing_seconds(config) + product_seconds(methods.flops_once(config))
+
+
+def picture_seconds(config: Config) -> float:
+    """Return the seconds of a picture of what has been learned: h_relu at all its points is most of it."""
+    points = {"curve": CURVE, "map": GRID**2}.get(
+        DATA_SETS[config.data].picture, methods.held_out_rows(config)
+    )
+    return points * config.H / PICTURE_NUMBERS_PER_SECOND
 
 
 def transfer_seconds(size: float) -> float:

@@ -117,8 +117,10 @@ def prepare(
 
 
 def weights(config: Config, problem: Problem, chunk: Chunk) -> tuple[Array, Array]:
-    """Return w1 (D_in, H) and w2 (H, D_out) after `chunk`."""
-    return kernels.load(config.backend, methods.used(config)).weights(problem, chunk.state)
+    """Return w1 (D_in, H) and w2 (H, D_out) after `chunk`, by products of the config's threads."""
+    kernel_type = kernels.load(config.backend, methods.used(config))
+    with kernel_type.threads(config.threads):
+        return kernel_type.weights(problem, chunk.state)
 
 
 def start(config: Config, problem: Problem) -> Chunk:

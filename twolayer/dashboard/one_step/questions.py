@@ -6,7 +6,7 @@ from math import sqrt
 
 from twolayer.backprop.cell_formulas import FORMULAS
 from twolayer.rates import curvature
-from twolayer.training.config import Config
+from twolayer.training.config import DEFAULTS, Config
 from twolayer.training.messages import N_
 
 
@@ -16,6 +16,8 @@ class Question:
 
     asked: str
     answer: str
+    of_random: bool = False
+    """Whether the answer is about random data and the tutorial's initial weights alone."""
 
 
 MEANINGS: Mapping[str, str] = {
@@ -62,6 +64,7 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
                 "near 0 does not mean that it predicts anything new. The tutorial uses random data only to "
                 "show the mechanics."
             ),
+            of_random=True,
         ),
         Question(
             N_("Where are the bias and the minibatches?"),
@@ -186,6 +189,7 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
                 "λmax falls. Smaller initial weights allow a larger η: scaled by √(2/number of inputs) (He "
                 "initialization), the tutorial's network would have a λmax some 300 times smaller."
             ),
+            of_random=True,
         ),
     ),
 }
@@ -203,6 +207,12 @@ SLOPES: Mapping[str, tuple[str, str, str, str]] = {
 def is_product(name: str) -> bool:
     """Return whether a line is a matrix product, whose shapes are worth seeing in letters."""
     return r"\cdot" in FORMULAS[name].latex
+
+
+def asked(name: str, config: Config) -> list[Question]:
+    """Return the questions about a line that arise in a run of `config`."""
+    as_in_tutorial = (config.data, config.init) == (DEFAULTS["data"], DEFAULTS["init"])
+    return [question for question in QUESTIONS.get(name, ()) if as_in_tutorial or not question.of_random]
 
 
 def derivation(name: str) -> str:

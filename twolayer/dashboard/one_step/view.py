@@ -10,7 +10,7 @@ from twolayer.backprop.one_step import Chosen, Observation
 from twolayer.dashboard.common import formulas, iteration, server
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.one_step import charts, diagrams
-from twolayer.dashboard.one_step.questions import MEANINGS, QUESTIONS, SLOPES, derivation, is_product, values
+from twolayer.dashboard.one_step.questions import MEANINGS, SLOPES, asked, derivation, is_product, values
 from twolayer.training.config import BACKENDS, Config
 from twolayer.training.program import AXES, SIZES, numpy_statements, torch_statements
 
@@ -40,7 +40,7 @@ def show(seen: Observation, name: str) -> None:
     with st.container(key="derivation"):
         if name in SLOPES:
             formulas.draw(derivation(name))
-    for question in QUESTIONS.get(name, ()):
+    for question in asked(name, seen.config):
         with st.expander(_(question.asked)):
             st.markdown(_(question.answer).format(**values(seen.config)))
     if name != "loss":
