@@ -7,7 +7,7 @@ division of a run into chunks.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ class Chunk:
     """Σy²: the loss of a network that always outputs 0, as one whose units are all dead does."""
     compile_seconds: float = 0.0
     """Seconds in which its process compiled the kernel, not in the laps."""
+    processor_seconds: float = 0.0
+    """Processor time of the steps; their time where other threads or a device compute too."""
 
     def without_losses(self) -> "Chunk":
         """Return the chunk with only what the next one needs."""
@@ -111,7 +113,9 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
     kernel_type = kernels.load(config.backend, methods.used(config))
     with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
         kernel = kernel_type(config, problem, previous.state, steps)
+        before = thread_time()
         laps, dead = _timed_steps(kernel, steps)
+        processor = thread_time() - before
         losses = kernel.losses()
     finite = int(np.argmin(np.isfinite(losses))) if not np.isfinite(losses).all() else steps
     if finite < steps:
@@ -127,6 +131,7 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
         dead=dead,
         zero_loss=previous.zero_loss,
         compile_seconds=kernel.compile_seconds,
+        processor_seconds=processor if config.threads == 1 and config.device == "cpu" else laps[:, 1].sum(),
     )
 
 
@@ -163,7 +168,7 @@ def fit(
     while chunk.step < current(config, edits, "steps") and chunk.diverged_at is None:
         now, end = segment(config, edits, chunk.step)
         chunk = advance(now, problem, chunk, pace.next(end - chunk.step))
-        pace.saw(len(chunk.losses), chunk.seconds)
+        pace.saw(len(chunk.losses), chunk.processor_seconds)
         chunks.append(replace(chunk, state={}))
         if on_chunk is not None:
             on_chunk(chunk)
