@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 import twolayer.engine.run_loop
 from tests.engine.conftest import TINY, cluster_of, tasks_on_scheduler
 from twolayer import Config, ConfigError, fit
-from twolayer.training import methods
+from twolayer.training import methods, pace
 from twolayer.training.edits import Edit
 
 LONG = Config(**TINY, steps=300_000)
@@ -160,6 +160,7 @@ def test_a_finished_run_with_a_large_state_is_continued_at_once(engine, wait_unt
 
 def test_a_stopped_run_goes_on_from_its_last_checkpoint(engine, wait_until, monkeypatch):
     monkeypatch.setattr(twolayer.engine.run_loop, "CHECKPOINT_SECONDS", 0.2)
+    monkeypatch.setattr(pace, "CHUNK_SECONDS", 0.01)  # a chain ends when its chunks have come
     run = engine.submit(Config(**TINY, steps=5_000_000))
     wait_until(lambda: run.seconds > 1)
     engine.stop(run)

@@ -33,7 +33,22 @@ def test_the_default_run_ends_with_the_losses_of_fit(engine, finished):
     assert_array_equal(finished(engine, Config()).losses, fit(Config()).losses)
 
 
+def test_a_default_run_is_at_most_six_tasks(engine, finished, monkeypatch):
+    submit, names = twolayer.engine.run_loop.RunLoop._task, []
+
+    def counted(loop, turn, name, *values):
+        names.append(name)
+        return submit(loop, turn, name, *values)
+
+    monkeypatch.setattr(twolayer.engine.run_loop.RunLoop, "_task", counted)
+    assert finished(engine, Config()).state == "finished"
+    assert names.count("problem") == 1
+    assert len(names) <= 6
+
+
 def test_a_run_of_several_threads_ends_with_the_losses_of_fit(engine, finished, backend):
+    if backend == "numba":
+        pytest.skip("its Config refuses more than one thread")
     config = Config(backend=backend, threads=min(2, engine.capabilities.machine.cores), steps=50)
     assert_array_equal(finished(engine, config).losses, fit(config).losses)
 

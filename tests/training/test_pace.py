@@ -21,10 +21,32 @@ def test_a_pace_is_at_least_one_step_and_at_most_what_remains(seconds, size):
 
 def test_a_pace_aims_at_a_tenth_of_a_second_once_it_knows_the_speed():
     pace = Pace(Config())
+    pace.next(10**6)
     pace.saw(10, 10 * 1e-3)
     assert pace.next(10**6) == 100
     pace.saw(100, 100 * 1e-4)
     assert pace.next(10**6) == 1000
+
+
+@pytest.mark.parametrize("method", ["tutorial", "fused", "gram"])
+@pytest.mark.parametrize("learns_before", [True, False], ids=["one after the other", "two in flight"])
+def test_a_default_run_takes_at_most_two_chunks(method, learns_before):
+    config = Config(method=method)
+    pace, left, chunks = Pace(config), config.steps, []
+    while left:
+        chunks.append(pace.next(left))
+        left -= chunks[-1]
+        if learns_before:
+            pace.saw(chunks[-1], speeds.step_seconds(config) * chunks[-1])
+    assert len(chunks) <= 2
+    assert chunks[0] <= 4 * speeds.FIRST_CHUNK_SECONDS / speeds.step_seconds(config)
+
+
+def test_the_last_chunk_is_up_to_four_times_as_long():
+    pace = Pace(Config())
+    pace.saw(10, 10 * 1e-3)
+    pace.next(10**6)
+    assert [pace.next(left) for left in (399, 400, 401)] == [399, 400, 100]
 
 
 @pytest.mark.parametrize(

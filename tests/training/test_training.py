@@ -115,6 +115,17 @@ def test_the_laps_of_a_fit_are_those_of_its_losses(config):
     assert result.seconds == pytest.approx(result.laps[:, 1].sum())
 
 
+@pytest.mark.parametrize(("fields", "expected"), [({}, 2.0), ({"backend": "torch", "threads": 2}, None)])
+def test_the_pace_of_a_run_is_that_of_its_own_thread(monkeypatch, fields, expected):
+    """On a busy machine a step takes longer by the wall clock, and no more of the thread's time."""
+    now = iter(range(100))
+    monkeypatch.setattr(training, "thread_time", lambda: 2.0 * next(now))
+    config = Config(**SHAPE, **fields)
+    problem = training.prepare(config)
+    chunk = training.advance(config, problem, training.start(config, problem), 5)
+    assert chunk.processor_seconds == (chunk.seconds if expected is None else expected)
+
+
 def test_on_chunk_sees_every_loss_in_order():
     config = Config(**SHAPE, learning_rate=1e-5, steps=5000)
     seen = []

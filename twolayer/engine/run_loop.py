@@ -181,7 +181,7 @@ class RunLoop:
 
     def _receive(self, chunk: Chunk) -> bool:
         """Add a chunk to the run and return whether more are expected."""
-        self._pace.saw(len(chunk.losses), chunk.seconds)
+        self._pace.saw(len(chunk.losses), chunk.processor_seconds)
         self._paced = True
         more = self.task.receive(chunk)
         if more and self.task.seconds > self.max_seconds:

@@ -34,6 +34,7 @@ REFERENCE_FACTOR = 4
 
 CHUNK_SECONDS = 0.1
 FIRST_CHUNK_SECONDS = 0.02
+LAST_FACTOR = 4
 
 
 def product_seconds(flops: float) -> float:
@@ -98,12 +99,19 @@ class Pace:
         self.target = FIRST_CHUNK_SECONDS
 
     def next(self, remaining: int) -> int:
-        """Return the steps of the next chunk. The first one is short, so that losses appear soon."""
+        """Return the steps of the next chunk. The first one is short, so that losses appear soon.
+
+        The last one may be `LAST_FACTOR` times as long: a chunk costs the engine a task or two, whatever its
+        length, and so a default run has two.
+        """
         steps = max(1, round(self.target / self.seconds_per_step))
-        return min(steps, remaining)
+        self.target = CHUNK_SECONDS
+        return remaining if remaining <= LAST_FACTOR * steps else steps
 
     def saw(self, chunk_steps: int, seconds: float) -> None:
-        """Learn from a finished chunk."""
+        """Learn from the processor time of a finished chunk.
+
+        By the wall clock, chunks would get shorter, and more, the more runs share the machine.
+        """
         if chunk_steps and seconds > 0:
             self.seconds_per_step = seconds / chunk_steps
-        self.target = CHUNK_SECONDS

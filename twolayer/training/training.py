@@ -8,7 +8,7 @@ division of a run into chunks.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,8 @@ class Chunk:
     """What the network has learned at the end of this chunk, if somebody looks."""
     compile_seconds: float = 0.0
     """Seconds in which its process compiled the kernel, not in the laps."""
+    processor_seconds: float = 0.0
+    """Processor time of the steps; their time where other threads or a device compute too."""
 
     def without_losses(self) -> "Chunk":
         """Return the chunk with only what the next one needs."""
@@ -139,7 +141,9 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
     kernel_type = kernels.load(config.backend, methods.used(config))
     with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
         kernel = kernel_type(config, problem, previous.state, steps)
+        before = thread_time()
         laps, dead, held_out = _timed_steps(kernel, steps, partial(_score, config, problem))
+        processor = thread_time() - before
         losses = kernel.losses()
     finite = int(np.argmin(np.isfinite(losses))) if not np.isfinite(losses).all() else steps
     if finite < steps:
@@ -158,6 +162,7 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
         held_out=held_out,
         picture=None,
         compile_seconds=kernel.compile_seconds,
+        processor_seconds=processor if config.threads == 1 and config.device == "cpu" else laps[:, 1].sum(),
     )
 
 
@@ -210,7 +215,7 @@ def fit(
     while chunk.step < total and chunk.diverged_at is None:
         now, end = segment(config, edits, chunk.step)
         chunk = advance(now, problem, chunk, pace.next(end - chunk.step))
-        pace.saw(len(chunk.losses), chunk.seconds)
+        pace.saw(len(chunk.losses), chunk.processor_seconds)
         chunks.append(replace(chunk, state={}))
         if on_chunk is not None:
             on_chunk(chunk)
