@@ -46,7 +46,9 @@ HEADINGS: Mapping[str, Heading] = {
     ),
     "data": Heading(
         N_("Data"),
-        N_("The fixed batch x, y and the initial weights w1, w2 are drawn from the seed, in this order."),
+        N_(
+            "The fixed batch x, y, and the initial weights w1, w2: what is random in them is drawn from the seed."
+        ),
     ),
     "forward": Heading(
         N_("Forward pass"),

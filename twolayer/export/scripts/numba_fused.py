@@ -8,6 +8,7 @@ Compiling takes some seconds at the start.
 """
 
 import os
+import sys
 
 for library in ("OPENBLAS", "MKL", "OMP", "VECLIB", "BLIS"):  # before NumPy is loaded
     os.environ[f"{library}_NUM_THREADS"] = "1"
@@ -171,6 +172,7 @@ for t in range(steps):
     # Loss
     loss = sum_of_squares(difference)
     if not np.isfinite(loss):
+        print(f"diverged: the loss of step {t} is not finite", file=sys.stderr)
         break
     print(t, float(loss))
 
