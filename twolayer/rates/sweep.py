@@ -15,7 +15,7 @@ from twolayer.training import methods
 from twolayer.training.config import Config
 from twolayer.training.pace import batched_run_seconds
 
-TASK_SECONDS = 0.3
+TASK_SECONDS = 0.2
 """Estimated computing time of a task: short, so that little is lost with one."""
 TASK_BYTES = 1 << 25
 """Bytes of losses that a task may hold."""
