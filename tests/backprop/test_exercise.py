@@ -12,7 +12,7 @@ from twolayer.backprop.bugs import BUGS, program
 from twolayer.backprop.kinds import KINDS
 from twolayer.backprop.levels import LEVELS, SOLUTIONS, Exercise
 from twolayer.backprop.spelling import DIALECTS
-from twolayer.training.program import GRADIENTS, STEPS, iteration
+from twolayer.training.program import AXES, GRADIENTS, STEPS, iteration, run
 
 SMALL = Config(N=12, D_in=9, H=7, D_out=5, learning_rate=1e-3)
 FLAT = {"N": 12, "D_out": 5, "ND_out": 60}
@@ -60,6 +60,33 @@ def test_two_hundred_programs_with_one_mistake_are_refused_by_their_kind(numbers
         assert all(v.state == "right" for name, v in found.items() if name != value)
         named += found[value].kind == kind
     assert named >= 190
+
+
+def test_sums_in_another_order_are_within_the_bounds_and_these_are_narrow():
+    config = Config(N=40, D_in=300, H=30, D_out=4, learning_rate=1e-5)
+    given = exercise.numbers(snapshot.take(config, 0), config.learning_rate)
+    drawn = np.random.default_rng(5)
+    inputs, samples = drawn.permutation(config.D_in), drawn.permutation(config.N)
+    moved = {
+        "x": given.inputs["x"][np.ix_(samples, inputs)],
+        "y": given.inputs["y"][samples],
+        "w1": given.inputs["w1"][inputs],
+        "w2": given.inputs["w2"],
+    }
+    found = run(iteration(), moved, config.learning_rate)
+    places = {"i": np.argsort(inputs), "n": np.argsort(samples)}
+    differing = 0
+    for name in STEPS:
+        ours = found[name]
+        for axis, letter in enumerate(AXES[name]):
+            ours = np.take(ours, places[letter], axis) if letter in places else ours
+        assert not exercise.differs(ours, given.right[name], given.limits[name]).any(), name
+        differing += not np.array_equal(ours, given.right[name])
+        size = float(np.abs(given.right[name]).max())
+        assert exercise.differs(
+            given.right[name] + 1e-9 * size, given.right[name], given.limits[name]
+        ).all(), name
+    assert differing > 6
 
 
 def test_every_kind_has_a_mistake_that_is_tried():

@@ -21,7 +21,7 @@ DRAWN = {
     f"/gradients?{SIZES}": ".js-plotly-plot .main-svg",
     f"/one_step?{SIZES}": ".js-plotly-plot .main-svg",
     f"/learning_rate?{SIZES}&rates=8&seeds=1&run=1": ".js-plotly-plot .main-svg",
-    f"/write_it?{SIZES}&lines={pack({'grad_h': 'grad_h_relu', 'grad_w2': 'x @ y'})}": ".st-key-proof",
+    f"/write_it?{SIZES}&lines={pack({'grad_y_pred': 'y_pred - y', 'grad_w2': 'x @ y'})}": ".st-key-proof",
 }
 """The address of each page with a result, and what is there when that is drawn."""
 FOCUSED = "document.activeElement"

@@ -1,7 +1,9 @@
 """The Write it page without a browser."""
 
+import base64
 import re
 import time
+import zlib
 from html import unescape
 
 import pytest
@@ -192,10 +194,11 @@ def test_packed_lines_come_back_and_a_bomb_does_not_go_off():
     lines = {"grad_h": "grad_h_relu.copy(); grad_h[h < 0] = 0", "h": "x @ w1"}
     assert unpack(pack(lines)) == lines
     assert pack({}) == pack({"h": ""}) == ""
-    import base64
-    import zlib
-
-    bomb = base64.urlsafe_b64encode(zlib.compress(b" " * 1_000_000, 9)).decode().rstrip("=")
-    for text in (bomb, pack({"h": "x"}) + "AA", "e30", "bm9wZQ"):
+    bomb, junk = zlib.compress(b" " * 1_000_000, 9), zlib.compress(b'{"h":"x"}') + b"junk"
+    for text in (
+        *(base64.urlsafe_b64encode(data).decode().rstrip("=") for data in (bomb, junk)),
+        "e30",
+        "bm9wZQ",
+    ):
         with pytest.raises(ValueError):  # noqa: PT011
             unpack(text)
