@@ -148,3 +148,13 @@ def test_gram_where_it_does_not_pay_is_told_with_what_would_be_faster(train):
     for method in ("auto", "tutorial"):
         assert "--method auto" not in train(*sizes, method).stdout
     assert "--method auto" not in train(*options(SMALL), "--method", "gram", "--steps", "500").stdout
+
+
+def test_what_was_made_of_held_out_rows_is_said_of_a_data_set(train):
+    rate = ("--init", "he", "--learning_rate", "1e-4", "--steps", "30")
+    right = fit(Config(data="iris", init="he", learning_rate=1e-4, steps=30)).held_out[-1, 2]
+    assert f", {right:.2%} of the rows right" in train("--data", "iris", *rate).stdout
+    of_sine = train("--data", "sine", *rate).stdout
+    assert "held out" in of_sine
+    assert "right" not in of_sine
+    assert "held out" not in train("--steps", "3").stdout

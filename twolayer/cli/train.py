@@ -7,7 +7,8 @@ import click
 
 from twolayer.cli.options import progress_bar, with_config
 from twolayer.cli.output import deliver, output_option
-from twolayer.training.config import Config
+from twolayer.training.config import RANDOM, Config
+from twolayer.training.learned import has_classes
 from twolayer.training.messages import MessageError
 from twolayer.training.methods import flops_once, flops_per_step, gain_of_auto
 from twolayer.training.training import Result, fit
@@ -56,6 +57,10 @@ def _words(config: Config, result: Result) -> str:
         ]
     if result.compile_seconds:
         rows.append(("compiling", f"{result.compile_seconds:.1f} s, not in the time of the steps"))
+    if config.data != RANDOM and len(result.held_out):
+        _step, loss, right = result.held_out[-1]
+        share = f", {right:.2%} of the rows right" if has_classes(config) else ""
+        rows.append(("held out", f"mean loss per entry {loss:.4g}{share}"))
     if flops_once(config):
         rows.append(("before the steps", f"{flops_once(config):.2g} FLOPs for x·xᵀ and x·w1"))
     if (gain := gain_of_auto(config)) > 1:

@@ -117,7 +117,7 @@ def _digits(config: Config, picture: Picture | None) -> tuple[list[Part], Part]:
     held_out = learned.shown_rows(config)[1]
     ink = [[0, "theme:background-color"], [1, "theme:text-color"]]
     traces = [_images(held_out.x[:MOST_DIGITS, : SIDE * SIDE], MOST_DIGITS, "2", colorscale=ink)]
-    titles = ((0, _("weights of hidden units")), (0.66, _("confusion of held-out digits")))
+    titles = ((0, _("weights of hidden units")), (0.66, _("confusion matrix")))
     notes = [_note(x, 0.69, text, xref="paper", yref="paper", xanchor="left", size=11) for x, text in titles]
     if picture is not None:
         units, confusion = picture.arrays["units"], picture.arrays["confusion"]
