@@ -68,14 +68,14 @@ def finished() -> AppTest:
 def test_everyone_takes_part_until_somebody_is_taken_out() -> None:
     page = opened(**SMALL)
     pills = page.pills(key="contender_pills")
-    assert len(pills.options) == 7
-    assert len(pills.value) == 7
+    assert len(pills.options) == 10
+    assert len(pills.value) == 10
     pills.unselect("torch.autograd").run()
     assert page.query_params["contenders"].count(",") == 5
     assert "torch.autograd" not in page.query_params["contenders"]
     pills.set_value([]).run()
     assert "contenders" not in page.query_params
-    assert len(page.pills(key="contender_pills").value) == 7
+    assert len(page.pills(key="contender_pills").value) == 10
 
 
 def test_a_race_ends_with_a_verdict_charts_and_tables(finished: AppTest) -> None:

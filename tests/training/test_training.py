@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from twolayer import Config, ConfigError, Result, fit
-from twolayer.training import training
+from twolayer.training import kernels, training
 from twolayer.training.training import Chunk
 
 SHAPE = {"N": 13, "D_in": 5, "H": 11, "D_out": 2, "seed": 5}
@@ -124,6 +126,33 @@ def test_the_pace_of_a_run_is_that_of_its_own_thread(monkeypatch, fields, expect
     problem = training.prepare(config)
     chunk = training.advance(config, problem, training.start(config, problem), 5)
     assert chunk.processor_seconds == (chunk.seconds if expected is None else expected)
+
+
+class ToHost(TorchDispatchMode):
+    """Notes the operations that bring a value from the device to the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default):
+            self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("method", ["tutorial", "fused", "gram"])
+def test_no_step_waits_for_the_device_of_pytorch(method):
+    config = Config(backend="torch", method=method, **SHAPE)
+    problem = training.prepare(config)
+    kernel_type = kernels.load("torch", method)
+    kernel = kernel_type(config, problem, kernel_type.start(problem), 20)
+    with ToHost() as to_host:
+        kernel.steps(20)
+        dead = kernel.dead()
+        assert to_host.seen == []
+        float(dead)
+    assert to_host.seen == ["aten._local_scalar_dense.default"]  # the watch does see a transfer
 
 
 def test_on_chunk_sees_every_loss_in_order():

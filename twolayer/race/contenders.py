@@ -10,6 +10,7 @@ from twolayer.training.messages import MessageError, shown
 from twolayer.training.methods import METHODS
 
 METHODS_IN_A_RACE = (*METHODS, "autograd")
+ORDER = tuple(BACKENDS)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ def contenders(devices: Iterable[tuple[str, tuple[str, ...]]], config: Config) -
         for method in METHODS_IN_A_RACE
         if (backend, method) in KERNELS or (backend, method) == ("torch", "autograd")
     ]
-    return sorted((c for c in found if c.can_compute(config)), key=lambda c: (c.backend, c.device))
+    return sorted(
+        (c for c in found if c.can_compute(config)), key=lambda c: (ORDER.index(c.backend), c.device)
+    )
 
 
 def chosen(keys: str, here: Iterable[Contender]) -> list[Contender]:

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.training.config import Config
+from twolayer.training.config import BACKENDS, Config
 from twolayer.training.machine import keep_freed_memory
+from twolayer.training.methods import flops_per_step
 from twolayer.training.problem import make_problem
 
 Block = Callable[[int], tuple[float, Sequence[float]]]
@@ -27,6 +28,8 @@ CHECKED_STEPS = 20
 LONGEST = 500
 """Steps from the initial weights; a block of more starts again, since losses at rest are another job."""
 BLOCK_SECONDS = 0.075
+LARGE = 1024
+"""Rows and columns of the product that shows the peak of the machine."""
 
 
 def numpy_loop(config: Config) -> Block:
@@ -160,6 +163,53 @@ def jax_scan(config: Config) -> Block:
     return block
 
 
+def jax_dual(config: Config) -> Block:
+    """The dual form in `lax.scan`, compiled whole: x·xᵀ and x·w1 are computed before."""
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", config.dtype == "float64")
+    problem, learning_rate = make_problem(config), config.learning_rate
+    x, w1 = problem.x.astype(np.float64), problem.w1.astype(np.float64)
+    constants = [jnp.asarray(a, config.dtype) for a in (x @ x.T, x @ w1, problem.y, problem.w2)]
+
+    def run(K: Any, h_start: Any, y: Any, w2: Any, steps: int) -> Any:
+        def step(state: Any, _: None) -> Any:
+            S, w2 = state
+            h = h_start - K @ S
+            h_relu = jnp.maximum(h, 0)
+            difference = h_relu @ w2 - y
+            grad_h = jnp.where(h < 0, 0, difference @ w2.T)
+            rate = 2 * learning_rate
+            return (S + rate * grad_h, w2 - rate * (h_relu.T @ difference)), jnp.square(difference).sum()
+
+        return jax.lax.scan(step, (jnp.zeros_like(h_start), w2), None, length=steps)
+
+    compiled = jax.jit(run, static_argnames="steps")
+
+    def block(steps: int) -> tuple[float, Sequence[float]]:
+        begin = perf_counter()
+        _, losses = jax.block_until_ready(compiled(*constants, steps=steps))
+        return perf_counter() - begin, np.asarray(losses).tolist()
+
+    return block
+
+
+def large_product(config: Config) -> Block:
+    """No training: a large product, as the time that the operations of the dual form take at its speed."""
+    g = np.random.default_rng(0)
+    a, b = (g.standard_normal((LARGE, LARGE)).astype(config.dtype) for _ in range(2))
+    out = np.empty_like(a)
+    share = flops_per_step(config, "gram") / (2 * LARGE**3)
+
+    def block(steps: int) -> tuple[float, Sequence[float]]:
+        begin = perf_counter()
+        np.matmul(a, b, out=out)
+        return (perf_counter() - begin) * share * steps, []
+
+    return block
+
+
 def scikit_learn(config: Config) -> Block:
     """`MLPRegressor`, full batch, without momentum or penalty. No losses: they are not the same."""
     from sklearn.neural_network import MLPRegressor
@@ -220,9 +270,11 @@ CONTENDERS: dict[str, tuple[str, Callable[[Config], Block]]] = {
     "torch.compile of the step": ("torch", torch_compile),
     "JAX, jit and lax.scan": ("jax", jax_scan),
     "scikit-learn MLPRegressor": ("sklearn", scikit_learn),
+    "JAX, the dual form": ("jax", jax_dual),
+    "gram's operations at peak": ("numpy", large_product),
     **{
         f"ours: {backend} {method}": (backend, ours(backend, method))
-        for backend in ("numpy", "torch")
+        for backend in BACKENDS
         for method in ("tutorial", "fused", "gram")
     },
 }

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, SupportsFloat, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,9 +84,9 @@ class Kernel(ABC):
         """Return the state after the steps so far, on the host."""
 
     @abstractmethod
-    def dead(self) -> int:
+    def dead(self) -> SupportsFloat:
         """Return the number of dead units: active (h > 0) for no row of the batch. Changes nothing that a
-        step reads."""
+        step reads. The number may still be on the device."""
 
 
 class UnavailableError(MessageError, RuntimeError):

@@ -1,6 +1,8 @@
 """The iteration in PyTorch, with the backward pass by hand, on any device that PyTorch has.
 
-Tested on the CPU only. The code for cuda and mps is the same.
+Tested on the CPU only: nobody has run it on a GPU yet. The code for cuda and mps is the same. No step waits
+for the device or copies from it: losses and counts of dead units come to the host after the last step of a
+chunk. Only the clock waits for the device, between its laps.
 """
 
 from collections.abc import Iterator
@@ -60,12 +62,12 @@ class Tutorial(Kernel):
     def state(self) -> State:
         return {"w1": self.w1.cpu().numpy(), "w2": self.w2.cpu().numpy()}  # copies to the host
 
-    def dead(self) -> int:
+    def dead(self) -> torch.Tensor:
         return self._count_dead(self.x.mm(self.w1))
 
     @staticmethod
-    def _count_dead(h: torch.Tensor) -> int:
-        return h.shape[1] - int((h > 0).any(dim=0).sum().item())  # waits for the device
+    def _count_dead(h: torch.Tensor) -> torch.Tensor:
+        return h.shape[1] - (h > 0).any(dim=0).sum()  # stays on the device
 
     def step(self) -> None:
         x, y, w1, w2 = self.x, self.y, self.w1, self.w2
@@ -121,7 +123,7 @@ class Fused(Tutorial):
         """Compute h = x·w1."""
         torch.mm(self.x, self.w1, out=self.h)
 
-    def dead(self) -> int:
+    def dead(self) -> torch.Tensor:
         self._hidden()
         return self._count_dead(self.h)
 
