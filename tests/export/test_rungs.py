@@ -201,7 +201,9 @@ def test_every_program_says_in_the_same_lines_where_its_data_come_from():
 def test_the_lines_of_the_backward_pass_are_found(rung):
     text = script.script(DEFAULT, rung=rung)
     lines = [text.splitlines()[number - 1].strip() for number in backward_lines(text)]
-    if RUNGS[rung].by_hand:
+    if rung == "numba":  # the tutorial's lines in functions of their own
+        assert [line.split(" ")[0] for line in lines] == ["grad_w1,"]
+    elif RUNGS[rung].by_hand:
         assert [line.split(" ")[0] for line in lines[:3]] == ["grad_y_pred", "grad_w2", "grad_h_relu"]
         assert lines[-1].startswith("grad_w1 = ")
     else:

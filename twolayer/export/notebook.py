@@ -46,9 +46,7 @@ HEADINGS: Mapping[str, Heading] = {
     ),
     "data": Heading(
         N_("Data"),
-        N_(
-            "The fixed batch x, y, and the initial weights w1, w2: what is random in them is drawn from the seed."
-        ),
+        N_("The fixed batch x, y, and the initial weights w1, w2. What is random is drawn from the seed."),
     ),
     "forward": Heading(
         N_("Forward pass"),
