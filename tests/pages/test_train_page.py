@@ -122,6 +122,19 @@ def test_a_device_that_is_not_here_is_refused_and_cpu_is_used() -> None:
     assert page.session_state["device"] == "cpu"
 
 
+def test_numba_is_offered_and_trains() -> None:
+    page = opened(backend="numba", method="gram", run="1", steps="50")
+    until(page, "over")
+    assert "Numba" in page.button_group(key="backend").options
+    assert any("Numba (gram)" in caption.value for caption in page.caption)
+
+
+def test_more_threads_than_numba_has_are_said_and_one_is_used() -> None:
+    page = opened(backend="numba", threads="2")
+    assert "threads:" in page.warning[0].value
+    assert (page.session_state["backend"], page.session_state["threads"]) == ("numba", 1)
+
+
 def test_a_diverged_run_says_at_which_step() -> None:
     page = opened(run="1", learning_rate="1e-5")
     until(page, "over")
