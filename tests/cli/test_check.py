@@ -100,6 +100,20 @@ def test_words_are_those_of_the_page(python, tmp_path: Path):
     assert "entries differ from PyTorch's autograd" in ran.stdout
 
 
+def test_without_pytorch_it_says_why_autograd_is_not_compared(python, tmp_path: Path):
+    (tmp_path / "mine.py").write_text(GOOD)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "torch.py").write_text("raise ImportError('hidden by a test')")
+    ran = python(
+        "-m", "twolayer", "check", str(tmp_path / "mine.py"), "--json", *TINY, PYTHONPATH=str(hidden)
+    )
+    assert ran.returncode == 0, ran.stderr
+    fields = json.loads(ran.stdout)
+    assert fields["no_autograd"]
+    assert {a["against"] for a in fields["agreements"]} == {"differences"}
+
+
 def test_a_file_that_is_not_there_is_one_line(python):
     ran = python("-m", "twolayer", "check", "nowhere.py")
     assert ran.returncode == 2

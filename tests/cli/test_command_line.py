@@ -117,7 +117,7 @@ def test_help_lists_every_field_with_what_it_takes(train):
 
 def test_help_names_each_command_once_and_scan_is_sweep_too():
     context = app.main.make_context("twolayer", ["info"])
-    assert app.main.list_commands(context) == ["code", "info", "race", "sweep", "train"]
+    assert app.main.list_commands(context) == ["check", "code", "info", "race", "sweep", "train"]
     assert app.main.get_command(context, "scan") is app.main.get_command(context, "sweep")
 
 

@@ -60,6 +60,7 @@ def command(config: Config, file: str, as_json: bool) -> None:
             for v in verdicts
         ],
         "agreements": [vars(one) for one in proof.agreements],
+        "no_autograd": str(proof.no_autograd) if proof.no_autograd else None,
     }
     deliver(json.dumps(fields) if as_json else _words(fields))
     if not right:
@@ -126,4 +127,4 @@ def _words(fields: dict[str, Any]) -> str:
         lines.append(
             f"{one['gradient'] + ':':<13}{state} with {against}".replace("differ with", "differ from")
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *filter(None, [fields["no_autograd"]])])

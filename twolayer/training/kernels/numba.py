@@ -179,7 +179,7 @@ class Gram(Dual, Fused):
     def constants(problem: Problem) -> State:
         """Return −K and h_start in panels, under the names `K` and `h`."""
         found = Dual.constants(problem)
-        return found | {"K": in_panels(-found["K"]), "h": in_panels(found["h"].T)}
+        return {**found, "K": in_panels(-found["K"]), "h": in_panels(found["h"].T)}
 
     @staticmethod
     def start(problem: Problem) -> State:
