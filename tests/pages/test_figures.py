@@ -16,7 +16,7 @@ from twolayer import Config
 from twolayer.dashboard.common import jobs
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.plot import plot
-from twolayer.dashboard.train import charts, live, runs_table
+from twolayer.dashboard.train import charts, live, points, runs_table
 from twolayer.engine.run import Run
 from twolayer.export import files
 from twolayer.training import training
@@ -125,7 +125,7 @@ def test_the_time_chart_is_the_running_median_in_microseconds_and_its_band(page:
 @pytest.mark.parametrize("count", [1, 30, 100, 997])
 def test_running_quantiles_are_those_of_the_31_values_around(count: int) -> None:
     values = np.random.default_rng(count).exponential(size=count)
-    at, quantiles = charts.running_quantiles(values, most=100)
+    at, quantiles = points.running_quantiles(values, most=100)
     assert len(at) == min(count, 100)
     assert (at[0], at[-1]) == (0, count - 1)
     for column, place in enumerate(at):
@@ -143,16 +143,16 @@ def run_of(microseconds: list[float]) -> Run:
 
 
 def test_the_axis_of_the_times_ends_above_the_bands_of_a_calm_machine() -> None:
-    end, highest = charts.calm_ends([run_of([100.0, 110.0] * 50)])
+    end, highest = points.calm_ends([run_of([100.0, 110.0] * 50)])
     assert highest == pytest.approx(110)
     assert end == pytest.approx(1.1 * 110)
 
 
 def test_a_disturbed_stretch_does_not_hide_the_others_and_the_highest_value_is_told() -> None:
-    end, highest = charts.calm_ends([run_of([100.0] * 200 + [9000.0] * 40)])
+    end, highest = points.calm_ends([run_of([100.0] * 200 + [9000.0] * 40)])
     assert highest == pytest.approx(9000)
     assert end == pytest.approx(1.1 * 6 * 100)
-    assert charts.calm_ends([]) == (1000.0, 0.0)
+    assert points.calm_ends([]) == (1000.0, 0.0)
 
 
 def test_the_loss_chart_over_steps_and_over_seconds_in_the_steps(page: AppTest) -> None:

@@ -6,24 +6,19 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.plot import figure, plot
+from twolayer.dashboard.train import points
+from twolayer.dashboard.train.points import Points
 from twolayer.engine.run import Run
 from twolayer.rates.outcomes import written
 from twolayer.training.config import DEFAULTS
 
-Points = tuple[NDArray[Any], NDArray[Any]]
-
 COLOURS = 8
 DASHES = ("solid", "dash", "dot", "dashdot")
 TALL, SMALL = 400, 192
-TIME_POINTS, DEAD_POINTS = 100, 300
-WINDOW = 31
-"""Laps in a running quantile."""
 SMALL_MARGIN = {"l": 70, "r": 16, "t": 8, "b": 40}
 
 
@@ -33,12 +28,12 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
     axis = "s" if by_seconds else "step"
     traces = []
     for entry in entries:
-        traces.append(_line(entry, f"{entry.run.step} {axis}", partial(_losses, entry.run, by_seconds)))
+        traces.append(_line(entry, f"{entry.run.step} {axis}", partial(points.losses, entry.run, by_seconds)))
         if len(entry.run.held_out):
             traces.append(_held_out_line(entry, f"{len(entry.run.held_out)} {axis}", by_seconds))
         if entry.run.state == "diverged" and entry.run.step:
             text = _("diverged at step {step}").format(step=f"{entry.run.diverged_at:,}")
-            cross = _line(entry, axis, partial(_last_loss, entry.run, by_seconds))
+            cross = _line(entry, axis, partial(points.last_loss, entry.run, by_seconds))
             marker = {"symbol": "x", "size": 11, "color": _colour(entry)}
             traces.append(
                 cross
@@ -72,7 +67,7 @@ def time_chart(entries: Sequence[Entry], current: Run | None, *, height: int) ->
     percentile."""
     timed = [entry for entry in entries if len(entry.run.laps)]
     traces = [trace for entry in timed for trace in _median_and_band(entry)]
-    end, highest = calm_ends([entry.run for entry in timed])
+    end, highest = points.calm_ends([entry.run for entry in timed])
     about = _("running median, 10th–90th percentile")
     if highest > end:
         about += ", " + _("up to {most} µs").format(most=f"{highest:,.0f}")
@@ -99,13 +94,13 @@ def time_chart(entries: Sequence[Entry], current: Run | None, *, height: int) ->
 def _median_and_band(entry: Entry) -> Iterator[dict[str, Any]]:
     state = str(len(entry.run.laps))
     band = {"fill": "toself", "fillcolor": _colour(entry), "opacity": 0.25, "hoverinfo": "skip"}
-    yield _line(entry, state, partial(_median, entry.run))
-    yield _line(entry, state, partial(_band, entry.run), 0) | {"uid": f"{entry.run.name} band"} | band
+    yield _line(entry, state, partial(points.median, entry.run))
+    yield _line(entry, state, partial(points.band, entry.run), 0) | {"uid": f"{entry.run.name} band"} | band
 
 
 def dead_chart(entries: Sequence[Entry], current: Run | None) -> None:
     """How many hidden units are active for no sample of the batch, over the steps."""
-    traces = [_line(entry, str(len(entry.run.dead)), partial(_dead, entry.run)) for entry in entries]
+    traces = [_line(entry, str(len(entry.run.dead)), partial(points.dead, entry.run)) for entry in entries]
     most = max((entry.run.config.H for entry in entries), default=DEFAULTS["H"])
     layout = {
         "xaxis": _axis(entries),
@@ -117,13 +112,13 @@ def dead_chart(entries: Sequence[Entry], current: Run | None) -> None:
     plot.draw(traces, layout, key="dead_chart", alt=alt, height=SMALL)
 
 
-def _line(entry: Entry, state: str, points: Callable[[], Points], width: int = 2) -> dict[str, Any]:
+def _line(entry: Entry, state: str, curve: Callable[[], Points], width: int = 2) -> dict[str, Any]:
     """A curve of a run. `state` tells whether it is the one that was sent before."""
     dash = DASHES[(entry.number - 1) // COLOURS % len(DASHES)]
 
     def make() -> dict[str, Any]:
-        x, y = points()
-        return {"x": plot.packed(x.astype(np.float32)), "y": plot.packed(_small(y))}
+        x, y = curve()
+        return {"x": plot.packed(x.astype(np.float32)), "y": plot.packed(points.small(y))}
 
     return {
         "type": "scatter",
@@ -138,74 +133,14 @@ def _line(entry: Entry, state: str, points: Callable[[], Points], width: int = 2
 
 def _held_out_line(entry: Entry, state: str, by_seconds: bool) -> dict[str, Any]:
     """The held-out loss of a run, on the axis of its losses: as if as many rows were held out as train."""
-    held_out = _line(entry, state, partial(_held_out, entry.run, by_seconds), 1)
+    held_out = _line(entry, state, partial(points.held_out, entry.run, by_seconds), 1)
     name = {"uid": f"{entry.run.name} held out", "name": escape(f"{entry.name}: {_('held out')}")}
     line = {"color": _colour(entry), "dash": "dot", "width": 1.5}
     return held_out | name | {"line": line, "showlegend": False}
 
 
-def _held_out(run: Run, by_seconds: bool) -> Points:
-    steps, loss, _right = run.held_out.T
-    at = plot.thinned(np.ascontiguousarray(loss), DEAD_POINTS)
-    return _place(run, steps[at], by_seconds), loss[at] * run.config.N * run.config.D_out
-
-
-def _losses(run: Run, by_seconds: bool) -> Points:
-    losses = run.losses
-    at = plot.thinned(losses)
-    return _place(run, at, by_seconds), losses[at]
-
-
-def _last_loss(run: Run, by_seconds: bool) -> Points:
-    last = np.array([run.step - 1])
-    return _place(run, last, by_seconds), run.losses[last]
-
-
-def running_quantiles(values: NDArray[np.float64], most: int = TIME_POINTS) -> tuple[NDArray[np.intp], Any]:
-    """Return indices of at most `most` values, and the quantiles 0.1, 0.5 and 0.9 of the `WINDOW` values
-    around each (of shape 3 × indices). The ends are continued by their mirror images."""
-    at = np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).astype(np.intp))
-    padded = np.pad(values, WINDOW // 2, mode="symmetric")
-    return at, np.quantile(sliding_window_view(padded, WINDOW)[at], (0.1, 0.5, 0.9), axis=1)
-
-
-def _median(run: Run) -> Points:
-    at, (_low, median, _high) = running_quantiles(run.laps[:, 1] * 1e6)
-    return run.laps[at, 0], median
-
-
-def _band(run: Run) -> Points:
-    """The band as one outline: along the 10th percentile, and back along the 90th."""
-    at, (low, _mid, high) = running_quantiles(run.laps[:, 1] * 1e6)
-    steps = run.laps[at, 0]
-    return np.concatenate((steps, steps[::-1])), np.concatenate((low, high[::-1]))
-
-
-def _dead(run: Run) -> Points:
-    steps, dead = run.dead.T
-    at = plot.thinned(np.ascontiguousarray(dead), DEAD_POINTS)
-    return steps[at], dead[at]
-
-
-def _small(y: NDArray[Any]) -> NDArray[Any]:
-    """The values in half the space, as far as float32 can hold them; the screen cannot tell."""
-    limits = np.finfo(np.float32)
-    held = (np.abs(y) < limits.max) & ((np.abs(y) > limits.tiny) | (y == 0))
-    return y.astype(np.float32, copy=False) if held.all() else y
-
-
 def _colour(entry: Entry) -> str:
     return f"theme:{(entry.number - 1) % COLOURS}"
-
-
-def _place(run: Run, steps: NDArray[Any], by_seconds: bool) -> NDArray[np.float64]:
-    """Where steps stand on the axis: their number, or the time in the steps until then."""
-    if not by_seconds:
-        return steps.astype(float)
-    laps = run.laps
-    ends = np.concatenate(([0.0], laps[:, 0]))
-    reached = np.concatenate(([0.0], np.cumsum(np.diff(ends) * laps[:, 1])))
-    return np.asarray(np.interp(steps, ends, reached))
 
 
 def _changes(entries: Sequence[Entry], *, by_seconds: bool) -> dict[str, Any]:
@@ -215,7 +150,7 @@ def _changes(entries: Sequence[Entry], *, by_seconds: bool) -> dict[str, Any]:
         for edit in entry.run.edits:
             if edit.field != "learning_rate":
                 continue
-            x = float(_place(entry.run, np.array([edit.step]), by_seconds)[0])
+            x = float(points.place(entry.run, np.array([edit.step]), by_seconds)[0])
             shapes.append(figure.line_at("x", x, _colour(entry), "dot"))
             note = {"x": x, "yref": "paper", "y": 1, "yanchor": "top", "xanchor": "left", "showarrow": False}
             notes.append(note | {"text": f" η = {edit.value!r}", "font": {"size": 11}})
@@ -235,20 +170,6 @@ def _few_decades(entries: Sequence[Entry]) -> bool:
 
 def _idle_range(*, logarithmic: bool) -> dict[str, Any]:
     return {"range": [-6, 8] if logarithmic else [0, 1e8]}
-
-
-def calm_ends(runs: Sequence[Run]) -> tuple[float, float]:
-    """Return the end of an axis for these runs in microseconds, and the highest value of their bands.
-
-    The bands are on it up to twice the usual time of a step, the medians up to six times: what a busy
-    machine does to some steps is not to hide the others.
-    """
-    if not runs:
-        return 1000.0, 0.0
-    usual = max(run.step_seconds for run in runs)
-    quantiles = [running_quantiles(run.laps[:, 1])[1] for run in runs]
-    median, high = (max(curves[at].max() for curves in quantiles) for at in (1, 2))
-    return 1.1e6 * max(min(median, 6 * usual), min(high, 2 * usual)), 1e6 * float(high)
 
 
 def _axis(entries: Sequence[Entry], *, by_seconds: bool = False) -> dict[str, Any]:
