@@ -29,6 +29,17 @@ def test_the_script_checks_itself_and_prints_the_losses_of_the_run(python, tmp_p
         assert [float(line.split()[1]) for line in losses] == pytest.approx(list(fit(SMALL).losses), rel=1e-9)
 
 
+def test_the_script_carries_its_data_and_initial_weights(python, tmp_path: Path):
+    for dialect, dtype in zip(DIALECTS, ("float32", "float64"), strict=True):
+        config = Config(data="iris", init="he", H=7, learning_rate=1e-4, steps=20, dtype=dtype, seed=4)
+        text = own_script(config, Exercise("2", dialect=dialect), tuple(SOLUTIONS[dialect].items()))
+        (tmp_path / "own.py").write_text(text)
+        first, *losses = python(str(tmp_path / "own.py")).stdout.splitlines()
+        assert first.startswith("# gradients: right")
+        printed = [float(line.split()[1]) for line in losses]
+        assert printed == pytest.approx(list(fit(config).losses), rel=1e-9 if dtype == "float64" else 1e-4)
+
+
 def test_the_script_of_a_wrong_program_says_so(python, tmp_path: Path):
     lines = SOLUTIONS["numpy"] | {"grad_y_pred": "y_pred - y"}
     (tmp_path / "own.py").write_text(own_script(SMALL, Exercise("2"), tuple(lines.items())))

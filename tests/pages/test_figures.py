@@ -16,7 +16,7 @@ from twolayer import Config
 from twolayer.dashboard.common import jobs
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.plot import plot
-from twolayer.dashboard.train import charts, live, points, runs_table
+from twolayer.dashboard.train import live, points, runs_table
 from twolayer.engine.run import Run
 from twolayer.export import files
 from twolayer.training import training

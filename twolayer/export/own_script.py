@@ -1,10 +1,12 @@
 """Write a learner's program as a plain script of its own, in NumPy or PyTorch, with its own check in it."""
 
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 from twolayer.backprop.expressions import parse
 from twolayer.backprop.levels import SOLUTIONS, Exercise, Texts
+from twolayer.export import data_source
 from twolayer.training.config import Config
 from twolayer.training.program import STEPS
 
@@ -36,7 +38,7 @@ def _header(config: Config) -> tuple[str, ...]:
         f"dtype {config.dtype}, seed {config.seed}",
         f"N, D_in, H, D_out = {config.N}, {config.D_in}, {config.H}, {config.D_out}",
         f"learning_rate = {config.learning_rate!r}\nsteps = {config.steps}\n",
-        f"default_rng({config.seed})",
         f"astype(np.{config.dtype})",
         f"to(torch.{config.dtype})",
+        data_source.batch(replace(config, dtype="float64")),
     )

@@ -1,6 +1,6 @@
 """The controls of a run's data and initial weights, with what is to be known of them."""
 
-from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -21,17 +21,26 @@ INITS = {"tutorial": N_("Tutorial (standard normal)"), "he": N_("He (scaled by â
 def draw() -> None:
     """Draw the controls of the data and the initial weights."""
     titles = {RANDOM: _("Random numbers")} | {name: _(found.title) for name, found in DATA_SETS.items()}
-    _choice("data", _("Data set"), titles, on_change=_take_sizes)
+    _choice("data", _("Data set"), titles, help=_origin(parameters.now("data")), on_change=_take_sizes)
     _choice("init", _("Initial weights"), {name: _(label) for name, label in INITS.items()})
 
 
-def _choice(
-    name: str, label: str, labels: dict[str, str], on_change: Callable[[], None] | None = None
-) -> None:
+def _choice(name: str, label: str, labels: dict[str, str], **options: Any) -> None:
     field = parameters.DECLARED[name]
     assert isinstance(field, Choice)
     index = field.options.index(parameters.now(name))
-    st.selectbox(label, field.options, index, labels.__getitem__, key=name, on_change=on_change)
+    st.selectbox(label, field.options, index, labels.__getitem__, key=name, **options)
+
+
+def _origin(name: str) -> str:
+    """What the inputs are, and where they come from."""
+    if name == RANDOM:
+        return _("The tutorial's: inputs and targets are random numbers, without a pattern to find.")
+    found = DATA_SETS[name]
+    ones = [] if name == "teacher" else [_(data.ONES)]
+    source = _("Source: {source}. Licence: {licence}.")
+    from_where = source.format(source=_(found.source).rstrip("."), licence=found.licence)
+    return " ".join([_(found.inputs), *ones, from_where])
 
 
 def _take_sizes() -> None:
@@ -41,7 +50,7 @@ def _take_sizes() -> None:
 
 
 def describe() -> None:
-    """Say what the data set is, and where it comes from."""
+    """Say what the data set is."""
     name = parameters.now("data")
     if name == RANDOM:
         return
@@ -49,10 +58,7 @@ def describe() -> None:
     missing = data.why_missing(name)
     if missing is not None:
         st.error(say(missing))
-    ones = [] if name == "teacher" else [_(data.ONES)]
-    source = _("Source: {source}. Licence: {licence}.")
-    from_where = source.format(source=_(found.source).rstrip("."), licence=found.licence)
-    st.caption(" ".join([_(found.words), _(found.inputs), *ones, sizes(found), from_where]))
+    st.caption(f"{_(found.words)} {sizes(found)}")
 
 
 def sizes(found: DataSet) -> str:

@@ -47,28 +47,27 @@ def slider(config: Config | None) -> None:
         )
 
 
+def accuracy(run: Run | None) -> str:
+    """In how many of the rows that do not train a run is right, where rows have classes."""
+    if run is None or not len(run.held_out) or not learned.has_classes(run.config):
+        return ""
+    text = _("{right} of {rows} held-out rows have the right class.")
+    return text.format(right=f"{run.held_out[-1, 2]:.2%}", rows=f"{held_out_rows(run.config):,}")
+
+
 def held_out(run: Run | None) -> str:
     """What a run makes of rows that do not train."""
     if run is None or not len(run.held_out):
         return _(
             "The dotted curve is the loss on held-out rows, which do not train, as if they were as many."
         )
-    step, loss, right = run.held_out[-1]
+    step, loss, _right = run.held_out[-1]
     entries = run.config.N * run.config.D_out
     trained = run.losses[min(int(step), run.step - 1)] / entries
-    values = {"loss": written(loss), "trained": written(trained)}
+    text = _("Mean loss per entry: {trained} on the rows that train, {loss} on held-out rows (dotted).")
     if run.config.data == RANDOM:
         text = _(
-            "Mean loss per entry: {trained} on the batch, {loss} on held-out rows, which are fresh random "
-            "numbers. There is no pattern to find: the network only memorises its batch."
+            "Mean loss per entry: {trained} on the batch, {loss} on held-out rows (dotted), which are fresh "
+            "random numbers. There is no pattern to find: the network only memorises its batch."
         )
-    elif learned.has_classes(run.config):
-        text = _(
-            "Mean loss per entry: {trained} on the rows that train, {loss} on held-out rows. Of these {rows} "
-            "rows, {right} have the right class."
-        )
-        rows = held_out_rows(run.config)
-        values |= {"rows": f"{rows:,}", "right": f"{right:.2%}"}
-    else:
-        text = _("Mean loss per entry: {trained} on the rows that train, {loss} on held-out rows.")
-    return text.format(**values)
+    return text.format(loss=written(loss), trained=written(trained))

@@ -52,7 +52,9 @@ def show(run: Run | None, entries: list[Entry]) -> None:
     else:
         charts.time_chart(entries, run, height=charts.TALL)
     with st.container(horizontal=True, vertical_alignment="center", key="verdict"):
-        _line(*_verdict(run), learned_view.held_out(run), _shown(run))
+        mark, text = _verdict(run)
+        text = " ".join(filter(None, (learned_view.accuracy(run), text)))
+        _line(mark, text, learned_view.held_out(run), _shown(run))
         diagnosis.cure(run)
     # Last, so that the curves are whole when the state says that the run has ended.
     state_place.metric(_("Status"), _("ready") if run is None else _(jobs.STATES[run.state]))

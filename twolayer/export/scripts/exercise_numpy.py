@@ -15,8 +15,11 @@ steps = 500
 
 # One fixed random batch and the initial weights, drawn in this order
 g = np.random.default_rng(0)
-shapes = [(N, D_in), (N, D_out), (D_in, H), (H, D_out)]
-x64, y64, w1_64, w2_64 = (g.standard_normal(shape) for shape in shapes)
+x = g.standard_normal((N, D_in)).astype(np.float64)
+y = g.standard_normal((N, D_out)).astype(np.float64)
+w1 = g.standard_normal((D_in, H)).astype(np.float64)
+w2 = g.standard_normal((H, D_out)).astype(np.float64)
+x64, y64, w1_64, w2_64 = x, y, w1, w2
 
 
 def iteration(x, y, w1, w2):
