@@ -20,6 +20,8 @@ def random_config(g: np.random.Generator) -> Config:
         elif isinstance(kind, Whole):
             values[name] = int(np.exp(g.uniform(np.log(max(kind.low, 1)), np.log(kind.high))) + 0.5)
     values["learning_rate"] = float(10 ** g.uniform(-30, 6))
+    if values["backend"] == "numba":
+        values["threads"] = 1
     if values["backend"] == "torch":
         values["device"] = ["cpu", "cuda:3", "mps"][g.integers(3)]
     if values["device"] == "mps":
