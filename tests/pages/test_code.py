@@ -63,7 +63,7 @@ def test_before_it_is_opened_nothing_is_drawn_or_imported(python) -> None:
 def test_before_a_run_it_is_the_run_of_the_settings() -> None:
     page = unfolded(opened(N="16", H="9"))
     assert programs(page) == [script(Config(N=16, H=9))]
-    assert any("Nothing was trained yet" in caption.value for caption in page.caption)
+    assert any("Nothing has been trained yet" in caption.value for caption in page.caption)
     assert downloads(page) == ["Download as notebook", "Download run_numpy.py"]
 
 

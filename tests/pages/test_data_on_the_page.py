@@ -55,7 +55,7 @@ def test_the_tutorial_s_weights_kill_all_units_and_the_page_says_why():
 
 
 @pytest.mark.parametrize(
-    ("lang", "words"), [("en", "only memorises its batch"), ("ko", "배치를 외울 뿐입니다")]
+    ("lang", "words"), [("en", "only memorizes its batch"), ("ko", "배치를 외울 뿐입니다")]
 )
 def test_of_random_numbers_it_is_said_that_they_are_memorised(lang, words):
     page = opened(preset="noise", run="1", lang=lang)

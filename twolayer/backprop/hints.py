@@ -26,8 +26,8 @@ IDEAS: Mapping[str, str] = {
         "w1[i, j] multiplies x[n, i] and feeds h[n, j], in every sample n. So its gradient is the sum over n "
         "of x[n, i] · grad_h[n, j]."
     ),
-    "w1": N_("Gradient descent: take a step against the gradient, as long as the learning rate says."),
-    "w2": N_("Gradient descent: take a step against the gradient, as long as the learning rate says."),
+    "w1": N_("Gradient descent: step against the gradient; the learning rate scales the step."),
+    "w2": N_("Gradient descent: step against the gradient; the learning rate scales the step."),
 }
 
 SHAPES: Mapping[str, str] = {

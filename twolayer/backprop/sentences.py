@@ -61,7 +61,7 @@ def _where(value: str, where: Where) -> Iterator[Message]:
         yield Message.of("They fill whole columns: {columns}.", columns=", ".join(map(str, where.columns)))
     for index, ours, right in where.cells[:1]:
         yield Message.of(
-            "For example, {entry} is {ours:.6g}; right is {right:.6g}.",
+            "For example, {entry} is {ours:.6g}; the right value is {right:.6g}.",
             entry=f"{value}[{', '.join(map(str, index))}]" if index else value,
             ours=ours,
             right=right,

@@ -38,7 +38,7 @@ def _origin(name: str) -> str:
         return _("The tutorial's: inputs and targets are random numbers, without a pattern to find.")
     found = DATA_SETS[name]
     ones = [] if name == "teacher" else [_(data.ONES)]
-    source = _("Source: {source}. Licence: {licence}.")
+    source = _("Source: {source}. License: {licence}.")
     from_where = source.format(source=_(found.source).rstrip("."), licence=found.licence)
     return " ".join([_(found.inputs), *ones, from_where])
 
@@ -58,7 +58,7 @@ def describe() -> None:
     missing = data.why_missing(name)
     if missing is not None:
         st.error(say(missing))
-    st.caption(f"{_(found.words)} {sizes(found)}")
+    st.caption(" ".join([_(found.words), sizes(found)]))
 
 
 def sizes(found: DataSet) -> str:

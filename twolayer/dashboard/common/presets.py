@@ -86,7 +86,7 @@ PRESETS = {
     ),
     "noise": Preset(
         Config(method="auto"),
-        N_("Memorises noise"),
+        N_("Memorizes noise"),
         N_(
             "The loss falls to nearly 0, but the dotted curve, the loss on fresh random numbers, never "
             "falls: nothing was learned that holds for other data."

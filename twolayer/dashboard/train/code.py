@@ -35,7 +35,7 @@ def show(entry: Entry | None, config: Config | None) -> None:
             st.caption(_("The run: {name}").format(name=plain(entry.name)))
             _programs(entry.run.config, entry.run.edits, _steps(entry), f"run_{entry.number}")
         elif config is not None:
-            st.caption(_("The run that the settings describe. Nothing was trained yet."))
+            st.caption(_("The run that the settings describe. Nothing has been trained yet."))
             _programs(config, (), None, "run")
 
 

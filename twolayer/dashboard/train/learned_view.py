@@ -59,7 +59,8 @@ def held_out(run: Run | None) -> str:
     """What a run makes of rows that do not train."""
     if run is None or not len(run.held_out):
         return _(
-            "The dotted curve is the loss on held-out rows, which do not train, as if they were as many."
+            "The dotted curve is the loss on held-out rows, which do not train, scaled as if they were "
+            "as many as those that do."
         )
     step, loss, _right = run.held_out[-1]
     entries = run.config.N * run.config.D_out
@@ -68,6 +69,6 @@ def held_out(run: Run | None) -> str:
     if run.config.data == RANDOM:
         text = _(
             "Mean loss per entry: {trained} on the batch, {loss} on held-out rows (dotted), which are fresh "
-            "random numbers. There is no pattern to find: the network only memorises its batch."
+            "random numbers. There is no pattern to find: the network only memorizes its batch."
         )
     return text.format(loss=written(loss), trained=written(trained))

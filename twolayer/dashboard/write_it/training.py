@@ -73,7 +73,7 @@ def buttons(config: Config, exercise: Exercise, texts: Texts, report: Report | N
         except LineError:
             text = ""
         st.download_button(
-            _("Take it away"),
+            _("Download as script"),
             text,
             f"own_{exercise.dialect}.py",
             "text/x-python",

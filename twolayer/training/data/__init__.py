@@ -134,7 +134,9 @@ DATA_SETS: Mapping[str, DataSet] = MappingProxyType(
         "iris": DataSet(
             N_("Iris"),
             N_("Fisher's flowers: which of three species of iris has these sepals and petals?"),
-            N_("Length and width of sepal and petal, each minus its mean, by its standard deviation."),
+            N_(
+                "Length and width of sepal and petal, each minus its mean, divided by its standard deviation."
+            ),
             "R. A. Fisher, 1936; Plotly, package_data/datasets/iris.csv.gz",
             "MIT (Plotly)",
             rows=150,
