@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import twolayer.engine.run_loop
+from tests.conftest import BACKENDS
 from tests.engine.conftest import TINY, cluster_of, settings, tasks_on_scheduler, workers_of
 from twolayer import Config, ConfigError, fit
 from twolayer.engine.connection import Connection
@@ -53,7 +54,10 @@ def test_a_run_of_several_threads_ends_with_the_losses_of_fit(engine, finished, 
     assert_array_equal(finished(engine, config).losses, fit(config).losses)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("backend", "threads"),
+    [(backend, threads) for backend in BACKENDS for threads in (1, 2) if (backend, threads) != ("numba", 2)],
+)
 def test_a_run_computes_in_as_many_threads_as_it_asked_for(engine, wait_until, backend, threads):
     if threads > engine.capabilities.machine.cores:
         pytest.skip("one core")

@@ -1,7 +1,6 @@
 """`check`: a learner's own file with functions `forward` and `backward`, judged as the page judges lines."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,11 @@ from twolayer.training.program import GRADIENTS
 
 SECONDS = 60
 ROOT = Path(__file__).parents[2]
+LEARNER = """import runpy, sys
+sys.path.append(sys.argv.pop(1))  # where this package is
+runpy.run_module("twolayer.cli.learner", run_name="__main__", alter_sys=True)
+"""
+"""The program of the learner's process, whose arguments are `ROOT`, the file, and a folder."""
 
 
 @click.command("check")
@@ -72,13 +76,9 @@ def _run(file: str, given: Numbers) -> tuple[dict[str, np.ndarray[Any, Any]], di
     with tempfile.TemporaryDirectory() as folder:
         forward = {name: given.right[name] for name in (*FORWARD, "loss")}
         np.savez(Path(folder, "given.npz"), **given.inputs, **forward)  # type: ignore[arg-type]
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-        program = [sys.executable, "-m", "twolayer.cli.learner", file, folder]
+        program = [sys.executable, "-c", LEARNER, str(ROOT), file, folder]
         try:
-            ran = subprocess.run(
-                program, env=environment, timeout=SECONDS, check=False, stdout=sys.stderr.fileno()
-            )
+            ran = subprocess.run(program, timeout=SECONDS, check=False, stdout=sys.stderr.fileno())
         except subprocess.TimeoutExpired:
             raise click.UsageError(f"{click.format_filename(file)}: not done after {SECONDS} s") from None
         if ran.returncode:
