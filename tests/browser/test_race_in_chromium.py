@@ -10,10 +10,14 @@ from tests.browser.conftest import settled
 from tests.browser.stability import assert_nothing_moved, watch
 from tests.race.races import GRAM, TUTORIAL, race_of
 from twolayer.race.file import to_json
+from twolayer.training.kernels import KERNELS
+from twolayer.training.methods import METHODS
 
 Visit = Callable[..., Page]
 
 SMALL = "N=7&D_in=30&H=5&D_out=3&learning_rate=1e-4&steps=60&rounds=8"
+CONTENDERS = sum(pair[1] in METHODS for pair in KERNELS) + 1
+"""Each method of each backend, and autograd."""
 TWO = "contenders=numpy.tutorial,numpy.gram"
 
 
@@ -63,11 +67,11 @@ def test_a_race_shows_its_steps_its_verdict_and_its_charts(visit: Visit) -> None
     assert page.query_selector(".stAlert") is None
     said = [float(bar.split(" ")[0].replace(",", "")) for bar in bars(page)]
     assert said == sorted(said)
-    assert len(said) == 7
+    assert len(said) == CONTENDERS
     for section in ("phases", "agreement", "figures"):
         unfold(page, section)
     assert points(page, "phases_chart") == 6
-    assert points(page, "roofline_chart") == 8
+    assert points(page, "roofline_chart") == CONTENDERS + 1
     expect(page.locator(".st-key-agreement_table")).to_be_visible()
     with page.expect_download() as download:
         page.click(".st-key-export_json button")
@@ -85,12 +89,12 @@ def test_results_come_while_it_runs_and_stop_keeps_them(visit: Visit) -> None:
     page = visit(f"/race?{SMALL.replace('rounds=8', 'rounds=100')}&run=1")
     page.wait_for_selector("[data-testid=stProgress]:has-text('of 100')")
     expect(page.get_by_text("Median time per step")).to_be_visible()
-    assert len(bars(page)) == 7
+    assert len(bars(page)) == CONTENDERS
     page.click(".st-key-stop_race button")
     page.wait_for_selector("[data-testid=stProgress]:has-text('stopped')")
     unfold(page, "phases")
     page.wait_for_selector(".st-key-phases_chart .js-plotly-plot")
-    assert len(bars(page)) == 7
+    assert len(bars(page)) == CONTENDERS
 
 
 @pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
