@@ -58,7 +58,7 @@ def describe() -> None:
     missing = data.why_missing(name)
     if missing is not None:
         st.error(say(missing))
-    st.caption(f"{_(found.words)} {sizes(found)}")
+    st.caption(" ".join((_(found.words), sizes(found))))
 
 
 def sizes(found: DataSet) -> str:
