@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.test_train_page import opened, until
+from tests.pages.test_train_page import opened, shown, until
 from twolayer import Config, fit
 from twolayer.dashboard.common.presets import PRESETS
 from twolayer.dashboard.train.learned_view import picture_at
@@ -27,7 +27,7 @@ def test_every_set_is_described_and_sets_the_sizes(name, lang):
     found, page = DATA_SETS[name], opened(lang=lang)
     page.selectbox(key="data").set_value(name).run()
     assert not page.exception
-    assert found.licence in captions(page)
+    assert found.licence in page.selectbox(key="data").help
     assert f"D_in = {found.D_in}, D_out = {found.D_out}" in captions(page)
     assert page.number_input(key="N").value == found.N
     assert page.number_input(key="N").max == found.rows - 1
@@ -58,7 +58,7 @@ def test_the_digits_of_the_preset_are_learned_and_it_is_said_how_well():
     assert run.config == config
     accuracy = fit(config).held_out[-1, 2]
     assert accuracy > 0.97
-    assert f"Of these 297 rows, {accuracy:.2%} have the right class" in captions(page)
+    assert f"{accuracy:.2%} of 297 held-out rows have the right class" in shown(page)
     page.slider(key="picture_at").set_value(20).run()
     assert not page.exception
 
@@ -77,7 +77,7 @@ def test_the_tutorial_s_weights_kill_all_units_and_the_page_says_why():
 def test_of_random_numbers_it_is_said_that_they_are_memorised(lang, words):
     page = opened(preset="noise", run="1", lang=lang)
     until(page, "over")
-    assert words in captions(page)
+    assert words in shown(page)
 
 
 def test_sizes_in_the_address_that_the_data_do_not_have_are_named():
