@@ -82,6 +82,7 @@ def test_all_five_gradients_may_come_by_name(checked):
         ("import numpy as np\n" + FORWARD, "backward", "missing"),
         (GOOD.replace("w2.T", "w2"), "backward", "ValueError"),
         (GOOD.replace("return x.T @ gh, h_relu.T @ g", "return 1, 2, 3"), "backward", "returns 3 values"),
+        (GOOD.replace("return x.T @ gh, h_relu.T @ g", "return {'dw1': gh}"), "backward", "without any of"),
         ("raise SystemExit(3)", "file", "SystemExit"),
         ("this is no Python", "file", "SyntaxError"),
     ],
@@ -90,6 +91,12 @@ def test_a_file_that_fails_is_told_where_without_a_traceback(checked, source, na
     status, fields = checked(source)
     assert status == 1
     assert says in fields["failed"][name]
+
+
+def test_a_file_may_be_called_as_the_module_that_imports_it(python, tmp_path: Path):
+    (tmp_path / "learner.py").write_text("import numpy as np\n1 / 0\n")
+    ran = python("-m", "twolayer", "check", str(tmp_path / "learner.py"), *TINY)
+    assert "line 2: ZeroDivisionError" in ran.stdout
 
 
 def test_words_are_those_of_the_page(python, tmp_path: Path):

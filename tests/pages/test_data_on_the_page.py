@@ -1,14 +1,19 @@
 """Data sets on the Train page: choosing them, what is said of them, and what was learned."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_train_page import opened, shown, until
 from twolayer import Config, fit
 from twolayer.dashboard.common.presets import PRESETS
 from twolayer.dashboard.train.learned_view import picture_at
 from twolayer.engine.run import Run
-from twolayer.training.data import DATA_SETS
+from twolayer.rates import curvature
+from twolayer.training import data
+from twolayer.training.data import DATA_SETS, files
 from twolayer.training.learned import Picture
 
 
@@ -32,6 +37,18 @@ def test_every_set_is_described_and_sets_the_sizes(name, lang):
     assert "N" not in page.query_params
     page.selectbox(key="data").set_value("random").run()
     assert [page.number_input(key=size).value for size in ("N", "D_in", "D_out")] == [64, 1000, 10]
+
+
+@pytest.mark.parametrize("script", ["app.py", "pages/learning_rate.py"])
+def test_a_set_whose_package_is_missing_is_refused_in_a_sentence(script, monkeypatch):
+    for module in (data, files):
+        monkeypatch.setattr(module, "find_spec", lambda name: None if name == "sklearn" else find_spec(name))
+    curvature._of_data.cache_clear()
+    page = AppTest.from_file("../../app.py", default_timeout=30).switch_page(script)
+    page.query_params.update(data="digits", run="1")
+    page.run()
+    assert not page.exception
+    assert any("is not installed" in error.value for error in page.error)
 
 
 def test_the_digits_of_the_preset_are_learned_and_it_is_said_how_well():

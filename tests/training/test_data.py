@@ -17,7 +17,7 @@ from twolayer import Config, ConfigError, fit
 from twolayer.training import data, training
 from twolayer.training.config import FIELDS
 from twolayer.training.data import DATA_SETS
-from twolayer.training.problem import DataError, make_held_out, make_problem
+from twolayer.training.problem import make_held_out, make_problem
 
 SUMS = {
     "teacher": (-142.473194975, 1667.93789298),
@@ -262,7 +262,7 @@ def test_sizes_that_the_set_does_not_have_are_refused(name):
 def test_a_set_whose_package_is_missing_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setattr(data, "find_spec", {}.get)
     for make in (make_problem, make_held_out):
-        with pytest.raises(DataError, match="pip install scikit-learn"):
+        with pytest.raises(data.DataError, match="pip install scikit-learn"):
             make(Config(data="digits"))
     assert data.why_missing("random") is None
     assert make_problem(Config(data="spiral")).x.shape == (400, 3)

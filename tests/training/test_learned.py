@@ -1,5 +1,7 @@
 """Pictures of what a network has learned: what is in them, by a reading of its own."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -50,6 +52,17 @@ def test_a_map_has_the_difference_of_the_outputs_and_lines_where_units_begin(nam
     lines = picture.arrays["lines"]
     assert lines.shape == (learned.MOST_UNITS, 3)
     assert all(np.isclose(line, w1.T, rtol=1e-6).all(axis=1).any() for line in lines)
+
+
+@pytest.mark.parametrize("name", ["sine", "spiral"])
+def test_a_picture_of_a_wide_network_takes_little_more_memory_than_its_weights(name):
+    config = Config(data=name, H=20_000, N=2)
+    problem, held_out = make_problem(config), make_held_out(config)
+    tracemalloc.start()
+    learned.picture(config, held_out, problem.w1, problem.w2, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * learned.BLOCK_BYTES
 
 
 def test_a_picture_of_digits_has_the_strongest_units_the_answers_and_the_confusion():

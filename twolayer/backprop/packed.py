@@ -39,6 +39,7 @@ def unpack(text: str) -> dict[str, str]:
         raise ValueError
     try:
         lines = json.loads(content)
+        json.dumps(lines, ensure_ascii=False).encode()  # half of a surrogate pair is no text for a browser
     except RecursionError:
         raise ValueError from None
     if not isinstance(lines, dict) or not all(

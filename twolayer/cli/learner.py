@@ -84,7 +84,10 @@ def _named(name: str, function: Callable[..., Any], arrays: Mapping[str, Any]) -
     """Return what a function returns, by the names of its values."""
     result = function(**arrays)
     if isinstance(result, Mapping):
-        return {key: value for key, value in result.items() if key in RESULTS[name][0]}
+        named = {key: value for key, value in result.items() if key in RESULTS[name][0]}
+        if not named:
+            raise TypeError(f"{name} returns a dictionary without any of {', '.join(RESULTS[name][0])}")
+        return named
     values = result if isinstance(result, tuple | list) else (result,)
     for names in RESULTS[name]:
         if len(names) == len(values):
@@ -96,9 +99,7 @@ def _named(name: str, function: Callable[..., Any], arrays: Mapping[str, Any]) -
 
 def _words(error: BaseException) -> str:
     """Return an error in one line, with the line of their file."""
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if "learner.py" not in frame.filename
-    ]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     frames = [frame for frame in frames if "importlib" not in frame.filename]
     line = f"line {frames[-1].lineno}: " if frames else ""
     return f"{line}{type(error).__name__}: {error}"

@@ -25,6 +25,8 @@ MOST_UNITS = 24
 MOST_DIGITS = 10
 MOST_ROWS = 300
 """Rows that a picture shows as points."""
+BLOCK_BYTES = 1 << 22
+"""Bytes of h that a picture takes at a time."""
 PIXELS = 64
 """Inputs of a digit but for the column of ones."""
 
@@ -88,7 +90,9 @@ def shown_rows(config: Config) -> tuple[HeldOut, HeldOut]:
 
 
 def _outputs(x: Array, w1: Array, w2: Array) -> Array:
-    return np.maximum(x @ w1, 0) @ w2
+    """Return the outputs for x (M, D_in), of some rows at a time: h of all of them may be very large."""
+    rows = max(1, BLOCK_BYTES // w1[0].nbytes)
+    return np.concatenate([np.maximum(x[i : i + rows] @ w1, 0) @ w2 for i in range(0, len(x), rows)])
 
 
 def _strongest(w1: Array, w2: Array) -> NDArray[np.intp]:

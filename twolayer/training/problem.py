@@ -8,17 +8,12 @@ from numpy.typing import NDArray
 
 from twolayer.training import data
 from twolayer.training.config import RANDOM, Config
-from twolayer.training.messages import MessageError
 from twolayer.training.methods import held_out_rows
 
 Array = NDArray[np.floating]
 
 FRESH = 1
 """Goes with the seed into the generator of those rows, which is another one than that of the run."""
-
-
-class DataError(MessageError, RuntimeError):
-    """A data set that this machine does not have."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +77,6 @@ def make_held_out(config: Config) -> HeldOut:
 
 def _shuffled(config: Config, g: np.random.Generator) -> data.Table:
     """Return x and y of the data set with their rows in an order drawn from `g`."""
-    missing = data.why_missing(config.data)
-    if missing is not None:
-        raise DataError(missing)
     x, y = data.table(config.data)
     order = g.permutation(len(x))
     return x[order], y[order]

@@ -69,7 +69,7 @@ def sizes(found: DataSet) -> str:
 
 def advise(config: Config) -> None:
     """Say what learning rate the data bear, and why it is low with the tutorial's weights. Link a sweep."""
-    if config.data == RANDOM:
+    if config.data == RANDOM or data.why_missing(config.data) is not None:
         return
     named = {"value": curvature.expected(config)}
     text = _("With these data λmax is about {value:.2g}, and 2/λmax about {threshold:.1g}.")

@@ -15,10 +15,14 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.training.messages import N_, Message
+from twolayer.training.messages import N_, Message, MessageError
 
 Table = tuple[NDArray[np.float64], NDArray[np.float64]]
 Picture = Literal["curve", "map", "digits", "table"]
+
+
+class DataError(MessageError, RuntimeError):
+    """A data set that this machine does not have."""
 
 
 @dataclass(frozen=True)
@@ -176,9 +180,16 @@ def loader(name: str) -> Callable[[], Table]:
     return cast(Callable[[], Table], getattr(import_module(f"{__name__}.{module}"), function))
 
 
-@cache
 def table(name: str) -> Table:
-    """Return x (rows, D_in) and y (rows, D_out) of the data set `name`, read-only."""
+    """Return x (rows, D_in) and y (rows, D_out) of the data set `name`, read-only. Raises `DataError`."""
+    missing = why_missing(name)
+    if missing is not None:
+        raise DataError(missing)
+    return _loaded(name)
+
+
+@cache
+def _loaded(name: str) -> Table:
     x, y = loader(name)()
     for array in (x, y):
         array.setflags(write=False)
