@@ -125,7 +125,7 @@ class RunLoop:
                     self.task.begin()
                 chunk: Chunk = await fetched(self._client, chain.flight[0].report)
                 last, _, turn = chain.flight.popleft()
-                turn.seconds = self._preparing + chunk.seconds
+                turn.seconds = self._preparing + max(chunk.seconds, chunk.processor_seconds)  # scores count
                 self._preparing = 0.0
                 self.shares.leave(turn)
                 if not self._receive(chunk):
