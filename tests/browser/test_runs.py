@@ -93,7 +93,7 @@ def test_a_tick_sends_little_however_long_the_run_and_still_curves_not_again(vis
     settled(page)
     page.click(".st-key-train button")
     state_is(page, "running")
-    curve = f"document.querySelector('{LOSS}').calcdata?.at(-1)"
+    curve = f"document.querySelector('{LOSS}').calcdata?.filter(c => c[0].trace.line.dash !== 'dot').at(-1)"
     page.wait_for_function(f"{curve}?.length > 900")
     sizes: list[int] = []
     client = page.context.new_cdp_session(page)
@@ -265,15 +265,19 @@ def test_curves_keep_their_colours_and_a_hidden_one_stays_hidden(visit: Visit) -
         page.wait_for_timeout(300)
         colours.append(
             page.evaluate(
-                f"[...document.querySelectorAll('{LOSS} .scatterlayer .js-line')].map(l => l.style.stroke)"
+                f"[...document.querySelectorAll('{LOSS} .scatterlayer .js-line')]"
+                ".map(line => [line.style.stroke, line.style.strokeDasharray])"
             )
         )
         if len(colours) == 2:
             page.locator(f"{LOSS} .legendtoggle").first.click()
             page.wait_for_timeout(500)  # a second click within it would be a double click
-    assert colours[1][0] == colours[0][0] != colours[1][1]
-    assert len(colours[2]) == 2, "the hidden one is not drawn"
-    assert colours[2][0] == colours[1][1]
+    assert [len(lines) for lines in colours] == [2, 4, 4], "two lines a run, of a hidden one none"
+    lines = [[colour for colour, _ in found] for found in colours]
+    assert lines[0] == lines[1][:2]
+    assert lines[1][:2] != lines[1][2:] == lines[2][:2]
+    assert all(len(set(run)) == 1 for run in (lines[1][:2], lines[1][2:], lines[2][2:]))
+    assert [bool(dashes) for _, dashes in colours[0]] == [False, True], "the held-out rows are dotted"
 
 
 def test_a_change_of_the_theme_is_followed_by_the_charts(visit: Visit) -> None:
@@ -334,14 +338,14 @@ def test_a_run_is_hidden_and_its_settings_are_loaded_from_the_table(visit: Visit
     settled(page)
     trained(page)
     curves = f"document.querySelectorAll('{LOSS} .scatterlayer .js-line').length"
-    page.wait_for_function(f"{curves} === 2")
+    page.wait_for_function(f"{curves} === 4")  # with the dotted ones of the held-out rows
     expect(page.locator("[data-testid=stMain]")).to_contain_text("Shown runs differ in: seed (4, 5)")
     table = page.locator(".st-key-runs_table [data-testid=stDataFrame]")
     table.scroll_into_view_if_needed()
     box = table.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 84, box["y"] + 54)  # the tick of the first row: a canvas has no elements
-    page.wait_for_function(f"{curves} === 1")
+    page.wait_for_function(f"{curves} === 2")
     open_the_list_of_runs(page)
     page.click("[role=option]:has-text('seed = 4')")
     settled(page)
@@ -350,7 +354,7 @@ def test_a_run_is_hidden_and_its_settings_are_loaded_from_the_table(visit: Visit
     page.click(".st-key-delete_run button")
     page.wait_for_function("!document.querySelector('.st-key-chosen_run')?.innerText.includes('seed = 4')")
     settled(page)
-    assert page.evaluate(curves) == 1
+    assert page.evaluate(curves) == 2
 
 
 def test_a_chart_is_saved_as_a_picture(visit: Visit) -> None:
@@ -403,7 +407,7 @@ def test_a_reload_of_a_link_that_starts_does_not_start_again(visit: Visit) -> No
     settled(page)
     page.goto(page.url + "&run=1")
     # The run of before is back when the server has noticed that its connection is gone
-    page.wait_for_function("document.querySelector('.st-key-loss_chart .js-plotly-plot')?.data?.length === 2")
+    page.wait_for_function("document.querySelector('.st-key-loss_chart .js-plotly-plot')?.data?.length === 4")
     settled(page)
     open_the_list_of_runs(page)
     page.wait_for_selector("[role=option] >> nth=2")

@@ -124,6 +124,7 @@ def _line(entry: Entry, state: str, curve: Callable[[], Points], width: int = 2)
         "type": "scatter",
         "mode": "lines",
         "uid": entry.run.name,
+        "legendgroup": entry.run.name,
         "revision": f"{state} {entry.name}",
         "name": escape(entry.name),
         "line": {"color": _colour(entry), "dash": dash, "width": width},
