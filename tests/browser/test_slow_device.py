@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import figure, settled, state_is
 from twolayer import Config, fit
+from twolayer.backprop.packed import pack
 from twolayer.dashboard.common.pages import PAGES
 from twolayer.dashboard.common.parameters import PARAMETERS
 from twolayer.dashboard.train import live
@@ -28,6 +29,8 @@ ADDRESSES = {
     "one_step": f"/one_step?{SIZES}&at=4&fault=no_mask&show=grad_w2&sample=2&input=4&unit=5&output=1",
     "learning_rate": f"/learning_rate?{SIZES}&dtype=float64&rates=12&seeds=2&rate_from=1e-06&rate_to=0.001"
     "&grid_x=D_in&grid_y=N&grid=H=3,4;seed=0,1",
+    "write_it": f"/write_it?{SIZES}&init=he&level=1&dialect=torch&missing=grad_w2&solved=1of1&lines="
+    + pack({"grad_w2": "h_relu.t().mm(grad_y_pred)"}),
 }
 """Each field that has a widget on a page, with a value that is not its default."""
 
@@ -43,7 +46,14 @@ SHOWN = """keys => Object.fromEntries(keys.flatMap(key => {
         : widget.querySelector("input")?.value;
     return value === undefined ? [] : [[key, value]];
 }))"""
-WIDGETS_OF = {"contenders": "contender_pills", "fault": "at", "show": "N", "run": "N"}
+WIDGETS_OF = {
+    "contenders": "contender_pills",
+    "fault": "at",
+    "show": "N",
+    "run": "N",
+    "lines": "line_grad_w2",
+    "solved": "N",
+}
 """The keys of the widgets of those parameters that have none of their own name."""
 KEYS = [*FIELDS, *PARAMETERS, *WIDGETS_OF.values()]
 
@@ -59,6 +69,7 @@ FOLDS = {
     "gradients": ["step_size"],
     "one_step": ["whole"],
     "learning_rate": ["compute", "sizes"],
+    "write_it": [],
 }
 """The folds of a page that hold some of its widgets."""
 POPOVERS = {

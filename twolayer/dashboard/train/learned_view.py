@@ -68,7 +68,7 @@ def held_out(run: Run | None) -> str:
     text = _("Mean loss per entry: {trained} on the rows that train, {loss} on held-out rows (dotted).")
     if run.config.data == RANDOM:
         text = _(
-            "Mean loss per entry: {trained} on the batch, {loss} on held-out rows (dotted), which are fresh "
-            "random numbers. There is no pattern to find: the network only memorizes its batch."
+            "Mean loss per entry: {trained} on the batch, {loss} on held-out rows (dotted), fresh random "
+            "numbers: the network only memorizes its batch."
         )
     return text.format(loss=written(loss), trained=written(trained))
