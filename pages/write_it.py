@@ -39,7 +39,7 @@ def watch() -> None:
     """Draw the training; rerun the whole page once it has ended."""
     if is_training and not jobs.is_live(training.NAME):
         st.rerun()
-    training.show()
+    training.show(config, task, texts)
 
 
 watch()

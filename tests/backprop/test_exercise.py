@@ -140,6 +140,17 @@ def test_a_mistake_says_in_which_entries_it_shows(numbers):
     assert exercise.where(apart.T, apart.T * 1.0, apart.T * 0.0).columns == (1,)
 
 
+def test_of_the_entries_that_differ_the_worst_is_the_example():
+    right = np.zeros((2, 3))
+    ours = np.array([[1.0, 0.0, -7.0], [2.0, 0.0, 0.0]])
+    assert exercise.where(ours != right, ours, right).cells == (
+        ((0, 2), -7.0, 0.0),
+        ((1, 0), 2.0, 0.0),
+        ((0, 0), 1.0, 0.0),
+    )
+    assert exercise.where(np.array(True), np.array(np.nan), np.array(1.0)).cells[0][0] == ()
+
+
 def test_a_right_line_after_a_wrong_one_is_right_by_itself_and_wrong_in_the_chain(numbers):
     lines = dict(SOLUTIONS["numpy"]) | {"grad_y_pred": "y_pred - y"}
     found = exercise.examine(numbers, Exercise("2"), lines, SMALL)

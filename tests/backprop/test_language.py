@@ -54,7 +54,7 @@ def agrees(drawn: random.Random) -> bool:
     return ours is not None
 
 
-OUR_OWN_RULES = ("too many parts", "compares two numbers", "is no mask", "characters")
+OUR_OWN_RULES = ("too many parts", "put it into brackets", "compares two numbers", "is no mask", "characters")
 """What the language refuses and NumPy does not."""
 
 
@@ -96,6 +96,18 @@ def test_hostile_lines_get_a_verdict_and_nothing_else(default):
 def test_each_known_attack_is_refused_by_the_parser_or_the_letters(line):
     with pytest.raises(LineError):
         exercise.read("grad_w1", line, "numpy", {"N": 64, "D_in": 1000, "H": 100, "D_out": 10})
+
+
+@pytest.mark.parametrize("line", ["2(y_pred - y)", "(y_pred - y)(2)"])
+def test_a_product_as_in_calculus_is_told_how_it_is_written(line):
+    with pytest.raises(LineError, match=r"A product is written with \*"):
+        parse("grad_y_pred", line, "numpy")
+
+
+def test_forgotten_brackets_of_a_comparison_are_named():
+    with pytest.raises(LineError, match="put it into brackets"):
+        parse("grad_h", "grad_h_relu * h > 0", "numpy")
+    assert parse("grad_h", "grad_h_relu * (h > 0)", "numpy").value == "grad_h"
 
 
 def test_a_result_or_a_product_far_larger_than_the_iterations_is_refused():

@@ -75,7 +75,7 @@ BUGS: Mapping[str, Bug] = MappingProxyType(
             why=N_(
                 "The derivative of d² is 2d. Without the 2, every gradient is half as large. It still "
                 "points in the same direction, so training behaves as if the learning rate were halved, "
-                "and nobody notices."
+                "which is easy to miss."
             ),
         ),
         "not_transposed": Bug(

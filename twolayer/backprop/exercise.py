@@ -193,9 +193,12 @@ def differs(ours: NDArray[Any], right: NDArray[Any], limit: NDArray[Any]) -> NDA
 
 
 def where(apart: NDArray[np.bool_], ours: NDArray[Any], right: NDArray[Any]) -> Where:
-    """Say where a value differs: in whole rows, in whole columns, or in single entries."""
-    indices = np.argwhere(apart)[:MOST_CELLS]
-    cells = tuple((tuple(map(int, i)), float(ours[tuple(i)]), float(right[tuple(i)])) for i in indices)
+    """Say where a value differs: in whole rows, in whole columns, or in single entries, the worst first."""
+    with np.errstate(invalid="ignore"):
+        far = np.where(apart, np.nan_to_num(np.abs(ours - right), nan=np.inf), -1)
+    worst = np.argsort(-far, axis=None, kind="stable")[: min(MOST_CELLS, apart.sum())]
+    indices = (tuple(map(int, np.unravel_index(i, apart.shape))) for i in worst)
+    cells = tuple((i, float(ours[i]), float(right[i])) for i in indices)
     rows: tuple[int, ...] = ()
     columns: tuple[int, ...] = ()
     if apart.ndim == 2 and not apart.all():

@@ -90,6 +90,12 @@ class _Reader:
 
     def _statement(self, node: ast.stmt, *, first: bool) -> Statement:
         match node:
+            case ast.Expr(value=ast.Compare(left=ast.BinOp()) as value):
+                found = Message.of(
+                    "A comparison is made last, after + - * / @, and gives only 0 and 1: put it into "
+                    "brackets, as in a * (h > 0)."
+                )
+                raise self._error(value, found)
             case ast.Expr(value=value) if first:
                 return Statement(self.term(value), source=f"{self.value} = {ast.unparse(value)}")
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == self.value:
@@ -154,6 +160,11 @@ class _Reader:
                 return self._made(node, ATTRIBUTES[name], self.term(value))
             case ast.Call(func=ast.Attribute(value=value, attr=name)):
                 return self._call(node, value, name)
+            case ast.Call(func=ast.Constant() | ast.BinOp() as factor, args=[_]):
+                found = Message.of(
+                    "A product is written with *: {factor} * ( … )", factor=ast.unparse(factor)
+                )
+                raise self._error(node, found)
         raise self._not_here(node, _met(node))
 
     def _name(self, node: ast.AST, name: str) -> Term:

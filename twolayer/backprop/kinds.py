@@ -35,7 +35,7 @@ KINDS: Mapping[str, Kind] = {
         N_("Every entry is divided by a size of the data. The loss here is a sum, not a mean."),
     ),
     "missing_mask": Kind(
-        BUGS["no_mask"].label, N_("It is right where h > 0, but not where ReLU is flat."), ("no_mask",)
+        BUGS["no_mask"].label, N_("What belongs to h < 0, where ReLU is flat, counts here too."), ("no_mask",)
     ),
     "inverted_mask": Kind(
         BUGS["wrong_side"].label, N_("It is 0 where h > 0, and not 0 where h < 0."), ("wrong_side",)

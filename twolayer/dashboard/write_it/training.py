@@ -86,11 +86,15 @@ def buttons(config: Config, exercise: Exercise, texts: Texts, report: Report | N
     jobs.show_refusal(NAME)
 
 
-def show() -> None:
-    """Draw both curves of the training, as far as they have arrived."""
+def show(config: Config, exercise: Exercise, texts: Texts) -> None:
+    """Draw both curves of the training, as far as they have arrived, and say if its lines were others."""
     training: Training | None = jobs.current(NAME)
     if training is None:
         return
+    if (training.config, training.exercise, training.texts) != (config, exercise, texts):
+        st.caption(
+            _("This training was with other lines or settings. To see those of now, press Train with it.")
+        )
     if training.job.message is not None:
         st.error(say(training.job.message))
     curves = training.curves
