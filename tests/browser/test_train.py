@@ -151,6 +151,7 @@ def test_charts_are_drawn_each_time_that_a_page_is_opened(visit: Visit) -> None:
             page.wait_for_function(
                 f"document.querySelector('.st-key-{chart} .js-plotly-plot')?.calcdata?.[0]?.length > 10"
             )
+        settled(page)  # the tab remembers its visitor by then
         page.reload()
 
 
