@@ -8,6 +8,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser import stability
 from tests.browser.conftest import drawn, figure, settled, state_is
 from twolayer import Config, fit
+from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import live
 
 Visit = Callable[..., Page]
@@ -151,8 +152,31 @@ def test_charts_are_drawn_each_time_that_a_page_is_opened(visit: Visit) -> None:
             page.wait_for_function(
                 f"document.querySelector('.st-key-{chart} .js-plotly-plot')?.calcdata?.[0]?.length > 10"
             )
-        settled(page)  # the tab remembers its visitor by then
         page.reload()
+
+
+def test_data_that_newer_ones_replace_before_the_code_has_come_are_not_drawn(visit: Visit) -> None:
+    page = visit("/?run=1&method=auto")
+    state_is(page, "finished")
+    labels = page.evaluate(
+        """async (loader) => {
+            const url = URL.createObjectURL(new Blob([loader], { type: "text/javascript" }));
+            const { default: show } = await import(url);
+            const shown = [true, false].map((isReplaced) => {
+                const parentElement = document.createElement("div");
+                parentElement.innerHTML = '<div class="plot"></div>';
+                const message = { name: "a", traces: [], layout: {}, alt: "drawn", script: "none.js" };
+                const data = new TextEncoder().encode(JSON.stringify(message));
+                const end = show({ data, parentElement, setTriggerValue: () => {} });
+                if (isReplaced) end();
+                return parentElement.firstChild;
+            });
+            while (!shown[1].ariaLabel) await new Promise(requestAnimationFrame);
+            return shown.map((node) => node.ariaLabel);
+        }""",
+        plot._LOADER,
+    )
+    assert labels == [None, "drawn"]
 
 
 def box(page: Page, selector: str) -> dict[str, float]:

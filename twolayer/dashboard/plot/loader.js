@@ -3,7 +3,8 @@
 const drawing = import(new URL("app/static/$drawing", document.baseURI).href);
 export default (component) => {
   let end;
-  drawing.then((module) => { end = module.default(component); },
+  let isOver = false; // by newer data, perhaps before the code has come: then these must not be drawn after those
+  drawing.then((module) => { if (!isOver) end = module.default(component); },
     () => component.setTriggerValue("failed", true));
-  return () => end?.();
+  return () => { isOver = true; end?.(); };
 };
