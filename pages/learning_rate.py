@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from twolayer.dashboard.common import address, controls, frame, jobs, parameters, server
+from twolayer.dashboard.common import address, controls, frame, jobs, parameters, server, widgets
 from twolayer.dashboard.common.parameters import LONGEST_GRID
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.learning_rate import explanations, grid_view, job, view
@@ -54,10 +54,10 @@ with action:
     buttons("scan", "scan", _("Sweep"), job.start_sweep, primary=True)
     sizes = {name: parameters.mended(name) for name in ("rates", "seeds")}
     with st.popover(_("{rates} rates × {seeds} seeds").format(**sizes), key="sweep_settings"):
-        controls.number("rates", _("Learning rates"))
-        controls.number("seeds", _("Seeds"))
+        widgets.number("rates", _("Learning rates"))
+        widgets.number("seeds", _("Seeds"))
         for name, label in (("rate_from", _("From")), ("rate_to", _("To"))):
-            controls.number(name, label, step=RATE.default, format="%e", placeholder=_("auto"))
+            widgets.number(name, label, step=RATE.default, format="%e", placeholder=_("auto"))
 watch("scan", lambda: view.sweep(config))
 
 with st.expander(_("What is this?")):
@@ -72,8 +72,8 @@ with st.expander(_("Why: the curvature along one run"), key="why", on_change=job
         watch("focus", lambda: view.focus(config))
 with st.expander(_("How the safe range shifts with network size"), key="sizes", on_change="rerun") as part:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        controls.choice("grid_x", _("Columns (x axis)"), width=110)
-        controls.choice("grid_y", _("Rows (y axis)"), width=110)
+        widgets.choice("grid_x", _("Columns (x axis)"), width=110)
+        widgets.choice("grid_y", _("Rows (y axis)"), width=110)
         buttons("grid", "start_grid", _("Run grid sweep"), job.start_grid)
     st.text_input(
         _("Custom grid (one to three fields)"),

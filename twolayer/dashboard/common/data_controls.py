@@ -1,16 +1,14 @@
 """The controls of a run's data and initial weights, with what is to be known of them."""
 
-from typing import Any
-
 import streamlit as st
 
 from twolayer.dashboard.common import pages, parameters
+from twolayer.dashboard.common.widgets import choice
 from twolayer.dashboard.i18n import _, say
 from twolayer.rates import curvature
 from twolayer.training import data
 from twolayer.training.config import RANDOM, Config, field_of
 from twolayer.training.data import DATA_SETS, DataSet
-from twolayer.training.fields import Choice
 from twolayer.training.messages import N_
 
 SWEEP = "pages/learning_rate.py"
@@ -21,15 +19,8 @@ INITS = {"tutorial": N_("Tutorial (standard normal)"), "he": N_("He (scaled by â
 def draw() -> None:
     """Draw the controls of the data and the initial weights."""
     titles = {RANDOM: _("Random numbers")} | {name: _(found.title) for name, found in DATA_SETS.items()}
-    _choice("data", _("Data set"), titles, help=_origin(parameters.now("data")), on_change=_take_sizes)
-    _choice("init", _("Initial weights"), {name: _(label) for name, label in INITS.items()})
-
-
-def _choice(name: str, label: str, labels: dict[str, str], **options: Any) -> None:
-    field = parameters.DECLARED[name]
-    assert isinstance(field, Choice)
-    index = field.options.index(parameters.now(name))
-    st.selectbox(label, field.options, index, labels.__getitem__, key=name, **options)
+    choice("data", _("Data set"), names=titles, help=_origin(parameters.now("data")), on_change=_take_sizes)
+    choice("init", _("Initial weights"), names={name: _(label) for name, label in INITS.items()})
 
 
 def _origin(name: str) -> str:

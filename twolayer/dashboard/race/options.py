@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from twolayer.dashboard.common import controls, jobs, parameters, server
+from twolayer.dashboard.common import jobs, parameters, server, widgets
 from twolayer.dashboard.common.parameters import NO_SWEEP
 from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.race import job
@@ -102,10 +102,10 @@ def _rounds_and_sweep() -> None:
     rounds = _(
         "Each round times every implementation once, in random order. A verdict needs at least 8 rounds."
     )
-    controls.number("rounds", _("Rounds"), help=rounds)
+    widgets.number("rounds", _("Rounds"), help=rounds)
     labels = {NO_SWEEP: _("current settings")}
     labels |= {size: _("sweep {field}").format(field=size) for size in SIZES}
-    field = controls.choice(
+    field = widgets.choice(
         "sweep",
         _("Sizes"),
         names=labels,
@@ -113,7 +113,7 @@ def _rounds_and_sweep() -> None:
     )
     if field != NO_SWEEP:
         for name, label in zip(ENDS, (_("From"), _("To"), _("Number of values")), strict=True):
-            controls.number(name, label)
+            widgets.number(name, label)
 
 
 def _sweep() -> Sweep | None:

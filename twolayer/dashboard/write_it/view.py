@@ -1,6 +1,5 @@
 """Draw the lines of the exercise, a verdict beside each, and what is solved."""
 
-from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -12,7 +11,9 @@ from twolayer.backprop.hints import GRADES, hint
 from twolayer.backprop.levels import SOLUTIONS, Exercise, Texts
 from twolayer.backprop.proof import Proof
 from twolayer.backprop.sentences import details, headline
-from twolayer.dashboard.common import controls, formulas, server
+from twolayer.backprop.spelling import DIALECTS
+from twolayer.dashboard.common import formulas, server
+from twolayer.dashboard.common.widgets import choice, segments
 from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.write_it import fields
 from twolayer.training.messages import N_, Message
@@ -31,26 +32,15 @@ _VERDICT = "padding-top:0.4rem; font-size:0.9rem; line-height:1.35; overflow-wra
 def bar(report: Report | None, texts: Texts) -> None:
     """Draw the choices of the exercise, the buttons, and how many lines are right."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices"):
-        _segments("level", _("To write"), {k: _(v) for k, v in LEVEL_NAMES.items()})
+        levels = {name: _(words) for name, words in LEVEL_NAMES.items()}
+        segments("level", _("To write"), list(levels), levels, label_visibility="collapsed")
         if st.session_state["level"] == "1":
-            controls.choice("missing", _("Missing line"), width=150, label_visibility="collapsed")
-        _segments("dialect", _("Spelling"), DIALECT_NAMES)
+            choice("missing", _("Missing line"), width=150, label_visibility="collapsed")
+        segments("dialect", _("Spelling"), DIALECTS, DIALECT_NAMES, label_visibility="collapsed")
         st.button(_("Check"), key="check", type="primary", help=_("Or press Enter in a line"))
         st.button(_("Start empty"), key="start_empty", on_click=fields.start_empty)
         with st.container(key="solved_words", width="content"):
             st.markdown(_solved(report, texts), width="content")
-
-
-def _segments(name: str, label: str, options: Mapping[str, str]) -> None:
-    st.segmented_control(
-        label,
-        list(options),
-        format_func=lambda option: options.get(option, option),
-        default=st.session_state[name],
-        required=True,
-        key=name,
-        label_visibility="collapsed",
-    )
 
 
 def _solved(report: Report | None, texts: Texts) -> str:
