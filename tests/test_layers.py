@@ -95,6 +95,10 @@ def test_only_its_kernels_know_numba():
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
+        (
+            "from streamlit.testing.v1 import AppTest; AppTest.from_file('app.py', default_timeout=60).run()",
+            ["torch", "pandas"],
+        ),
         ("import twolayer", ["torch", "streamlit", "distributed", "dask", "plotly", "click"]),
         (
             "from twolayer import Config, fit; fit(Config(steps=1))._repr_html_()",

@@ -1,6 +1,7 @@
 """The Train page without a browser: controls, messages, a whole run."""
 
 import time
+from typing import Any
 
 import pytest
 from numpy.testing import assert_array_equal
@@ -469,3 +470,19 @@ def test_gram_where_it_does_not_pay_is_shown_with_what_would_be_faster() -> None
     assert any(
         f"{gain:.3g}배" in caption.value for caption in opened(**sizes, method="gram", lang="ko").caption
     )
+
+
+MOST_MESSAGES = 57
+"""Elements and containers of a visit with a finished run: each is a message to the browser, and its time on
+the server."""
+
+
+def test_a_visit_is_few_elements() -> None:
+    page = opened(run="1", method="gram")
+    until(page, "over")
+
+    def count(block: Any) -> int:
+        return sum(1 + count(child) if hasattr(child, "children") else 1 for child in block.children.values())
+
+    drawn = sum(count(root) for root in page._tree.children.values())
+    assert 30 < drawn <= MOST_MESSAGES, drawn

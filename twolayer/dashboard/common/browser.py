@@ -53,5 +53,5 @@ def draw(
     }
     visitor = {"token": token, "unknown": st.session_state.get("unknown_token")}
     address = {"language": language, "may_start": may_start}
-    data = {"scripts": list(scripts), **visitor, **address, **words}
+    data = {"scripts": tuple(scripts), **visitor, **address, **words}
     _component(key=KEY, data=data, on_returned_change=returned, width="content")

@@ -52,7 +52,10 @@ PATIENCE_SECONDS = 1.0
 
 def wait_a_moment(run: Run) -> None:
     """Wait for what is worth drawing: the end of a run that takes no time, which is then drawn once
-    instead of being watched, or the first losses of a longer one."""
+    instead of being watched, or the first losses of a longer one. While the workers start there is nothing
+    to wait for."""
+    if engine().capabilities is None:
+        return
     if not run.speed and step_seconds(run.config) * (run.limit - run.step) < SHORT_SECONDS:
         run.wait(PATIENCE_SECONDS)
     else:

@@ -54,9 +54,9 @@ def show(run: Run | None, entries: list[Entry]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="verdict"):
         mark, text = _verdict(run)
         text = " ".join(filter(None, (learned_view.accuracy(run), text)))
-        _line(mark, text, learned_view.held_out(run))
+        below = (f":small[{line}]" for line in (learned_view.held_out(run), _shown(run)))
+        st.markdown(unbroken("  \n".join([f"{mark} {text}".strip(), *below])))
         diagnosis.cure(run)
-    st.markdown(unbroken(_small(_shown(run))))
     # Last, so that the curves are whole when the state says that the run has ended.
     state_place.metric(_("Status"), _("ready") if run is None else _(jobs.STATES[run.state]))
 
@@ -212,11 +212,3 @@ def _finished(run: Run) -> tuple[str, str]:
     kind, sentences = verdict(run.config, run.losses, int(run.dead[-1, 1]), run.zero_loss or 0.0, run.seconds)
     mark = DONE if kind == CONVERGES else "" if kind == SLOW else WARNING
     return mark, " ".join(say(sentence) for sentence in sentences)
-
-
-def _line(mark: str, text: str, below: str) -> None:
-    st.markdown(unbroken("  \n".join([f"{mark} {text}".strip(), _small(below)])))
-
-
-def _small(text: str) -> str:
-    return f":small[{text}]"
