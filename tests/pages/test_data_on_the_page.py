@@ -80,6 +80,22 @@ def test_of_random_numbers_it_is_said_that_they_are_memorised(lang, words):
     assert words in shown(page)
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"preset": "diverges"}, "The dotted curve is the loss on held-out rows"),
+        ({"data": "iris", "learning_rate": "1"}, "The dotted curve is the loss on held-out rows"),
+        ({"learning_rate": "1e-12", "steps": "20"}, "on the rows that train"),
+    ],
+)
+def test_nothing_is_said_to_be_known_by_a_run_that_diverged_or_has_not_fallen(query, said):
+    page = opened(**query, run="1")
+    until(page, "over")
+    assert said in shown(page)
+    assert "memorizes" not in shown(page)
+    assert "have the right class" not in shown(page)
+
+
 def test_sizes_in_the_address_that_the_data_do_not_have_are_named():
     page = opened(data="digits", D_in="30", N="4000", H="9")
     assert "expected 65, the size of the data set" in page.warning[0].value

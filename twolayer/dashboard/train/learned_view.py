@@ -1,5 +1,6 @@
 """What a run has learned: a picture of it, and how it does on rows that do not train."""
 
+import numpy as np
 import streamlit as st
 
 from twolayer.dashboard.i18n import _, say
@@ -11,6 +12,8 @@ from twolayer.training.config import RANDOM, Config
 from twolayer.training.methods import held_out_rows
 
 WHOLE = 100
+MEMORIZED = 0.1
+"""A loss on the batch below this share of that on fresh random numbers is memory."""
 
 
 def show(config: Config, run: Run | None) -> None:
@@ -49,7 +52,7 @@ def slider(config: Config | None) -> None:
 
 def accuracy(run: Run | None) -> str:
     """In how many of the rows that do not train a run is right, where rows have classes."""
-    if run is None or not len(run.held_out) or not learned.has_classes(run.config):
+    if run is None or not _has_scores(run) or not learned.has_classes(run.config):
         return ""
     text = _("{right} of {rows} held-out rows have the right class.")
     return text.format(right=f"{run.held_out[-1, 2]:.2%}", rows=f"{held_out_rows(run.config):,}")
@@ -57,7 +60,7 @@ def accuracy(run: Run | None) -> str:
 
 def held_out(run: Run | None) -> str:
     """What a run makes of rows that do not train."""
-    if run is None or not len(run.held_out):
+    if run is None or not _has_scores(run):
         return _(
             "The dotted curve is the loss on held-out rows, which do not train, scaled as if they were "
             "as many as those that do."
@@ -66,9 +69,14 @@ def held_out(run: Run | None) -> str:
     entries = run.config.N * run.config.D_out
     trained = run.losses[min(int(step), run.step - 1)] / entries
     text = _("Mean loss per entry: {trained} on the rows that train, {loss} on held-out rows (dotted).")
-    if run.config.data == RANDOM:
+    if run.config.data == RANDOM and trained < MEMORIZED * loss:
         text = _(
             "Mean loss per entry: {trained} on the batch, {loss} on held-out rows (dotted), fresh random "
             "numbers: the network only memorizes its batch."
         )
     return text.format(loss=written(loss), trained=written(trained))
+
+
+def _has_scores(run: Run) -> bool:
+    """Whether there are scores that mean something: those of weights that are not finite do not."""
+    return len(run.held_out) > 0 and bool(np.isfinite(run.held_out[-1, 1]))
