@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from twolayer import Config, fit
+from twolayer.engine import worker
 from twolayer.engine.run import MOST_PICTURES, kept
 from twolayer.training import learned
 from twolayer.training.learned import Picture
@@ -48,3 +49,14 @@ def test_of_many_pictures_the_first_of_each_part_and_the_newest_are_kept(every):
     assert parts == sorted(set(parts))
     assert len(pictures) <= MOST_PICTURES + 1
     assert len(pictures) >= min(MOST_PICTURES, 1000 // every) - 1
+
+
+def test_a_picture_that_takes_longer_than_many_chunks_is_drawn_at_the_first_and_at_the_end(monkeypatch):
+    config = Config(data="sine", steps=60)
+    problem, chunk, drawn = worker.prepare(config), None, []
+    clock = iter(range(0, 10_000, 50))
+    monkeypatch.setattr(worker, "thread_time", lambda: next(clock))
+    for _ in range(6):
+        chunk = worker.advance(config, problem, chunk, 10)
+        drawn += [chunk.picture.step] if chunk.picture else []
+    assert drawn == [10, 60]

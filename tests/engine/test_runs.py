@@ -13,7 +13,8 @@ from tests.engine.conftest import TINY, cluster_of, settings, tasks_on_scheduler
 from twolayer import Config, ConfigError, fit
 from twolayer.engine.connection import Connection
 from twolayer.engine.engine import Engine, LimitError
-from twolayer.training import methods, pace, training
+from twolayer.training import methods, pace
+from twolayer.training.laps import LAPS_PER_CHUNK
 
 LONG = Config(**TINY, steps=3_000_000)
 WIDE = {"N": 1, "D_in": 100_000, "H": 20, "D_out": 1, "dtype": "float64", "learning_rate": 1e-12}
@@ -134,7 +135,7 @@ def test_the_scheduler_holds_few_tasks_however_long_a_run_is(engine, monkeypatch
     monkeypatch.setattr(pace, "CHUNK_SECONDS", 0.01)
     monkeypatch.setattr(twolayer.engine.run_loop, "CHECKPOINT_SECONDS", 0.1)
     run, most = engine.submit(LONG), 0
-    while len(run.laps) < 200 * training.LAPS_PER_CHUNK:
+    while len(run.laps) < 200 * LAPS_PER_CHUNK:
         most = max(most, tasks_on_scheduler(engine))
         assert not run.over, run.message
     engine.stop(run)

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from twolayer import Config, ConfigError, Result, fit
 from twolayer.training import kernels, training
+from twolayer.training.laps import LAPS_PER_CHUNK
 from twolayer.training.training import Chunk
 
 SHAPE = {"N": 13, "D_in": 5, "H": 11, "D_out": 2, "seed": 5}
@@ -104,7 +105,7 @@ def test_laps_count_every_step_once_and_sum_to_the_seconds(kernel, steps):
     chunk = training.advance(config, problem, training.start(config, problem), steps)
     assert chunk.laps[:, 0].sum() == chunk.losses.size == chunk.step == steps
     assert (chunk.laps > 0).all()
-    assert len(chunk.laps) <= 2 * training.LAPS_PER_CHUNK
+    assert len(chunk.laps) <= 2 * LAPS_PER_CHUNK
     assert chunk.seconds == chunk.laps[:, 1].sum()
 
 

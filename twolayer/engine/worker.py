@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Thread
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 from distributed import WorkerPlugin
 
 from twolayer.training import capabilities, kernels, learned, training
 from twolayer.training.config import RANDOM, Config
+from twolayer.training.laps import FREE_SECONDS, paid
 from twolayer.training.machine import keep_freed_memory
 from twolayer.training.problem import Problem
 from twolayer.training.training import Chunk
@@ -61,15 +62,19 @@ def prepare(config: Config) -> Problem:
 
 
 def advance(config: Config, problem: Problem, previous: Chunk | None, steps: int) -> Chunk:
-    """Return the next chunk of a run, with a picture of what has been learned of a data set. Without a
-    `previous` chunk, it is the first."""
-    if previous is None:
-        previous = training.start(config, problem)
-    chunk = training.advance(config, problem, previous, steps)
+    """Return the next chunk of a run, with a picture of what has been learned of a data set unless pictures
+    have taken too long of late. Without a `previous` chunk, it is the first."""
+    before = training.start(config, problem) if previous is None else previous
+    chunk = training.advance(config, problem, before, steps)
     if config.data == RANDOM or problem.held_out is None or not len(chunk.losses):
         return chunk
+    debt = paid(before.picture_debt, chunk.seconds)
+    if debt > FREE_SECONDS and chunk.step < config.steps:
+        return replace(chunk, picture_debt=debt)
+    began = thread_time()
     w1, w2 = training.weights(config, problem, chunk)
-    return replace(chunk, picture=learned.picture(config, problem.held_out, w1, w2, chunk.step))
+    picture = learned.picture(config, problem.held_out, w1, w2, chunk.step)
+    return replace(chunk, picture=picture, picture_debt=debt + thread_time() - began)
 
 
 def report(chunk: Chunk) -> Chunk:

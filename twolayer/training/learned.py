@@ -25,7 +25,7 @@ MOST_UNITS = 24
 MOST_DIGITS = 10
 MOST_ROWS = 300
 """Rows that a picture shows as points."""
-BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 18
 """Bytes of h that a picture takes at a time."""
 PIXELS = 64
 """Inputs of a digit but for the column of ones."""
@@ -90,7 +90,7 @@ def shown_rows(config: Config) -> tuple[HeldOut, HeldOut]:
 
 
 def _outputs(x: Array, w1: Array, w2: Array) -> Array:
-    """Return the outputs for x (M, D_in), of some rows at a time: h of all of them may be very large."""
+    """Return the outputs for x (M, D_in), of so many rows at a time that h stays in the cache."""
     rows = max(1, BLOCK_BYTES // w1[0].nbytes)
     return np.concatenate([np.maximum(x[i : i + rows] @ w1, 0) @ w2 for i in range(0, len(x), rows)])
 
@@ -115,11 +115,14 @@ def _side() -> Array:
     return np.linspace(-1.1, 1.1, GRID, dtype=np.float32)
 
 
+@lru_cache(maxsize=2)
+def _grid(dtype: str) -> Array:
+    a, b = np.meshgrid(_side(), _side())
+    return np.column_stack([a.ravel(), b.ravel(), np.ones(a.size)]).astype(dtype)
+
+
 def _map(_held_out: HeldOut, w1: Array, w2: Array) -> dict[str, Array]:
-    side = _side()
-    a, b = np.meshgrid(side, side)
-    x = np.column_stack([a.ravel(), b.ravel(), np.ones(a.size)]).astype(w1.dtype)
-    outputs = _outputs(x, w1, w2)
+    outputs = _outputs(_grid(w1.dtype.name), w1, w2)
     return {
         "z": (outputs[:, 1] - outputs[:, 0]).reshape(GRID, GRID),
         "lines": w1[:, _strongest(w1, w2)].T,

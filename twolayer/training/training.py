@@ -8,7 +8,7 @@ division of a run into chunks.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from time import perf_counter, thread_time
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,10 @@ from twolayer.training import capabilities, jupyter, kernels, learned, methods
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current, segment
 from twolayer.training.kernels import State
+from twolayer.training.laps import timed_steps
 from twolayer.training.learned import Picture
 from twolayer.training.pace import Pace
 from twolayer.training.problem import Array, Problem, make_held_out, make_problem
-
-LAPS_PER_CHUNK = 16
-LAPS_PER_COUNT = 4
-"""Once in so many laps, what is not timed is counted: dead units, and the score on held-out rows."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,10 @@ class Chunk:
     """Seconds in which its process compiled the kernel, not in the laps."""
     processor_seconds: float = 0.0
     """Processor time of the steps; their time where other threads or a device compute too."""
+    score_debt: float = 0.0
+    """Seconds that the scores of the run have taken beyond their share of the time in its steps."""
+    picture_debt: float = 0.0
+    """The same of its pictures."""
 
     def without_losses(self) -> "Chunk":
         """Return the chunk with only what the next one needs."""
@@ -142,7 +143,9 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
     with kernel_type.threads(config.threads), np.errstate(over="ignore", invalid="ignore"):
         kernel = kernel_type(config, problem, previous.state, steps)
         before = thread_time()
-        laps, dead, held_out = _timed_steps(kernel, steps, partial(_score, config, problem))
+        is_last = previous.step + steps >= config.steps
+        score = partial(_score, config, problem)
+        laps, dead, held_out, debt = timed_steps(kernel, steps, score, previous.score_debt, is_last)
         processor = thread_time() - before
         losses = kernel.losses()
     finite = int(np.argmin(np.isfinite(losses))) if not np.isfinite(losses).all() else steps
@@ -160,6 +163,7 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
         laps=laps,
         dead=dead,
         held_out=held_out,
+        score_debt=debt,
         picture=None,
         compile_seconds=kernel.compile_seconds,
         processor_seconds=processor if config.threads == 1 and config.device == "cpu" else laps[:, 1].sum(),
@@ -173,30 +177,6 @@ def _score(config: Config, problem: Problem, kernel: kernels.Kernel, at_end: boo
         return ()
     loss, right = learned.score(type(kernel), problem, kernel.state())
     return loss, right if learned.has_classes(config) else np.nan
-
-
-def _timed_steps(
-    kernel: kernels.Kernel, steps: int, score: Callable[[kernels.Kernel, bool], tuple[float, ...]]
-) -> tuple[NDArray[np.float64], ...]:
-    """Take `steps` steps. Return their laps, rows of (steps, seconds), and, counted between laps, rows of
-    (steps so far, dead units) and of (steps so far, what `score` returns)."""
-    lap = max(1, steps // LAPS_PER_CHUNK)
-    laps, dead, scores = [], [], []
-    kernel.synchronize()
-    before = perf_counter()
-    for done in range(0, steps, lap):
-        count = min(lap, steps - done)
-        kernel.steps(count)
-        kernel.synchronize()
-        laps.append((count, perf_counter() - before))
-        if len(laps) % LAPS_PER_COUNT == 0 or done + count == steps:
-            dead.append((done + count, kernel.dead()))
-            if scored := score(kernel, done + count == steps):
-                scores.append((done + count, *scored))
-        before = perf_counter()
-    return tuple(
-        np.array(rows, dtype=float).reshape(-1, width) for rows, width in ((laps, 2), (dead, 2), (scores, 3))
-    )
 
 
 def fit(
