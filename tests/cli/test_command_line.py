@@ -30,7 +30,7 @@ def test_a_run_is_told_in_words_and_nothing_else(train):
     ran = train(*options(SMALL))
     assert (ran.returncode, ran.stderr) == (0, "")
     losses = fit(Config(**SMALL)).losses
-    for words in ("N=5", "learning_rate=0.001", f"{losses[0]:.6g}", f"{losses[-1]:.6g}", "µs", "20 steps"):
+    for words in ("N=5", "learning_rate=0.001", f"{losses[0]:.6g}", f"{losses[-1]:.6g}", "µs", "20\n"):
         assert words in ran.stdout
 
 

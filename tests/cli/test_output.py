@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_is_refused_in_one_line_before_the_work(python, tm
 def test_a_full_disk_is_one_line_and_the_words_are_still_there(python):
     ran = python(*SMALL, "--output", "/dev/full")
     assert (ran.returncode, ran.stderr) == (2, "twolayer: cannot write /dev/full: No space left on device\n")
-    assert "last loss" in ran.stdout
+    assert "first loss" in ran.stdout
     for arguments in (SMALL, ["-m", "twolayer", "--help"]):
         with open("/dev/full", "w") as full:
             run = [sys.executable, *arguments]

@@ -90,6 +90,7 @@ def test_a_run_takes_in_chunks_until_its_last_step():
         [(0, 10), (0, 10), (10, 100)],
         [(0, 40), (0, 10), (10, 25), (25, 60), (60, 100)],
         [(0, 37), (36, 38), (38, 100)],
+        [(0, 40), (32, 60), (60, 100)],
         [(0, 50), (0, 100)],
         [(0, 99), (4, 8), (8, 100)],
     ],
@@ -103,7 +104,7 @@ def test_what_was_received_before_adds_nothing(cut):
     assert_array_equal(run.losses, np.arange(100))
     assert (np.diff(run.laps[:, 0]) > 0).all()
     assert run.laps[-1, 0] == 100
-    assert run.seconds == pytest.approx(0.1, abs=0.004)
+    assert run.seconds == pytest.approx(0.1, abs=0.0035)  # a lap across the cut counts as a whole
 
 
 def test_divergence_ends_a_run_with_its_step():

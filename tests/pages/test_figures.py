@@ -1,25 +1,31 @@
-"""Every figure of the Train page against a run whose clock is known, with its unit.
+"""Every figure of a training, wherever it is shown, against a run whose clock is known, with its unit.
 
 Ten steps: four in 4 ms, then six in 3 ms. So a step takes 1000 µs, then 500 µs, and the run 7 ms.
 """
 
 import base64
+import json
+import re
+from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.testing import assert_allclose
 from streamlit.testing.v1 import AppTest
 
-from twolayer import Config
+from twolayer import Config, Result
+from twolayer.cli import train
 from twolayer.dashboard.common import jobs
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import live, points, runs_table
 from twolayer.engine.run import Run
 from twolayer.export import files
-from twolayer.training import training
+from twolayer.training import jupyter, training
+from twolayer.training.figures import DEAD, FIGURES, FIRST_LOSS, LOSS, SPEED, STEP_TIME, STEPS, TOTAL_TIME
 from twolayer.training.problem import make_problem
 from twolayer.training.training import Chunk
 
@@ -27,6 +33,16 @@ CONFIG = Config(N=3, D_in=4, H=5, D_out=2, steps=10, learning_rate=1e-3)
 LOSSES = np.arange(100.0, 0.0, -10.0)
 LAPS = np.array([[4, 4e-3], [6, 3e-3]])
 MICROSECONDS = [1000.0] * 4 + [500.0] * 6
+OF_THE_KNOWN_RUN = {
+    STEPS: (10, ""),
+    FIRST_LOSS: (100, ""),
+    LOSS: (10, ""),
+    STEP_TIME: ((1000 + 500) / 2, "µs"),
+    SPEED: ((4 * 3 * 4 * 5 + 6 * 3 * 5 * 2) / 750e-6 / 1e9, "GFLOP/s"),
+    TOTAL_TIME: (0.004 + 0.003, "s"),
+    DEAD: (2, ""),
+}
+"""What a person reads of it, worked out by hand."""
 BEGUN_AT = [0, 1, 2, 3, 4, 4.5, 5, 5.5, 6, 6.5]
 """Milliseconds in the steps before each of the ten."""
 
@@ -36,6 +52,15 @@ def known_run(config: Config = CONFIG) -> Run:
     run.begin()
     run.receive(Chunk(10, {}, LOSSES, LAPS, dead=np.array([[4.0, 1.0], [10.0, 2.0]]), zero_loss=99.0))
     return run
+
+
+def known_result() -> Result:
+    """What `fit` would return of the known run."""
+    weights = {"w1": np.zeros((4, 5)), "w2": np.zeros((5, 2)), "held_out": np.empty((0, 3))}
+    counts = {"laps": LAPS, "dead": np.array([[4.0, 1.0], [10.0, 2.0]]), "zero_loss": 99.0, "seconds": 0.007}
+    return Result(
+        losses=LOSSES, method="tutorial", diverged_at=None, compile_seconds=0.0, **weights, **counts
+    )
 
 
 def a_page(by_seconds: bool) -> None:
@@ -48,12 +73,16 @@ def a_page(by_seconds: bool) -> None:
     from twolayer.dashboard.train import live
 
     drawn = st.session_state["drawn"] = {}
+    layouts = st.session_state["layouts"] = {}
     tables = st.session_state["tables"] = {}
     keep = plot.draw, plot.numbers
     st.session_state["axes"] = [live.BY_TIME] if by_seconds else []
-    plot.draw = lambda traces, _layout, key, **_rest: drawn.update(
-        {key: [trace | trace.get("make", dict)() for trace in traces]}
-    )
+
+    def draw(traces, layout, key, **_rest):
+        drawn[key] = [trace | trace.get("make", dict)() for trace in traces]
+        layouts[key] = layout
+
+    plot.draw = draw
     plot.numbers = lambda given, **_rest: tables.update(given())
     try:
         run = known_run()
@@ -75,13 +104,101 @@ def unpacked(packed: dict[str, str]) -> Any:
     return np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"])
 
 
+def test_every_figure_is_what_is_worked_out_by_hand() -> None:
+    assert FIGURES.keys() == OF_THE_KNOWN_RUN.keys()
+    for trained in (known_run(), known_result()):
+        for name, (value, unit) in OF_THE_KNOWN_RUN.items():
+            assert FIGURES[name].of(CONFIG, trained) == pytest.approx(value, rel=1e-12), name
+            assert FIGURES[name].unit == unit
+
+
+def check(shown: Mapping[str, str], names: Iterable[str], rel: float) -> None:
+    """Assert that a place shows these figures, each with its label and unit, and no others."""
+    expected = {FIGURES[name].label: name for name in names}
+    assert shown.keys() == expected.keys()
+    for label, text in shown.items():
+        value, unit = OF_THE_KNOWN_RUN[expected[label]]
+        number, _, shown_unit = text.partition(" ")
+        assert float(number.replace(",", "")) == pytest.approx(value, rel=rel), label
+        assert shown_unit == unit, label
+
+
 def test_the_cards(page: AppTest) -> None:
     cards = {metric.label: metric.value for metric in page.metric}
-    assert cards["Steps done"] == "10"
-    assert cards["Loss"] == "10"
-    assert cards["Median step time"] == "750 µs"
-    assert cards["Dead units"] == "2 / 5"
-    assert cards["Status"] == "finished"
+    assert cards.pop("Status") == "finished"
+    assert cards[FIGURES[DEAD].label] == "2 / 5"
+    cards[FIGURES[DEAD].label] = "2"
+    check(cards, live.CARDS, rel=1e-3)
+
+
+def test_the_runs_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(
+        runs_table.st, "data_editor", lambda columns, **rest: given.update(rest, columns=columns)
+    )
+    runs_table._table([Entry(known_run(), 1, "Run 1")])
+    for name in runs_table.FORMATS:
+        (value,) = given["columns"][name]
+        expected, unit = OF_THE_KNOWN_RUN[name]
+        assert value == pytest.approx(expected)
+        assert given["column_config"][name]["label"] == FIGURES[name].label + f" ({unit})" * bool(unit)
+    others = {"colour", "shown", "name", "config", "state"}
+    assert set(given["columns"]) == set(given["column_config"]) == others | set(runs_table.FORMATS)
+
+
+def test_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "fit", lambda *_, **__: known_result())
+    options = [
+        f"--{name}={value}" for name, value in vars(CONFIG).items() if name in ["N", "D_in", "H", "D_out"]
+    ]
+    lines = CliRunner().invoke(train.command, options).stdout.splitlines()
+    rows = dict(re.split(r":\s+", line, maxsplit=1) for line in lines)
+    shown = {label.capitalize(): text for label, text in rows.items() if label not in ("run", "faster here")}
+    check(shown, train.FORMS, rel=1e-3)
+
+
+def test_the_json_of_the_command_line_and_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "fit", lambda *_, **__: known_result())
+    line = json.loads(CliRunner().invoke(train.command, ["--json"]).stdout)
+    page = json.loads(files.run_json(known_run(), None))["results"]
+    for results in (line, page):
+        assert results["steps"] == 10
+        assert results["losses"] == LOSSES.tolist()
+        assert results["seconds"] == pytest.approx(0.007)
+    assert page["median_step_seconds"] == pytest.approx(750e-6)
+    assert page["dead_units"] == [[4, 1], [10, 2]]
+
+
+def test_a_notebook() -> None:
+    result = known_result()
+    assert jupyter.summary(result) == "tutorial: 10 steps in 0.007 s, loss 100 → 10"
+    figure = result.figure()
+    assert_allclose(figure.data[0].x, range(10))
+    assert_allclose(figure.data[0].y, LOSSES)
+    assert figure.layout.title.text == jupyter.summary(result)
+
+
+def test_the_sentence_of_a_finished_run(page: AppTest) -> None:
+    said = " ".join(markdown.value for markdown in page.markdown).replace("\\.", ".")
+    assert "the loss decreased from 100 to 10 in 0.007 s of compute time" in said
+
+
+def test_the_axes_have_units(page: AppTest) -> None:
+    layouts = page.session_state["layouts"]
+    axes = {
+        (chart, axis): layout[axis]["title"]["text"]
+        for chart, layout in layouts.items()
+        for axis in ("xaxis", "yaxis")
+    }
+    assert axes == {
+        ("loss_chart", "xaxis"): "compute time (s)" if page.session_state["axis"] else "step",
+        ("loss_chart", "yaxis"): "loss (sum of squared errors)",
+        ("time_chart", "xaxis"): "step",
+        ("time_chart", "yaxis"): "µs per step",
+        ("dead_chart", "xaxis"): "step",
+        ("dead_chart", "yaxis"): "dead units",
+    }
+    assert layouts["time_chart"]["yaxis"]["range"] == [0, pytest.approx(1.1 * 1000)]
 
 
 @pytest.mark.parametrize(
@@ -168,14 +285,6 @@ def test_the_tables_beside_the_charts(page: AppTest) -> None:
     assert_allclose(tables["Loss"]["step"], range(10))
     assert_allclose(tables["Time per step"]["µs per step"], [1000, 500])
     assert_allclose(tables["Dead hidden units"]["dead units"], [1, 2])
-
-
-def test_the_row_of_the_runs_table() -> None:
-    row = runs_table._row(Entry(known_run(), 1, "Run 1"))
-    assert row["steps"] == 10
-    assert row["loss"] == 10
-    assert row["step_time"] == pytest.approx(750)  # µs
-    assert row["seconds"] == pytest.approx(7e-3)
 
 
 def test_the_files_have_the_time_of_each_steps_own_lap() -> None:

@@ -1,8 +1,9 @@
 """Which small changes of the code no test notices: `python -m tests.tools.mutations rates --sample 50`.
 
 Cosmic Ray lists the mutations of a package. A sample of them is made, one at a time, in a copy of the
-checkout, and the package's tests run there. A mutation that they pass has survived. Those that change nothing
-are listed in `equivalent_mutations.toml` with the reason, and are not counted. Exit status 1 if one survived.
+checkout, and the tests of the package that reach the mutated line run there, the quickest first. A mutation
+that they pass has survived. Those that change nothing are listed in `equivalent_mutations.toml` with the
+reason, and are not counted. Exit status 1 if one survived.
 
     python -m tests.tools.mutations --all --sample 50     every package
     python -m tests.tools.mutations rates/advice          all mutations of one module
@@ -14,11 +15,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import chdir
+from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from cosmic_ray.commands.init import init
 from cosmic_ray.modules import find_modules
@@ -26,12 +29,73 @@ from cosmic_ray.mutating import mutate_and_test
 from cosmic_ray.testing import run_tests
 from cosmic_ray.work_db import use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome
+from coverage import CoverageData
 
 ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutations.toml")
 PACKAGES = ("training", "backprop", "rates", "race", "engine", "export")
 PROGRAMS = "twolayer/export/scripts/"
 """Programs that are only read as text: their mutations are those of the files that they end up in."""
+
+
+PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
+SPARE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Tests:
+    """The test functions of a package that pass without a mutation, and what they reach."""
+
+    seconds: dict[str, float]
+    """By function, for all its parameters together."""
+    reached: dict[tuple[str, int], set[str]]
+    """The functions that run a line of a file."""
+
+    def of(self, mutation: MutationSpec) -> list[str]:
+        """The tests of a mutation, the quickest first. A line that belongs to no test is one that modules
+        run when they are imported, or that another process runs: then all tests."""
+        first, last = mutation.start_pos[0], mutation.end_pos[0]
+        found = [
+            self.reached.get((str(mutation.module_path), line), set()) for line in range(first, last + 1)
+        ]
+        own = f"/test_{mutation.module_path.stem}.py"
+        return sorted(
+            set().union(*found) or self.seconds,
+            key=lambda test: (not found and own not in test, self.seconds[test]),
+        )
+
+    def timeout(self, chosen: Sequence[str]) -> float:
+        """After how many seconds tests that would take far less hang."""
+        return SPARE_SECONDS + 5 * sum(self.seconds[test] for test in chosen)
+
+
+def tests_of(package: str) -> Tests:
+    """Run the tests of a package once, in the current folder."""
+    command = f"{PYTEST} --cov=twolayer --cov-context=test --cov-report= --junitxml=tests.xml tests/{package}"
+    run_tests(command, 3600)
+    seconds: dict[str, float] = defaultdict(float)
+    failed = set()
+    for case in ElementTree.parse("tests.xml").iter("testcase"):
+        test = f"{case.attrib['classname'].replace('.', '/')}.py::{case.attrib['name'].partition('[')[0]}"
+        seconds[test] += float(case.attrib["time"])
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed.add(test)
+    print(f"{package}: {len(seconds) - len(failed)} tests in {sum(seconds.values()):.0f} s", flush=True)
+    print(*(f"fails without a mutation: {test}" for test in sorted(failed)), sep="\n", flush=True)
+    passed = {test: took for test, took in seconds.items() if test not in failed}
+    return Tests(passed, reached(passed))
+
+
+def reached(tests: dict[str, float]) -> dict[tuple[str, int], set[str]]:
+    """Which tests ran a line, by the coverage that lies in the current folder."""
+    data = CoverageData()
+    data.read()
+    found = defaultdict(set)
+    for file in data.measured_files():
+        for line, contexts in data.contexts_by_lineno(file).items():
+            names = {context.partition("|")[0].partition("[")[0] for context in contexts}
+            found[str(Path(file).relative_to(Path.cwd())), line] |= names & tests.keys()
+    return found
 
 
 def copy_of_the_checkout(folder: Path) -> None:
@@ -56,14 +120,6 @@ def is_wanted(mutation: MutationSpec) -> bool:
     return not str(mutation.module_path).startswith(PROGRAMS) and "NoOp" not in mutation.operator_name
 
 
-def command(place: str, mutation: MutationSpec | None = None) -> str:
-    """The tests of a package, and before them those of the mutated module."""
-    package = f"tests/{place.partition('/')[0]}"
-    own = Path(f"{package}/test_{mutation.module_path.stem}.py") if mutation else Path(package)
-    first = [str(own)] if own.is_file() else []
-    return " ".join([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *first, package])
-
-
 def changed(diff: str) -> list[str]:
     """The lines that a mutation takes and gives."""
     return [line for line in diff.splitlines() if line[:1] in "+-" and not line.startswith(("+++", "---"))]
@@ -75,13 +131,15 @@ def reasons() -> dict[tuple[str, ...], str]:
     return {tuple(line.strip() for line in entry["lines"]): entry["why"] for entry in entries}
 
 
-def survivors(place: str, chosen: Sequence[MutationSpec], timeout: float) -> Iterator[str]:
+def survivors(tests: Tests, chosen: Sequence[MutationSpec]) -> Iterator[str]:
     """Make mutations one by one, and give the difference of each that the tests pass."""
     for number, mutation in enumerate(chosen, 1):
-        result = mutate_and_test([mutation], command(place, mutation), timeout)
+        names = tests.of(mutation)
+        result = mutate_and_test([mutation], " ".join([PYTEST, "-x", *names]), tests.timeout(names))
         survived = result.test_outcome == TestOutcome.SURVIVED
-        where = f"{mutation.module_path}:{mutation.start_pos[0]}"
-        print(f"{number}/{len(chosen)} {'SURVIVED' if survived else 'killed'} {where}", flush=True)
+        by = next((line for line in (result.output or "").splitlines() if line.startswith("FAILED")), "")
+        where = f"{mutation.module_path}:{mutation.start_pos[0]} ({len(names)} tests)"
+        print(f"{number}/{len(chosen)} {'SURVIVED' if survived else 'killed'} {where} {by[:120]}", flush=True)
         if survived:
             print(*changed(result.diff or ""), sep="\n", flush=True)
             yield result.diff or ""
@@ -89,19 +147,12 @@ def survivors(place: str, chosen: Sequence[MutationSpec], timeout: float) -> Ite
 
 def check(place: str, sample: int, seed: int) -> tuple[int, int, int]:
     """Return how many mutations of a package survived, how many changed nothing, and how many were made."""
-    began = time.monotonic()
-    outcome, output = run_tests(command(place), 3600)
-    if outcome != TestOutcome.SURVIVED:
-        raise SystemExit(f"the tests of {place} fail without a mutation:\n{output}")
-    timeout = 60 + 4 * (time.monotonic() - began)
+    tests = tests_of(place.partition("/")[0])
     found = mutations(place)
     chosen = random.Random(seed).sample(found, min(sample or len(found), len(found)))
     print(f"{place}: {len(chosen)} of {len(found)} mutations", flush=True)
     known = reasons()
-    left = [
-        tuple(line[:1] + line[1:].strip() for line in changed(one))
-        for one in survivors(place, chosen, timeout)
-    ]
+    left = [tuple(line[:1] + line[1:].strip() for line in changed(one)) for one in survivors(tests, chosen)]
     same = sum(lines in known for lines in left)
     return len(left) - same, same, len(chosen)
 

@@ -8,10 +8,21 @@ import click
 from twolayer.cli.options import progress_bar, with_config
 from twolayer.cli.output import deliver, output_option
 from twolayer.training.config import RANDOM, Config
+from twolayer.training.figures import FIGURES, FIRST_LOSS, LOSS, SPEED, STEP_TIME, STEPS, TOTAL_TIME
 from twolayer.training.learned import has_classes
 from twolayer.training.messages import MessageError
-from twolayer.training.methods import flops_once, flops_per_step, gain_of_auto
+from twolayer.training.methods import flops_once, gain_of_auto
 from twolayer.training.training import Result, fit
+
+FORMS = {
+    STEPS: "d",
+    FIRST_LOSS: ".6g",
+    LOSS: ".6g",
+    STEP_TIME: ".1f",
+    SPEED: ".4g",
+    TOTAL_TIME: ".3f",
+}
+"""The figures of a training and how they are written, in their order."""
 
 
 @click.command("train")
@@ -44,17 +55,10 @@ def command(config: Config, as_json: bool, output: str | None) -> None:
 
 
 def _words(config: Config, result: Result) -> str:
-    steps = len(result.losses)
     rows = [("run", " ".join(f"{k}={v}" for k, v in asdict(config).items()))]
-    if steps:
-        microseconds = result.seconds / steps * 1e6
-        rows += [
-            ("first loss", f"{result.losses[0]:.6g}"),
-            ("last loss", f"{result.losses[-1]:.6g}"),
-            ("time per step", f"{microseconds:.1f} µs"),
-            ("speed", f"{flops_per_step(config) / microseconds / 1e3:.2f} GFLOP/s"),
-            ("time in steps", f"{result.seconds:.3f} s for {steps} steps"),
-        ]
+    for name, form in FORMS.items() if len(result.losses) else ():
+        figure = FIGURES[name]
+        rows.append((figure.label.lower(), f"{figure.of(config, result):{form}} {figure.unit}".strip()))
     if result.compile_seconds:
         rows.append(("compiling", f"{result.compile_seconds:.1f} s, not in the time of the steps"))
     if config.data != RANDOM and len(result.held_out):

@@ -93,6 +93,11 @@ class Result:
     compile_seconds: float
     """Seconds in which this process compiled the kernel. `seconds` does not contain them."""
 
+    @property
+    def step_seconds(self) -> float:
+        """The median time of a step. At least one must have been taken."""
+        return float(np.median(self.laps[:, 1] / self.laps[:, 0]))
+
     def figure(self) -> Any:
         """Return the loss of each step as a Plotly figure. Raises `UnavailableError` without Plotly."""
         return jupyter.figure(self)

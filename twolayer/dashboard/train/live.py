@@ -1,5 +1,6 @@
 """A run on the page: its figures, its progress, its charts, and what is to be said of it."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -18,6 +19,7 @@ from twolayer.engine.run import Run
 from twolayer.rates.outcomes import CONVERGES, SLOW, verdict, written
 from twolayer.training.config import RANDOM
 from twolayer.training.edits import Edit
+from twolayer.training.figures import DEAD, FIGURES, LOSS, STEP_TIME, STEPS
 from twolayer.training.pace import step_seconds
 
 DONE, WARNING, ERROR = (
@@ -134,37 +136,39 @@ def _progress(run: Run | None) -> None:
     st.progress(min(1.0, done / steps), text=text, width=160)
 
 
-def _figures(run: Run | None) -> DeltaGenerator:
-    """Draw the figures, and return the place of the run's state."""
-    step, loss, time, dead = "–", "–", "–", "–"
-    if run is not None:
-        losses = run.losses
-        if len(losses):
-            step, loss = f"{len(losses):,}", figure(losses[-1])
-            time = f"{run.step_seconds * 1e6:,.0f} µs"
-            dead = f"{run.dead[-1, 1]:.0f} / {run.config.H}"
-    about = _(
-        "Dead ReLUs: hidden units that output 0 for every sample. No gradient reaches their weights, so "
-        "they stay dead."
-    )
-    figures = (
-        ("metric_step", _("Steps done"), step),
-        ("metric_loss", _("Loss"), loss),
-        ("metric_step_time", _("Median step time"), time),
-    )
-    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="figures"):
-        for key, label, value in figures:
-            st.container(key=key, width=128 if key == "metric_loss" else 112).metric(label, value)
-        st.metric(_("Dead units"), dead, help=about, width=112)
-        state_place = st.container(key="metric_state", width=112)
-        _progress(run)
-    return state_place
-
-
 def figure(loss: float) -> str:
     """Return four digits of a loss for people, and for programs that read the page: 0.00004138, or 4.138e-09
     where that is shorter."""
     return written(loss).replace(",", "") if 1e-6 <= loss < 1e7 else f"{loss:.4g}"
+
+
+CARDS: Mapping[str, tuple[str, int, Callable[[float], str]]] = {
+    STEPS: ("metric_step", 112, "{:,}".format),
+    LOSS: ("metric_loss", 128, figure),
+    STEP_TIME: ("metric_step_time", 112, "{:,.0f}".format),
+    DEAD: ("metric_dead", 112, "{:.0f}".format),
+}
+"""The figures that have cards: the key and the width of each, and how it is written."""
+
+
+def _figures(run: Run | None) -> DeltaGenerator:
+    """Draw the figures, and return the place of the run's state."""
+    about = _(
+        "Dead ReLUs: hidden units that output 0 for every sample. No gradient reaches their weights, so "
+        "they stay dead."
+    )
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="figures"):
+        for name, (key, width, form) in CARDS.items():
+            one = FIGURES[name]
+            text = "–"
+            if run is not None and run.step:
+                text = f"{form(one.of(run.config, run))} {one.unit}".strip()
+                text += f" / {run.config.H}" if name == DEAD else ""
+            hint = about if name == DEAD else None
+            st.container(key=key, width=width).metric(_(one.label), text, help=hint)
+        state_place = st.container(key="metric_state", width=112)
+        _progress(run)
+    return state_place
 
 
 def _verdict(run: Run | None) -> tuple[str, str]:

@@ -12,12 +12,15 @@ from twolayer.dashboard.i18n import _, plain
 from twolayer.dashboard.train.charts import COLOURS
 from twolayer.engine.run import Run
 from twolayer.training.config import FIELDS, Config
+from twolayer.training.figures import FIGURES, LOSS, STEP_TIME, STEPS, TOTAL_TIME, Figure
 
 LONGEST_NAME = 40
 FEWEST = 2
 """Runs from which on there is something to compare."""
 CURRENT = 0
 """The choice of whatever run is the current one; the others are numbers of runs."""
+FORMATS = {STEPS: "localized", LOSS: "%.4g", STEP_TIME: "%.1f", TOTAL_TIME: "%.3g"}
+"""The figures of a run in the table, and how they are written."""
 
 
 @server.in_turn
@@ -87,12 +90,17 @@ def _table(entries: list[Entry]) -> None:
             "name": text(_("Name"), max_chars=LONGEST_NAME, required=True),
             "config": text(_("Settings"), disabled=True, width="medium"),
             "state": text(_("Status"), disabled=True, width="small"),
-            "steps": number(_("Steps"), disabled=True, format="localized"),
-            "loss": number(_("Final loss"), disabled=True, format="%.4g"),
-            "step_time": number(_("µs per step"), disabled=True, format="%.1f"),
-            "seconds": number(_("Total time (s)"), disabled=True, format="%.3g"),
+            **{
+                name: number(heading(FIGURES[name]), disabled=True, format=form)
+                for name, form in FORMATS.items()
+            },
         },
     )
+
+
+def heading(figure: Figure) -> str:
+    """The label of a figure, with its unit."""
+    return f"{_(figure.label)} ({figure.unit})" if figure.unit else _(figure.label)
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -107,10 +115,8 @@ def _row(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "config": in_short(run.config) or _("tutorial defaults"),
         "state": state + edited,
-        "steps": run.step,
-        "loss": float(run.losses[-1]) if run.step and run.diverged_at is None else None,
-        "step_time": run.step_seconds * 1e6 if run.step else None,
-        "seconds": run.seconds if run.step else None,
+        **{name: FIGURES[name].of(run.config, run) if run.step else None for name in FORMATS},
+        **({LOSS: None} if run.diverged_at is not None else {}),
     }
 
 
