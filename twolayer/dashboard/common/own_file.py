@@ -92,6 +92,8 @@ def draw() -> None:
     question = jobs.ask("own_file", read, (upload.content, upload.name, upload.wanted), READING_BYTES)
     if question.live:
         _wait(question)
+        if question.answer is not None and question.answer.digest == upload.digest:
+            _choices(upload, question.answer)  # those before stay where they are
     elif question.failure is not None:
         st.session_state["table"] = ""
         st.error(say(question.failure))
