@@ -83,8 +83,9 @@ def _table(file: str | None, **columns: str | None) -> OwnTable | None:
         return own_table(file, **{name: text for name, text in columns.items() if text})
     except MessageError as error:
         raise click.UsageError(f"{click.format_filename(file)}: {error}") from None
-    except OSError as error:
-        raise click.UsageError(f"cannot read {click.format_filename(file)}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise click.UsageError(f"cannot read {click.format_filename(file)}: {why}") from None
 
 
 def whole(name: str, field: Whole) -> Decorator:

@@ -132,10 +132,12 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     while True:
         try:
             row = next(reader, None)
-        except csv.Error:
+        except csv.Error as error:
             record = "".join(list(io.StringIO(text, newline=""))[line - 1 :])
-            long = Message.of("a quotation mark is not closed, or stands within a cell that is quoted.")
-            raise refused(line, _broken_column(record, delimiter), long) from None
+            why = Message.of("a quotation mark is not closed, or stands within a cell that is quoted.")
+            if "limit" in str(error):
+                why = Message.of("a cell has at most {most} characters.", most=f"{csv.field_size_limit():,}")
+            raise refused(line, _broken_column(record, delimiter), why) from None
         if row is None:
             return
         if row:
