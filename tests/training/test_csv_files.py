@@ -74,6 +74,7 @@ CHOSEN = "a,b,c,d\n1,2,x,5\n2,4,y,5\n3,5,z,5\n" + "".join(f"{k},{k},n{k},5\n" fo
     [
         ((4,), (), None, "Line 2, column 4 (d): the target is the same in all rows."),
         ((9,), (), None, "Line 1, column 9: the table has 4 columns."),
+        ((9,), (1,), None, "Line 1, column 9: the table has 4 columns."),
         ((1,), (1, 2), None, "Line 2, column 1 (a): the column is chosen twice."),
         ((1,), (3,), None, "Line 2, column 3 (c): “x” is not a number, and 63 different values"),
         ((1,), (4,), None, "Line 2, column 1 (a): beside this target no column varies."),

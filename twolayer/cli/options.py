@@ -45,7 +45,9 @@ def with_config(command: Callable[..., None]) -> Callable[..., None]:
         try:
             config = Config(**values)
             if config.data == CSV and table is None:
-                errors.append(ConfigError("data", CSV, Message.of("a file too: --csv FILE --target COLUMN")))
+                errors.append(
+                    ConfigError("data", CSV, Message.of("csv with a file: --csv FILE --target COLUMN"))
+                )
         except ConfigError as error:
             errors.append(error)
         if errors:

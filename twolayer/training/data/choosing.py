@@ -54,8 +54,8 @@ def choose(cells: Cells, wanted: Choices, columns: Sequence[Column] = ()) -> Own
     """
     columns = columns or described(cells)
     targets = wanted.targets or _last(cells, columns)
+    _check(cells, targets, wanted.inputs)
     inputs = wanted.inputs or _others(cells, columns, targets)
-    _check(cells, targets, inputs)
     while True:  # a row that is complete without a constant column comes back
         kept = complete(cells.rows, [k - 1 for k in (*inputs, *targets)])
         if len(kept) < 2:

@@ -53,7 +53,7 @@ def categories(cells: Sequence[str]) -> Array:
 
 def labels(cells: Sequence[str]) -> list[str]:
     """Return cells as the names of classes: 1.0 and 1 are the same class, and so are -0 and 0."""
-    return [f"{float(cell) + 0:.15g}" for cell in cells] if are_numbers(cells) else list(cells)
+    return [repr(float(cell) + 0).removesuffix(".0") for cell in cells] if are_numbers(cells) else list(cells)
 
 
 def complete(rows: Sequence[Sequence[str]], columns: Sequence[int]) -> list[int]:
