@@ -75,6 +75,8 @@ def good(name: str) -> st.SearchStrategy[str]:
         return st.integers(kind.low, kind.high).map(str)
     if name == "learning_rate":
         return st.floats(1e-30, 1e6).map(repr)
+    if name == "table":
+        return st.sampled_from(["", "0123456789abcdef.5.1-4.classes.150x5x3"])
     return st.sampled_from(["cpu", "mps", "cuda:0", "cuda:99"])
 
 

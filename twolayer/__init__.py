@@ -7,8 +7,9 @@
 """
 
 from twolayer.training.config import Config
+from twolayer.training.data.reading import own_table
 from twolayer.training.edits import Edit
 from twolayer.training.fields import ConfigError
 from twolayer.training.training import Result, fit
 
-__all__ = ["Config", "ConfigError", "Edit", "Result", "fit"]
+__all__ = ["Config", "ConfigError", "Edit", "Result", "fit", "own_table"]

@@ -11,6 +11,7 @@ from twolayer import Config, fit
 from twolayer.export import script
 from twolayer.export.rungs import SCRIPTS
 from twolayer.training.config import FIELDS
+from twolayer.training.data import DATA_SETS
 from twolayer.training.edits import Edit
 
 METHODS = FIELDS["method"].options
@@ -126,9 +127,9 @@ def test_every_setting_is_filled_in_where_the_program_has_it(kernel):
 
 
 @pytest.mark.parametrize("init", ["tutorial", "he"])
-@pytest.mark.parametrize("name", FIELDS["data"].options)
+@pytest.mark.parametrize("name", ["random", *DATA_SETS])
 def test_a_script_carries_its_data_and_initial_weights(name, init, tmp_path):
-    number = FIELDS["data"].options.index(name)
+    number = ["random", *DATA_SETS].index(name)
     method, dtype = METHODS[number % len(METHODS)], ("float32", "float64")[number % 2]
     config = Config(
         data=name, init=init, method=method, dtype=dtype, H=9, learning_rate=1e-6, steps=20, seed=8

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 from twolayer import Config, fit
 from twolayer.rates.curvature import along, expected, hessian_product, largest_eigenvalue, milestones, tasks
-from twolayer.training.config import FIELDS
+from twolayer.training.data import DATA_SETS
 from twolayer.training.problem import make_problem
 from twolayer.training.reference import backward, forward
 
@@ -114,7 +114,7 @@ def test_the_expectation_from_the_sizes_is_near():
 
 
 @pytest.mark.parametrize("init", ["tutorial", "he"])
-@pytest.mark.parametrize("name", FIELDS["data"].options)
+@pytest.mark.parametrize("name", ["random", *DATA_SETS])
 def test_the_expectation_from_the_data_is_near(name, init):
     for H in (10, 100):
         config = Config(data=name, init=init, H=H)

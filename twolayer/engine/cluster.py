@@ -49,7 +49,7 @@ DASK_CONFIG: Mapping[str, Any] = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.scheduler.work-stealing-interval": "500ms",
     "distributed.comm.timeouts.connect": "5s",
-    # The state of a large run is sent with a task: no reason for a warning.
+    # The state of a large run, or a table of one's own, is sent with a task: no reason for a warning.
     "distributed.admin.large-graph-warning-threshold": "4GB",
     "logging.distributed": "error",
 }

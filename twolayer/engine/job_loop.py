@@ -12,6 +12,7 @@ from twolayer.engine.connection import fetched
 from twolayer.engine.job import Job
 from twolayer.engine.memory import Lease
 from twolayer.engine.shares import PATIENCE_SECONDS, Rank, Shares, Turn
+from twolayer.training.data.own import OwnTable
 
 TASKS_PER_WORKER = 2
 
@@ -31,16 +32,20 @@ class JobLoop:
         *,
         manner: Manner,
         seconds: float,
+        table: OwnTable | None = None,
     ) -> None:
         self.task, self.function, self.items, self.shares = job, function, items, shares
         self.is_exclusive = manner == "exclusive"
         self.rank: Rank = 2 if manner == "later" else 0 if job.total == 1 else 1
+        self.table = table
         self._todo = deque(range(len(items)))
         self._seconds = seconds
         """Expected of the next task."""
         self._place: Future | None = None
         """What keeps the tasks of an exclusive job on one worker: timings of two machines are not comparable.
         If that worker is lost, Dask makes it again on another."""
+        self._table: Future | None = None
+        """A table of one's own, which travels to the workers once, and not with each task."""
 
     @property
     def is_done(self) -> bool:
@@ -68,7 +73,7 @@ class JobLoop:
             for task in flight:
                 task.cancel()
             await asyncio.gather(*flight, return_exceptions=True)
-            self._place = None
+            self._place = self._table = None
             self._todo.extend(index for index in flight.values() if not self.task.has(index))
 
     async def _compute(self, client: Client, index: int, workers: int) -> None:
@@ -81,9 +86,15 @@ class JobLoop:
             if self.is_exclusive and self._place is None:
                 key = worker.new_key(f"place-{job.name}")
                 self._place = client.submit(worker.here, key=key, pure=False, priority=turn.priority)
+            if self.table is not None and self._table is None:
+                key = worker.new_key(f"table-{job.name}")
+                self._table = client.submit(
+                    worker.kept, self.table, key=key, pure=False, priority=turn.priority
+                )
             future = client.submit(
                 worker.timed,
                 self._place,
+                self._table,
                 self.function,
                 *self.items[index],
                 key=worker.new_key(f"{job.name}-{index}"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from twolayer.engine.task import State, Task
 from twolayer.training import methods
 from twolayer.training.config import Config
+from twolayer.training.data.own import OwnTable
 from twolayer.training.edits import Edit, current
 from twolayer.training.learned import Picture
 from twolayer.training.messages import Message
@@ -68,9 +69,11 @@ class Run(Task):
 
     kind = "run"
 
-    def __init__(self, name: str, config: Config, visitor: str | None = None) -> None:
+    def __init__(
+        self, name: str, config: Config, visitor: str | None = None, table: OwnTable | None = None
+    ) -> None:
         super().__init__(name, visitor)
-        self.config = config
+        self.config, self.table = config, table
         self.edits: tuple[Edit, ...] = ()
         """Changes made to the config on the way."""
         self.pause_at: int | None = None
@@ -149,9 +152,10 @@ class Run(Task):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its curves and pictures in memory."""
+        """Bytes of its curves and pictures, and of its table, in memory."""
         curves = (self._losses, self._laps, self._dead, self._held_out)
-        return sum(series.nbytes for series in curves) + sum(picture.nbytes for picture in self.pictures)
+        of_table = self.table.nbytes if self.table is not None else 0
+        return of_table + sum(one.nbytes for one in curves) + sum(one.nbytes for one in self.pictures)
 
     def wait_for_losses(self, seconds: float) -> bool:
         """Wait at most `seconds` for the first losses, a pause or the end; return whether one has come."""
@@ -219,5 +223,5 @@ class Run(Task):
             "in_steps": self.seconds,
             "edits": len(self.edits),
             "method_used": methods.used(self.config),
-            **asdict(self.config),
+            **{name: value for name, value in asdict(self.config).items() if name != "table"},
         }

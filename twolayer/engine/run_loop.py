@@ -170,9 +170,8 @@ class RunLoop:
 
     def _submit(self, chain: _Chain, config: Config, steps: int, turn: Turn) -> _Flight:
         if self._problem is None:
-            self._problem = self._task(
-                turn, "problem", worker.within, self.max_seconds, worker.prepare, self.task.config
-            )
+            prepare = partial(worker.within, self.max_seconds, worker.prepare)
+            self._problem = self._task(turn, "problem", prepare, self.task.config, self.task.table)
         advance = partial(worker.within, self._deadline(steps), worker.advance)
         chunk = self._task(turn, "advance", advance, config, self._problem, chain.last, steps)
         # A small state travels with its losses; a large one stays on the worker.

@@ -13,6 +13,8 @@ from distributed import WorkerPlugin
 
 from twolayer.training import capabilities, kernels, learned, training
 from twolayer.training.config import RANDOM, Config
+from twolayer.training.data import own
+from twolayer.training.data.own import OwnTable
 from twolayer.training.laps import FREE_SECONDS, paid
 from twolayer.training.machine import keep_freed_memory
 from twolayer.training.problem import Problem
@@ -41,13 +43,16 @@ def within(seconds: float, function: Callable[..., Any], *values: Any) -> Any:
         faulthandler.cancel_dump_traceback_later()
 
 
-def timed(_place: Any, function: Callable[..., Any], *values: Any) -> tuple[float, Any]:
-    """Return the seconds that `function(*values)` takes, and what it returns.
+def timed(
+    _place: Any, table: OwnTable | None, function: Callable[..., Any], *values: Any
+) -> tuple[float, Any]:
+    """Return the seconds that `function(*values)` takes with a `table` of one's own, and what it returns.
 
     Dask computes it on the worker that has the result `_place`, if that is not None.
     """
     before = perf_counter()
-    result = function(*values)
+    with own.in_use(table):
+        result = function(*values)
     return perf_counter() - before, result
 
 
@@ -56,9 +61,15 @@ def here() -> bool:
     return True
 
 
-def prepare(config: Config) -> Problem:
-    """Return the problem of a run, with held-out rows."""
-    return training.prepare(config, tested=True)
+def prepare(config: Config, table: OwnTable | None) -> Problem:
+    """Return the problem of a run, with held-out rows, of a table of one's own if it has one."""
+    with own.in_use(table):
+        return training.prepare(config, tested=True)
+
+
+def kept(table: OwnTable) -> OwnTable:
+    """Return a table: the task that the tasks of a job take it from."""
+    return table
 
 
 def advance(config: Config, problem: Problem, previous: Chunk | None, steps: int) -> Chunk:

@@ -35,10 +35,14 @@ def of_run(engine: Engine, run: Run, visitor: str | None) -> dict[str, Array]:
     if chunk is not None and chunk.step != step:
         chunk = None
     if chunk is None and step:
-        again = engine.submit(run.config, visitor, edits=run.edits, pause_at=step, keep_state=True)
+        again = engine.submit(
+            run.config, visitor, edits=run.edits, pause_at=step, keep_state=True, table=run.table
+        )
         _wait(engine, again)
         chunk = again.last_state
-    job = engine.map(of_state, [(run.config, chunk)], visitor, memory_bytes=methods.run_bytes(run.config))
+    job = engine.map(
+        of_state, [(run.config, chunk)], visitor, memory_bytes=methods.run_bytes(run.config), table=run.table
+    )
     _wait(engine, job)
     arrays: dict[str, Array] = job.results()[0][1]
     return arrays

@@ -70,7 +70,7 @@ def band_grid(config: Config, fields: Sequence[str]) -> Grid:
     """
     config, axes = computed(config), []
     for field in dict.fromkeys(fields):
-        kind, size = field_of(config.data, field), getattr(config, field)
+        kind, size = field_of(config.data, field, config.table), getattr(config, field)
         assert isinstance(kind, Whole)
         values = [min(max(round(size * factor), kind.low), kind.high) for factor in BAND_FACTORS]
         axes.append(Axis(field, tuple(values)))

@@ -12,7 +12,7 @@ below 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from math import pi, sqrt
 
 import numpy as np
@@ -144,22 +144,22 @@ def expected(config: Config) -> float:
         by_w2 = H * D_in * (1 + (N - 1) / pi)
         by_w1 = H / 2 * ((sqrt(N) + sqrt(D_in)) ** 2 + D_in)
     else:
-        by_w1, by_w2 = (2 * H * value for value in _of_data(config.data, N))
+        by_w1, by_w2 = (2 * H * value for value in _of_data(config.data, config.table, N))
     by_w1 *= (1 + sqrt(2 * config.D_out / H)) ** 2
     if config.init == "he":  # the squares of the weights that each part has
         by_w1, by_w2 = by_w1 * 2 / H, by_w2 * 2 / D_in
     return by_w2 + by_w1
 
 
-@cache
-def _of_data(name: str, N: int) -> tuple[float, float]:
+@lru_cache(maxsize=256)
+def _of_data(name: str, table: str, N: int) -> tuple[float, float]:
     """Return the largest eigenvalues of the expected x·xᵀ, each entry times the probability that a unit is
     active for both rows, and of the expected h_relu·h_reluᵀ, for one unit with standard normal weights
     and N rows of a data set (Cho and Saul, "Kernel Methods for Deep Learning", 2009).
 
     They are those of `ROWS` rows at most, in proportion.
     """
-    x = data.table(name)[0]
+    x = data.table(name, table)[0]
     x = x[:: -(-len(x) // ROWS)]
     norms = np.linalg.norm(x, axis=1)
     products, lengths = x @ x.T, np.outer(norms, norms)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from twolayer.training.data import DATA_SETS
+from twolayer.training.data import DATA_SETS, DataSet, data_set, own
+from twolayer.training.data.own import CSV
 from twolayer.training.fields import (
     OF_THE_DATA,
     Choice,
@@ -44,12 +45,16 @@ class Config:
     them in each of the `steps`, at `learning_rate`. `seed` gives the data and the initial weights. `backend`,
     `device`, `method`, `dtype` and `threads` are how it is computed: `FIELDS[name].words` says what each is.
     A data set other than `random` has its own `D_in` and `D_out`, which need not be given, and only so many
-    rows: `field_of` says what these fields take then.
+    rows: `field_of` says what these fields take then. For `csv` they follow from the `table`; they may be 0
+    while that is not known.
 
     Raises `ConfigError` for a field out of its range or an incompatible combination.
     """
 
-    data: str = declared(Choice((RANDOM, *DATA_SETS), default=RANDOM, words="Training data"))
+    data: str = declared(Choice((RANDOM, *DATA_SETS, CSV), default=RANDOM, words="Training data"))
+    table: str = declared(
+        Name(own.NAME, own.FORM, default="", words="Name of a table of one's own: what `csv` stands for")
+    )
     init: str = declared(
         Choice(
             ("tutorial", "he"),
@@ -86,6 +91,8 @@ class Config:
     def __post_init__(self) -> None:
         for name in FIELDS:  # the data set comes first
             object.__setattr__(self, name, self._checked(name, getattr(self, name)))
+        if self.table and self.data != CSV:
+            raise ConfigError("table", self.table, Message.of("none, since the data are not csv"))
         if self.device == "cuda":  # as in PyTorch, the first one
             object.__setattr__(self, "device", "cuda:0")
         if self.backend != "torch" and self.device != "cpu":
@@ -103,10 +110,11 @@ class Config:
         """Return the value of a field as the data set takes it. Raises `ConfigError`."""
         if name == "data":
             return FIELDS[name].checked(name, value)
-        field = field_of(self.data, name)
+        field = field_of(self.data, name, self.table)
         if value is OF_THE_DATA:
             return field.default
-        value = FIELDS[name].checked(name, value)
+        unknown = self.data == CSV and not self.table
+        value = (field if unknown else FIELDS[name]).checked(name, value)
         if isinstance(field, Whole) and not field.low <= value <= field.high:
             takes = field.takes
             if field.low == field.high:
@@ -119,8 +127,13 @@ class Config:
         return {
             name: str(value)
             for name, value in asdict(self).items()
-            if value != field_of(self.data, name).default
+            if value != field_of(self.data, name, self.table).default
         }
+
+    @property
+    def data_set(self) -> DataSet:
+        """What the data are; not for `random`."""
+        return data_set(self.data, self.table)
 
     @classmethod
     def from_query(cls, query: Mapping[str, str | Iterable[str]]) -> tuple["Config", list[ConfigError]]:
@@ -145,15 +158,25 @@ DEFAULTS: Mapping[str, Any] = {name: field.default for name, field in FIELDS.ite
 """The tutorial's own values. They never change: old links rely on them."""
 
 
-def field_of(data: str, name: str) -> Field:
-    """Return what a field takes with the data set `data`: D_in and D_out are the set's own, and one row at
-    least is held out of its N."""
+def field_of(data: str, name: str, table: str = "") -> Field:
+    """Return what a field takes with the data set `data`, or with a `table` of one's own: D_in and D_out are
+    the set's own, and one row at least is held out of its N."""
     field = FIELDS[name]
     if data == RANDOM or name not in ("N", "D_in", "D_out"):
         return field
-    found = DATA_SETS[data]
+    found = data_set(data, table)
     assert isinstance(field, Whole)
+    if not found.rows:  # a table that is not known yet
+        return replace(field, low=0, default=0)
     if name == "N":
         return replace(field, high=found.rows - 1, default=found.N)
     size = found.D_in if name == "D_in" else found.D_out
     return replace(field, low=size, high=size, default=size)
+
+
+def with_table(config: Config, name: str) -> Config:
+    """Return a Config of `csv` with the sizes of the table of this name. Raises `ConfigError`."""
+    sizes = {size: getattr(config, size) or OF_THE_DATA for size in ("N", "D_in", "D_out")}
+    if config.table != name:
+        sizes |= {"D_in": OF_THE_DATA, "D_out": OF_THE_DATA} if config.table else {}
+    return replace(config, table=name, **sizes)

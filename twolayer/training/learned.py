@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twolayer.training import kernels
+from twolayer.training import data, kernels
 from twolayer.training.config import RANDOM, Config
-from twolayer.training.data import DATA_SETS
-from twolayer.training.problem import Array, HeldOut, Problem, make_held_out, make_problem
+from twolayer.training.problem import Array, HeldOut, Problem
 
 GRID = 64
 """Points along each side of a decision map."""
@@ -58,7 +57,7 @@ def score(kernel: type[kernels.Kernel], problem: Problem, state: kernels.State) 
 
 def has_classes(config: Config) -> bool:
     """Return whether the rows of a run's data belong to classes."""
-    return config.data != RANDOM and bool(DATA_SETS[config.data].classes)
+    return config.data != RANDOM and bool(config.data_set.classes)
 
 
 def picture(config: Config, held_out: HeldOut, w1: Array, w2: Array, step: int) -> Picture:
@@ -68,24 +67,25 @@ def picture(config: Config, held_out: HeldOut, w1: Array, w2: Array, step: int) 
     - a map: `z`, the second output less the first on a grid, and `lines`, a·x + b·y + c = 0 of each unit;
     - digits: the weights of some `units` (units, pixels), and of held-out rows the `outputs` of the first
       ones and the `confusion` of all, (true, predicted);
-    - a table: the `outputs` for held-out rows.
+    - a table: the `outputs` for held-out rows;
+    - a confusion matrix: the `confusion` of held-out rows, as for digits.
     """
     with np.errstate(all="ignore"):
-        arrays = _DRAW[DATA_SETS[config.data].picture](held_out, w1, w2)
+        arrays = _DRAW[config.data_set.picture](held_out, w1, w2)
     return Picture(step, {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()})
 
 
 def places(config: Config) -> Array:
     """Return where a picture has its points: the inputs of a curve, or the two coordinates of a map."""
-    return _curve_places() if DATA_SETS[config.data].picture == "curve" else _side()
+    return _curve_places() if config.data_set.picture == "curve" else _side()
 
 
-@lru_cache(maxsize=8)
 def shown_rows(config: Config) -> tuple[HeldOut, HeldOut]:
-    """Return rows that train, and rows that are held out: as many as a picture shows."""
-    problem, held_out = make_problem(config), make_held_out(config)
-    both = (HeldOut(problem.x, problem.y), held_out)
-    first, second = (HeldOut(rows.x[:MOST_ROWS], rows.y[:MOST_ROWS]) for rows in both)
+    """Return rows that train, and rows that are held out: as many as a picture shows. Raises `DataError`."""
+    x, y = data.table(config.data, config.table)
+    order = np.random.default_rng(config.seed).permutation(len(x))
+    both = (order[: config.N][:MOST_ROWS], order[config.N :][:MOST_ROWS])
+    first, second = (HeldOut(x[rows].astype(config.dtype), y[rows].astype(config.dtype)) for rows in both)
     return first, second
 
 
@@ -131,17 +131,26 @@ def _map(_held_out: HeldOut, w1: Array, w2: Array) -> dict[str, Array]:
 
 def _digits(held_out: HeldOut, w1: Array, w2: Array) -> dict[str, Array]:
     outputs = _outputs(held_out.x, w1, w2)
-    classes = held_out.y.shape[1]
-    pairs = held_out.y.argmax(axis=1) * classes + outputs.argmax(axis=1)
     return {
         "units": w1[:PIXELS, _strongest(w1, w2)].T,
         "outputs": outputs[:MOST_DIGITS],
-        "confusion": np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(w1.dtype),
+        "confusion": _counts(held_out, outputs),
     }
+
+
+def _counts(held_out: HeldOut, outputs: Array) -> Array:
+    """Return how many rows of each class were said to be of each class: (true, predicted)."""
+    classes = held_out.y.shape[1]
+    pairs = held_out.y.argmax(axis=1) * classes + outputs.argmax(axis=1)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(outputs.dtype)
+
+
+def _confusion(held_out: HeldOut, w1: Array, w2: Array) -> dict[str, Array]:
+    return {"confusion": _counts(held_out, _outputs(held_out.x, w1, w2))}
 
 
 def _table(held_out: HeldOut, w1: Array, w2: Array) -> dict[str, Array]:
     return {"outputs": _outputs(held_out.x[:MOST_ROWS], w1, w2)}
 
 
-_DRAW = {"curve": _curve, "map": _map, "digits": _digits, "table": _table}
+_DRAW = {"curve": _curve, "map": _map, "digits": _digits, "table": _table, "confusion": _confusion}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from twolayer.training.config import RANDOM, Config
-from twolayer.training.data import DATA_SETS
+from twolayer.training.data.own import CSV
 
 Count = Callable[[Config], int]
 
@@ -133,7 +133,7 @@ def held_out_rows(config: Config) -> int:
     """Return the rows that a run is tested on: those of the data set that do not train, or fresh ones."""
     if config.data == RANDOM:
         return min(config.N, MOST_FRESH)
-    return DATA_SETS[config.data].rows - config.N
+    return config.data_set.rows - config.N
 
 
 def held_out_bytes(config: Config) -> int:
@@ -169,4 +169,11 @@ def working_bytes(config: Config) -> int:
         arrays += constants or x + y  # tensors and panels are copies
     working = max(8 * in_float64, (arrays + 2 * state) * item + config.N * config.H)
     problem = x + y + _weights(config) + constants
-    return (problem + state) * item + working + held_out_bytes(config)
+    return (problem + state) * item + working + held_out_bytes(config) + own_table_bytes(config)
+
+
+def own_table_bytes(config: Config) -> int:
+    """Return the bytes of a table of one's own, as it travels and as it is read; 0 for other data."""
+    if config.data != CSV:
+        return 0
+    return 2 * 8 * config.data_set.rows * (config.D_in + config.D_out)

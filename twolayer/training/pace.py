@@ -6,7 +6,6 @@ long work; no result depends on them.
 
 from twolayer.training import methods
 from twolayer.training.config import Config
-from twolayer.training.data import DATA_SETS
 from twolayer.training.learned import CURVE, GRID
 
 FLOPS_PER_SECOND = 40e9
@@ -80,9 +79,7 @@ def preparing_seconds(config: Config) -> float:
 
 def picture_seconds(config: Config) -> float:
     """Return the seconds of a picture of what has been learned: h_relu at all its points is most of it."""
-    points = {"curve": CURVE, "map": GRID**2}.get(
-        DATA_SETS[config.data].picture, methods.held_out_rows(config)
-    )
+    points = {"curve": CURVE, "map": GRID**2}.get(config.data_set.picture, methods.held_out_rows(config))
     return points * config.H / PICTURE_NUMBERS_PER_SECOND
 
 

@@ -77,7 +77,7 @@ def make_held_out(config: Config) -> HeldOut:
 
 def _shuffled(config: Config, g: np.random.Generator) -> data.Table:
     """Return x and y of the data set with their rows in an order drawn from `g`."""
-    x, y = data.table(config.data)
+    x, y = data.table(config.data, config.table)
     order = g.permutation(len(x))
     return x[order], y[order]
 

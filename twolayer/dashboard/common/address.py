@@ -18,6 +18,7 @@ from twolayer.dashboard.common.pages import PAGES, Page
 from twolayer.dashboard.common.presets import PRESETS
 from twolayer.dashboard.i18n import LANGUAGES, _, preferred, say
 from twolayer.training.config import FIELDS, RANDOM, Config
+from twolayer.training.data.own import CSV
 from twolayer.training.fields import ConfigError
 from twolayer.training.messages import Message
 
@@ -144,8 +145,10 @@ def current_config_or_none() -> Config | None:
 
 
 def fixed_by_the_data() -> tuple[str, ...]:
-    """Return the sizes that are not chosen, since the data set has its own."""
-    return () if value("data") == RANDOM else ("D_in", "D_out")
+    """Return the fields that are not chosen, since the data set has its own."""
+    if value("data") == CSV:
+        return ("D_in", "D_out") if value("table") else ("N", "D_in", "D_out")
+    return ("table",) if value("data") == RANDOM else ("table", "D_in", "D_out")
 
 
 def value(field: str) -> Any:

@@ -7,7 +7,7 @@ import streamlit as st
 from babel.numbers import format_compact_decimal
 from dask.utils import format_bytes
 
-from twolayer.dashboard.common import address, data_controls, server
+from twolayer.dashboard.common import address, data_controls, own_file, server
 from twolayer.dashboard.common.parameters import now
 from twolayer.dashboard.common.widgets import choice, number, segments
 from twolayer.dashboard.i18n import _, plain, say
@@ -50,6 +50,8 @@ def draw(leave_out: Collection[str] = ()) -> Config | None:
         config = address.current_config()
     except ConfigError as error:
         st.error(say(error.message))
+        return None
+    if own_file.is_wanted():
         return None
     st.caption(_in_short(config, inside) + "".join(_costs(config)))
     data_controls.advise(config)

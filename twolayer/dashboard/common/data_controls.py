@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from twolayer.dashboard.common import pages, parameters
+from twolayer.dashboard.common import own_file, pages, parameters
 from twolayer.dashboard.common.widgets import choice
 from twolayer.dashboard.i18n import _, say
 from twolayer.rates import curvature
 from twolayer.training import data
-from twolayer.training.config import RANDOM, Config, field_of
-from twolayer.training.data import DATA_SETS, DataSet
+from twolayer.training.config import RANDOM, Config
+from twolayer.training.data import DATA_SETS, OWN, DataSet, data_set
+from twolayer.training.data.own import CSV
 from twolayer.training.messages import N_
 
 SWEEP = "pages/learning_rate.py"
@@ -19,7 +20,10 @@ INITS = {"tutorial": N_("Tutorial (standard normal)"), "he": N_("He (scaled by �
 def draw() -> None:
     """Draw the controls of the data and the initial weights."""
     titles = {RANDOM: _("Random numbers")} | {name: _(found.title) for name, found in DATA_SETS.items()}
+    titles[CSV] = _(OWN.title)
     choice("data", _("Data set"), names=titles, help=_origin(parameters.now("data")), on_change=_take_sizes)
+    if parameters.now("data") == CSV:
+        own_file.draw()
     choice("init", _("Initial weights"), names={name: _(label) for name, label in INITS.items()})
 
 
@@ -27,8 +31,10 @@ def _origin(name: str) -> str:
     """What the inputs are, and where they come from."""
     if name == RANDOM:
         return _("The tutorial's: inputs and targets are random numbers, without a pattern to find.")
-    found = DATA_SETS[name]
+    found = data_set(name)
     ones = [] if name == "teacher" else [_(data.ONES)]
+    if name == CSV:
+        return " ".join([_(found.words), _(found.inputs), *ones])
     source = _("Source: {source}. License: {licence}.")
     from_where = source.format(source=_(found.source).rstrip("."), licence=found.licence)
     return " ".join([_(found.inputs), *ones, from_where])
@@ -37,13 +43,17 @@ def _origin(name: str) -> str:
 def _take_sizes() -> None:
     """Set the sizes to those of the data set that was chosen."""
     for name in SIZES:
-        st.session_state[name] = field_of(parameters.now("data"), name).default
+        st.session_state[name] = parameters.field(name).default
 
 
 def describe() -> None:
     """Say what the data set is."""
     name = parameters.now("data")
     if name == RANDOM:
+        return
+    if name == CSV:
+        if not own_file.is_wanted():
+            st.caption(sizes(data_set(CSV, parameters.now("table"))))
         return
     found = DATA_SETS[name]
     missing = data.why_missing(name)
@@ -60,7 +70,7 @@ def sizes(found: DataSet) -> str:
 
 def advise(config: Config) -> None:
     """Say what learning rate the data bear, and why it is low with the tutorial's weights. Link a sweep."""
-    if config.data == RANDOM or data.why_missing(config.data) is not None:
+    if config.data == RANDOM or data.why_missing(config.data, config.table) is not None:
         return
     named = {"value": curvature.expected(config)}
     text = _("With these data λmax is about {value:.2g}, and 2/λmax about {threshold:.1g}.")

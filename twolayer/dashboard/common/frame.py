@@ -2,7 +2,16 @@
 
 import streamlit as st
 
-from twolayer.dashboard.common import address, browser, pages, parameters, server, server_info, visitors
+from twolayer.dashboard.common import (
+    address,
+    browser,
+    own_file,
+    pages,
+    parameters,
+    server,
+    server_info,
+    visitors,
+)
 from twolayer.dashboard.i18n import LANGUAGES, _, say
 from twolayer.dashboard.plot import plot
 from twolayer.engine.settings import SettingError
@@ -37,6 +46,8 @@ def links(config: Config | None) -> None:
     the action first.
     """
     page, language = pages.PAGES[st.session_state["page"]], st.session_state["lang"]
+    if config is None and own_file.is_wanted():
+        config = address.current_config_or_none()
     queries = address.write(config) if config is not None else {}
     there = pages.existing()
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="frame"):

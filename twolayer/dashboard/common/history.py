@@ -92,7 +92,7 @@ class History:
 def name_of(config: Config) -> str:
     """Return what tells a run apart, in every language: its backend, and the fields that differ from the
     tutorial's."""
-    fields = {name: value for name, value in config.to_query().items() if name != "backend"}
+    fields = {name: value for name, value in config.to_query().items() if name not in ("backend", "table")}
     parts = [BACKENDS[config.backend]]
     for name, value in fields.items():
         named = not isinstance(getattr(config, name), str)

@@ -134,6 +134,11 @@ def now(name: str) -> Any:
         return field.default
 
 
+def field(name: str) -> Field:
+    """Return what a field of Config takes with the session's data."""
+    return config.field_of(now("data"), name, now("table"))
+
+
 def mended(name: str) -> Any:
     """Return the session's value of a parameter, or the default if its widget cannot have sent the value.
 

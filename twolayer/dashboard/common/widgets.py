@@ -5,8 +5,9 @@ from typing import Any, cast
 
 import streamlit as st
 
+from twolayer.dashboard.common import parameters
 from twolayer.dashboard.common.parameters import DECLARED, now
-from twolayer.training.config import FIELDS, field_of
+from twolayer.training.config import FIELDS
 from twolayer.training.fields import Choice, Real, Whole
 
 
@@ -15,7 +16,7 @@ def number(name: str, label: str, **options: Any) -> None:
     field = DECLARED[name]
     assert isinstance(field, Whole | Real)
     if name in FIELDS:  # of which a data set may take less
-        field = cast(Whole | Real, field_of(now("data"), name))
+        field = cast(Whole | Real, parameters.field(name))
     value = now(name)
     if field.default is not None and not field.low <= value <= field.high:
         st.session_state[name] = value = field.default

@@ -1,7 +1,7 @@
 """A run as a program, on every rung of the tutorial. Nothing is made or imported before it is opened."""
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -9,6 +9,8 @@ from twolayer.dashboard.common import server
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import LANGUAGES, _, plain, translator
 from twolayer.training.config import BACKENDS, Config
+from twolayer.training.data import own
+from twolayer.training.data.own import OwnTable
 from twolayer.training.edits import Edit
 
 if TYPE_CHECKING:
@@ -129,10 +131,18 @@ def _notebook(config: Config, edits: tuple[Edit, ...], steps: int | None, file: 
         translate = translator(language if language in LANGUAGES else None)
         st.download_button(
             _("Download as notebook"),
-            partial(notebook.notebook, config, edits, steps, translate),
+            partial(_written, own.find(config.table), config, edits, steps, translate),
             f"{file}.ipynb",
             "application/x-ipynb+json",
             key="download_notebook",
             on_click="ignore",
             icon=":material/menu_book:",
         )
+
+
+def _written(table: OwnTable | None, *arguments: Any) -> str:
+    """Return the notebook, which is made when it is asked for: the session's table cannot be found then."""
+    from twolayer.export import notebook
+
+    with own.in_use(table):
+        return notebook.notebook(*arguments)

@@ -19,7 +19,7 @@ def diagnose(run: Run | None) -> Question | None:
         return None
     arguments = (run.config, run.edits, run.diverged_at)
     memory = max(methods.run_bytes(run.config), curvature.memory_bytes(run.config))
-    return jobs.ask("diagnosis", divergence.diagnose, arguments, memory)
+    return jobs.ask("diagnosis", divergence.diagnose, arguments, memory, run.table)
 
 
 def is_pending(run: Run | None) -> bool:

@@ -1,6 +1,7 @@
 """Pictures of what a network has learned: a curve, a map, digits, or predicted against true values."""
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from twolayer.dashboard.plot import figure, plot
 from twolayer.dashboard.plot.figure import Part
 from twolayer.training import learned
 from twolayer.training.config import Config
-from twolayer.training.data import DATA_SETS
+from twolayer.training.data import own
 from twolayer.training.learned import MOST_DIGITS, Picture
 from twolayer.training.problem import HeldOut
 
@@ -24,6 +25,8 @@ ROOM = 7
 COLOURS = ((0, "theme:1"), (0.5, "theme:secondary-background-color"), (1, "theme:0"))
 EDGE = 1.1
 """The map goes from −EDGE to EDGE."""
+LONGEST_NAME = 16
+"""Characters of a name beside an axis."""
 PLAIN = {"showticklabels": False, "showgrid": False, "zeroline": False, "ticks": ""}
 
 
@@ -37,7 +40,8 @@ def chart(config: Config, picture: Picture | None) -> None:
             _("Images: weights of hidden units, held-out digits with the answers to them, confusion matrix"),
         ),
         "table": (_table, _("Scatter chart: predicted against true values of held-out rows")),
-    }[DATA_SETS[config.data].picture]
+        "confusion": (_confusion, _("Confusion matrix: which class held-out rows of each class were given")),
+    }[config.data_set.picture]
     traces, layout = make(config, picture)
     if picture is not None:
         alt += ". " + _("After {step} steps.").format(step=f"{picture.step:,}")
@@ -92,7 +96,7 @@ def _map(config: Config, picture: Picture | None) -> tuple[list[Part], Part]:
         of_class = rows.x[rows.y[:, number] == 1]
         marker = {"size": 4, "color": colour}
         points = figure.scatter(of_class[:, 0], of_class[:, 1], "markers", marker=marker)
-        traces.append(points | {"name": DATA_SETS[config.data].classes[number], "hoverinfo": "name"})
+        traces.append(points | {"name": config.data_set.classes[number], "hoverinfo": "name"})
     return traces, {
         "xaxis": {"range": [-EDGE, EDGE], "constrain": "domain", **PLAIN},
         "yaxis": {"range": [-EDGE, EDGE], "scaleanchor": "x", **PLAIN},
@@ -182,7 +186,7 @@ def _images(images: NDArray[Any], a_row: int, axes: str, **more: Any) -> Part:
 def _table(config: Config, picture: Picture | None) -> tuple[list[Part], Part]:
     """Predicted against true values of held-out rows, one colour for each output."""
     true = learned.shown_rows(config)[1].y
-    names: Sequence[str] = DATA_SETS[config.data].classes or [f"y{k}" for k in range(config.D_out)]
+    names = _outputs(config)
     low, high = float(true.min()), float(true.max())
     traces = [figure.scatter([low, high], [low, high], line={"color": "theme:border-color", "dash": "dash"})]
     traces[0] |= {"hoverinfo": "skip", "showlegend": False}
@@ -196,4 +200,39 @@ def _table(config: Config, picture: Picture | None) -> tuple[list[Part], Part]:
         "yaxis": figure.axis(_("predicted"), range=[low - span, high + span]),
         "showlegend": True,
         "legend": figure.LEGEND | {"font": {"size": 10}},
+    }
+
+
+def _outputs(config: Config) -> Sequence[str]:
+    """Return what the outputs are called."""
+    table = own.find(config.table)
+    if table is not None:
+        return [escape(name[:LONGEST_NAME]) for name in table.outputs]
+    return config.data_set.classes or [f"y{k}" for k in range(config.D_out)]
+
+
+def _confusion(config: Config, picture: Picture | None) -> tuple[list[Part], Part]:
+    """How many held-out rows of each class were given which class."""
+    names = _outputs(config)
+    traces: list[Part] = []
+    if picture is not None:
+        confusion = picture.arrays["confusion"]
+        matrix = {
+            "colorscale": [[0, "theme:background-color"], [1, "theme:0"]],
+            "customdata": plot.packed(confusion),
+            "hovertemplate": _("true %{y}, said %{x}: %{customdata}") + "<extra></extra>",
+        }
+        traces = [figure.heatmap(np.sqrt(confusion), {}, showscale=False, **matrix)]
+    ticks = {
+        "tickvals": list(range(len(names))),
+        "ticktext": names,
+        "showgrid": False,
+        "zeroline": False,
+        "tickfont": {"size": 9},
+        "range": [-0.5, len(names) - 0.5],
+    }
+    return traces, {
+        "xaxis": {"title": {"text": _("said")}, **ticks},
+        "yaxis": {"title": {"text": _("true")}, **ticks, "range": [len(names) - 0.5, -0.5]},
+        "margin": {"l": 80, "r": 8, "t": 8, "b": 44},
     }

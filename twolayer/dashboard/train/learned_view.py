@@ -18,7 +18,7 @@ MEMORIZED = 0.1
 
 def show(config: Config, run: Run | None) -> None:
     """Draw what a run had learned at the chosen place of its course."""
-    missing = data.why_missing(config.data)
+    missing = data.why_missing(config.data, config.table)
     if missing is not None:
         st.caption(say(missing))
         return

@@ -5,8 +5,8 @@ drawn from a run's seed (see `problem`).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -15,10 +15,12 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from twolayer.training.data import own
+from twolayer.training.data.own import CSV
 from twolayer.training.messages import N_, Message, MessageError
 
 Table = tuple[NDArray[np.float64], NDArray[np.float64]]
-Picture = Literal["curve", "map", "digits", "table"]
+Picture = Literal["curve", "map", "digits", "table", "confusion"]
 
 
 class DataError(MessageError, RuntimeError):
@@ -169,7 +171,51 @@ DATA_SETS: Mapping[str, DataSet] = MappingProxyType(
         ),
     }
 )
-"""All data sets but `random`, the tutorial's, which is drawn anew from each seed."""
+"""All data sets but `random`, the tutorial's, which is drawn anew from each seed, and `csv`, one's own."""
+
+OWN = DataSet(
+    N_("Your own file (CSV)"),
+    N_("A table of your own: a CSV or TSV file whose first line names its columns."),
+    N_(
+        "Columns of numbers, each minus its mean, divided by its standard deviation; a category has a column "
+        "for each of its values."
+    ),
+    N_("Your own file."),
+    "–",
+    rows=0,
+    N=0,
+    D_in=0,
+    D_out=0,
+    load="",
+    picture="table",
+)
+"""What is known of a table of one's own before it is there."""
+
+
+@lru_cache(maxsize=1024)
+def data_set(data: str, table: str = "") -> DataSet:
+    """Return what a Config's data set is, but for `random`; a table of one's own by its name."""
+    if data != CSV:
+        return DATA_SETS[data]
+    shape = own.shape_of(table)
+    if shape is None:
+        return OWN
+    classes = tuple(map(str, range(shape.D_out))) if shape.choices.kind == "classes" else ()
+    return replace(
+        OWN,
+        rows=shape.rows,
+        N=max(1, shape.rows * 4 // 5),
+        D_in=shape.D_in,
+        D_out=shape.D_out,
+        picture="confusion" if classes else "table",
+        classes=classes,
+    )
+
+
+MISSING_TABLE = Message.of(
+    "These data are a file of your own, which is not here. Upload it; in Python give it as table=…, on the "
+    "command line as --csv FILE."
+)
 
 INSTALLED_AS = {"sklearn": "scikit-learn"}
 
@@ -180,12 +226,14 @@ def loader(name: str) -> Callable[[], Table]:
     return cast(Callable[[], Table], getattr(import_module(f"{__name__}.{module}"), function))
 
 
-def table(name: str) -> Table:
-    """Return x (rows, D_in) and y (rows, D_out) of the data set `name`, read-only. Raises `DataError`."""
-    missing = why_missing(name)
+def table(name: str, own_table: str = "") -> Table:
+    """Return x (rows, D_in) and y (rows, D_out) of the data set `name`, read-only, or of the table of one's
+    own that has the name `own_table`. Raises `DataError`."""
+    missing = why_missing(name, own_table)
     if missing is not None:
         raise DataError(missing)
-    return _loaded(name)
+    here = own.find(own_table) if name == CSV else None
+    return (here.x, here.y) if here is not None else _loaded(name)
 
 
 @cache
@@ -196,8 +244,11 @@ def _loaded(name: str) -> Table:
     return x, y
 
 
-def why_missing(name: str) -> Message | None:
-    """Return why the data set `name` cannot be used here, or None. Imports no package."""
+def why_missing(name: str, own_table: str = "") -> Message | None:
+    """Return why the data set `name`, or a table of one's own, cannot be used here, or None. Imports no
+    package."""
+    if name == CSV:
+        return None if own.find(own_table) is not None else MISSING_TABLE
     package = DATA_SETS[name].package if name in DATA_SETS else ""
     if package and find_spec(package) is None:
         library = INSTALLED_AS.get(package, package)
