@@ -86,7 +86,7 @@ def test_what_is_left_out_is_said():
     said = captions(page)
     assert "flowers" in said
     assert ": 60 rows." in said
-    assert "2 rows with missing cells are left out." in said
+    assert "Rows with missing cells, which are left out: 2." in said
     assert "Constant, and left out: same." in said
     assert "Empty, and left out: no." in said
     assert "Too many different values for a category, and left out: id." in said
@@ -96,7 +96,7 @@ def test_what_is_left_out_is_said():
     ("content", "words"),
     [
         (b"", "Line 1, column 1"),
-        (b"a,b\n1,2\n3,4,5\n", "Line 3, column 3: the line has 3 cells, the first line 2."),
+        (b"a,b\n1,2\n3,4,5\n", "Line 3, column 3: cells in this line: 3; in the first line: 2."),
         (b'a,b\n1,2\n3,"4\n', "Line 3, column 2: a quotation mark is not closed"),
         (b"a,b\n1,\xff\n", "Line 2, column 2: not UTF-8 text"),
     ],

@@ -45,7 +45,7 @@ def command(config: Config, as_json: bool, output: str | None) -> None:
 
 def _words(config: Config, result: Result) -> str:
     steps = len(result.losses)
-    rows = [("run", " ".join(f"{k}={v}" for k, v in asdict(config).items()))]
+    rows = [("run", " ".join(f"{k}={v}" for k, v in asdict(config).items() if v != ""))]
     if steps:
         microseconds = result.seconds / steps * 1e6
         rows += [

@@ -55,9 +55,14 @@ def is_wanted() -> bool:
     return bool(parameters.now("data") == CSV and find(parameters.now("table")) is None)
 
 
-def find(name: str) -> OwnTable | None:
-    """Return the visitor's table of this name: the one in the session, or that of an earlier run."""
-    if not name or get_script_run_ctx(suppress_warning=True) is None:
+def find(name: str | None) -> OwnTable | None:
+    """Return the visitor's table of this name: the one in the session, or that of an earlier run. Without a
+    name, return the table that is the data of the controls."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return None
+    if name is None:
+        name = parameters.now("table") if parameters.now("data") == CSV else ""
+    if not name:
         return None
     runs = (entry.run.table for entry in visitors.history().entries)
     tables = (st.session_state.get("own_table"), *runs)
@@ -224,7 +229,7 @@ def _report(upload: Upload, reading: Reading, table: OwnTable) -> list[str]:
     left = reading.rows - table.shape.rows
     said = [_("{file}: {rows} rows.").format(file=plain(upload.name[:40]), rows=f"{reading.rows:,}")]
     if left:
-        said.append(_("{count} rows with missing cells are left out.").format(count=f"{left:,}"))
+        said.append(_("Rows with missing cells, which are left out: {count}.").format(count=f"{left:,}"))
     used = {*table.shape.choices.targets, *table.shape.choices.inputs}
     for what, text in (
         ("constant", _("Constant, and left out: {names}.")),
