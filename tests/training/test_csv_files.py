@@ -14,7 +14,7 @@ from twolayer.training.data.reading import read
 @strangers.a_share(2)
 @given(csvs.FILES, csvs.CHOICES)
 def test_any_file_is_read_right_or_refused_with_its_place(file, wanted):
-    csvs.comes_of(file, wanted)
+    csvs.comes_of(file, csvs.outcome(file, wanted))
 
 
 def refusal(content: bytes | str, wanted: Choices | None = None) -> str:
