@@ -6,6 +6,7 @@ from numpy.testing import assert_array_equal
 
 from tests.engine.conftest import cluster_of, is_gone, workers_of
 from twolayer import Config, fit, own_table
+from twolayer.engine.run import Run
 from twolayer.training.data import DataError, own
 from twolayer.training.problem import make_problem
 
@@ -21,6 +22,12 @@ def config_of(table, **fields) -> Config:
     return Config(data="csv", table=table.name, H=5, learning_rate=1e-3, init="he", **fields)
 
 
+def started(engine, config: Config, table) -> Run:
+    """A run that has been submitted with a table in use."""
+    with own.in_use(table):
+        return engine.submit(config)
+
+
 def first_row(config: Config) -> np.ndarray:
     """What a task finds of the data."""
     return make_problem(config).x[0]
@@ -33,12 +40,13 @@ def what_is_here() -> bool:
 
 def test_a_run_and_a_job_have_the_table_that_came_with_them(engine, table, wait_until):
     config = config_of(table, steps=100)
-    run = engine.submit(config, table=table)
+    run = started(engine, config, table)
     wait_until(lambda: run.over)
     assert (run.state, run.message) == ("finished", None)
     assert_array_equal(run.losses, fit(config, table=table).losses)
     assert len(run.pictures)
-    job = engine.map(first_row, [(config,)] * 4, table=table)
+    with own.in_use(table):
+        job = engine.map(first_row, [(config,)] * 4)
     wait_until(lambda: job.over)
     with own.in_use(table):
         for _, row in job.results():
@@ -50,8 +58,9 @@ def test_a_task_without_the_table_cannot_find_it_where_it_has_been(engine, table
     with pytest.raises(DataError):
         engine.submit(config)
     with pytest.raises(DataError):
-        engine.submit(config, table=own_table((np.eye(4), np.arange(4))))
-    known = engine.map(first_row, [(config,)], table=table)
+        started(engine, config, own_table((np.eye(4), np.arange(4))))
+    with own.in_use(table):
+        known = engine.map(first_row, [(config,)])
     stranger = engine.map(first_row, [(config,)])
     looks = engine.map(what_is_here, [()])
     wait_until(lambda: known.over and stranger.over and looks.over)
@@ -63,7 +72,7 @@ def test_a_task_without_the_table_cannot_find_it_where_it_has_been(engine, table
 def test_a_killed_worker_changes_nothing_in_the_losses(new_engine, table, wait_until):
     engine = new_engine()
     config = config_of(table, steps=60_000)
-    run = engine.submit(config, table=table)
+    run = started(engine, config, table)
     wait_until(lambda: run.step > config.steps // 4)
     workers = workers_of(cluster_of(engine))
     for worker in workers:
@@ -76,6 +85,6 @@ def test_a_killed_worker_changes_nothing_in_the_losses(new_engine, table, wait_u
 
 
 def test_the_log_names_no_column_and_no_digest(engine, table, wait_until):
-    run = engine.submit(config_of(table, steps=3), table=table)
+    run = started(engine, config_of(table, steps=3), table)
     wait_until(lambda: run.over)
     assert table.shape.digest not in str(run.log_fields())

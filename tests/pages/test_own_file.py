@@ -1,5 +1,7 @@
 """A file of the visitor's own on the pages: uploaded, chosen of, trained on, linked to."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -86,7 +88,7 @@ def test_what_is_left_out_is_said():
     said = captions(page)
     assert "flowers" in said
     assert ": 60 rows." in said
-    assert "2 rows with missing cells are left out." in said
+    assert "Rows with missing cells, which are left out: 2." in said
     assert "Constant, and left out: same." in said
     assert "Empty, and left out: no." in said
     assert "Too many different values for a category, and left out: id." in said
@@ -96,7 +98,7 @@ def test_what_is_left_out_is_said():
     ("content", "words"),
     [
         (b"", "Line 1, column 1"),
-        (b"a,b\n1,2\n3,4,5\n", "Line 3, column 3: the line has 3 cells, the first line 2."),
+        (b"a,b\n1,2\n3,4,5\n", "Line 3, column 3: cells in this line: 3; in the first line: 2."),
         (b'a,b\n1,2\n3,"4\n', "Line 3, column 2: a quotation mark is not closed"),
         (b"a,b\n1,\xff\n", "Line 2, column 2: not UTF-8 text"),
     ],
@@ -156,14 +158,61 @@ def test_nobody_else_can_use_a_file_by_its_digest(monkeypatch):
     other.end()
 
 
+def at(name: str, **query: str) -> AppTest:
+    """A page as somebody opens it with this query string."""
+    page = AppTest.from_file("../../app.py", default_timeout=60).switch_page(f"pages/{name}.py")
+    page.query_params.update(query)
+    page.run()
+    assert not page.exception
+    return page
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_asks_for_the_file_and_works_with_it(name, tmp_path):
     table = table_of(FLOWERS, tmp_path)
-    page = AppTest.from_file("../../app.py", default_timeout=60).switch_page(f"pages/{name}.py")
-    page.query_params.update(data="csv", table=table.name, learning_rate="1e-4", H="5", steps="20")
-    page.run()
-    assert not page.exception
+    page = at(name, data="csv", table=table.name, learning_rate="1e-4", H="5", steps="20")
     assert "Upload that file to go on" in shown(page)
     upload(page, FLOWERS)
     assert "Upload that file to go on" not in shown(page)
     assert not page.error
+    if f"question_{name}" in page.session_state:  # the page computes at once
+        question = page.session_state[f"question_{name}"]
+        assert question.job.wait(60)
+        assert (question.job.state, question.failure) == ("finished", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "button", "job"), [("race", "race", "race"), ("learning_rate", "scan", "scan")]
+)
+def test_a_race_and_a_sweep_run_on_the_file(name, button, job, tmp_path):
+    table = table_of(FLOWERS, tmp_path)
+    query = (
+        {"contenders": "numpy.tutorial,numpy.gram", "rounds": "3"}
+        if name == "race"
+        else {"rates": "5", "seeds": "2"}
+    )
+    page = upload(at(name, data="csv", table=table.name, H="5", steps="20", **query), FLOWERS)
+    page.button(key=button).click().run()
+    found = page.session_state[f"job_{job}"].job
+    assert found.wait(120)
+    assert (found.state, found.message) == ("finished", None)
+    page.run()
+    assert not page.exception
+
+
+def test_the_code_reads_the_file_and_has_the_run_s_losses(tmp_path):
+    page = upload(opened(data="csv", steps="5", H="4", learning_rate="1e-4"), FLOWERS)
+    page.session_state["code"] = True
+    page.run()
+    assert not page.exception
+    text = page.code[0].value
+    assert "rows_of('flowers.csv', ',', 'utf-8-sig')" in text
+    (tmp_path / "flowers.csv").write_bytes(FLOWERS)
+    (tmp_path / "run.py").write_text(text, "utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-I", "run.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    page.button(key="train").click().run()
+    until(page, "over")
+    losses = [float(line.split()[1]) for line in ran.stdout.splitlines()]
+    assert_array_equal(losses, page.session_state["run"].losses)

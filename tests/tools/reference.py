@@ -14,6 +14,7 @@ import click
 from tests.test_layers import FLOORS, PACKAGE, ROOT, SOURCES
 from twolayer.backprop.bugs import BUGS
 from twolayer.cli.app import main as command_line
+from twolayer.cli.options import OF_TABLE
 from twolayer.dashboard.common.pages import PAGES
 from twolayer.dashboard.common.parameters import PARAMETERS
 from twolayer.dashboard.common.presets import PRESETS
@@ -124,7 +125,7 @@ def options(command: str) -> str:
     context = click.Context(command_line)
     found = command_line.get_command(context, command)
     assert found is not None
-    records = (one.get_help_record(context) for one in found.params if one.name not in FIELDS)
+    records = (one.get_help_record(context) for one in found.params if one.name not in {*FIELDS, *OF_TABLE})
     return table(("option", "effect"), *((code(names), words) for names, words in filter(None, records)))
 
 

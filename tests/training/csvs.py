@@ -144,10 +144,9 @@ def outcome(file: File, wanted: Choices) -> Reading | str:
         return str(error)
 
 
-def comes_of(file: File, wanted: Choices) -> str:
-    """Read a file: return `table`, or what was refused. Raise `AssertionError` for what is neither a right
-    reading nor a sentence with line and column."""
-    found = outcome(file, wanted)
+def comes_of(file: File, found: Reading | str) -> str:
+    """Return what came of a file, in words. Raise `AssertionError` for what is neither a right reading nor a
+    sentence with line and column."""
     if isinstance(found, Reading) and found.table is not None:
         check(file, found)
         return "read"

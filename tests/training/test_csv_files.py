@@ -14,7 +14,7 @@ from twolayer.training.data.reading import read
 @strangers.a_share(2)
 @given(csvs.FILES, csvs.CHOICES)
 def test_any_file_is_read_right_or_refused_with_its_place(file, wanted):
-    csvs.comes_of(file, wanted)
+    csvs.comes_of(file, csvs.outcome(file, wanted))
 
 
 def refusal(content: bytes | str, wanted: Choices | None = None) -> str:
@@ -41,11 +41,11 @@ BODY = "a,b\n1,2\n3,5\n"
         ("1,2\n3,4\n", "Line 1, column 1: 1 is a number; the first line has to name the columns."),
         ("a,b,a\n1,2,3\n", "Line 1, column 3 (a): two columns have the same name."),
         ("a,b\n", "Line 2, column 1: there is no row below the names."),
-        ("a,b\n\n\n1,2\n3\n", "Line 5, column 2: the line has 1 cells, the first line 2."),
-        (BODY + "1,2,3\n", "Line 4, column 3: the line has 3 cells, the first line 2."),
+        ("a,b\n\n\n1,2\n3\n", "Line 5, column 2: cells in this line: 1; in the first line: 2."),
+        (BODY + "1,2,3\n", "Line 4, column 3: cells in this line: 3; in the first line: 2."),
         (BODY + '1,"2"3\n', "Line 4, column 2: a quotation mark is not closed"),
         (BODY + '1,"2\n3,4\n', "Line 4, column 2: a quotation mark is not closed"),
-        ('a,b\n"x\ny",1\n"z",2\n3\n', "Line 5, column 2: the line has 1 cells"),
+        ('a,b\n"x\ny",1\n"z",2\n3\n', "Line 5, column 2: cells in this line: 1"),
         (BODY + "1,\0\n", "Line 4, column 2: the character U+0000 is not text."),
         (BODY.encode() + "강,1".encode("cp949"), "Line 4, column 1: not UTF-8 text."),
         ("a,b\n1,2\n3,1e200\n", "Line 3, column 2 (b): 1e200 is too large; numbers go up to 1e+100."),
@@ -53,7 +53,7 @@ BODY = "a,b\n1,2\n3,5\n"
         ("a,b\n5,5\n5,5\n", "Line 2, column 2 (b): no column can be a target"),
         (
             "a,b\n1,2\n,3\n4,\n",
-            "Line 3, column 1 (a): fewer than 2 rows are complete; this cell is missing in 1.",
+            "Line 3, column 1 (a): fewer than 2 rows are complete; rows in which this cell is missing: 1.",
         ),
         (",".join(f"c{k}" for k in range(201)), "Line 1, column 201: at most 200 columns are read."),
         ("a,b\n" + "1,2\n" * 10_001, "Line 10002, column 1: at most 10,000 rows are read."),

@@ -18,7 +18,6 @@ from twolayer.rates.grid import RATES, SEEDS, Axis, Grid, computed, parse_axes, 
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.rates.sweep import Sweep, blocks, memory_bytes, train, zones
 from twolayer.training.config import Config
-from twolayer.training.data import own
 from twolayer.training.messages import MessageError
 
 POLL_SECONDS = 0.05
@@ -87,16 +86,11 @@ def compute(sweep: Sweep, on_progress: Callable[[int], None]) -> tuple[Curvature
     engine = Engine(from_environment())
     try:
         grid = sweep.grid
-        first, table = grid.config(0), own.current()
+        first = grid.config(0)
         start = engine.map(
-            curvature.largest_eigenvalue,
-            [(first,)],
-            memory_bytes=curvature.memory_bytes(first),
-            table=table,
+            curvature.largest_eigenvalue, [(first,)], memory_bytes=curvature.memory_bytes(first)
         )
-        job = engine.map(
-            train, blocks(grid), memory_bytes=memory_bytes(grid, engine.settings.workers), table=table
-        )
+        job = engine.map(train, blocks(grid), memory_bytes=memory_bytes(grid, engine.settings.workers))
         try:
             while not (job.over and start.over):
                 sleep(POLL_SECONDS)

@@ -55,7 +55,7 @@ def command(config: Config, as_json: bool, output: str | None) -> None:
 
 
 def _words(config: Config, result: Result) -> str:
-    rows = [("run", " ".join(f"{k}={v}" for k, v in asdict(config).items()))]
+    rows = [("run", " ".join(f"{k}={v}" for k, v in asdict(config).items() if v != ""))]
     for name, form in FORMS.items() if len(result.losses) else ():
         figure = FIGURES[name]
         rows.append((figure.label.lower(), f"{figure.of(config, result):{form}} {figure.unit}".strip()))

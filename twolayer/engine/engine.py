@@ -35,8 +35,6 @@ from twolayer.engine.waiting import Wait
 from twolayer.training import capabilities, methods
 from twolayer.training.capabilities import Capabilities
 from twolayer.training.config import Config
-from twolayer.training.data import MISSING_TABLE, DataError
-from twolayer.training.data.own import CSV, OwnTable
 from twolayer.training.edits import Edit, changes, current
 from twolayer.training.messages import Message
 from twolayer.training.training import Chunk
@@ -91,22 +89,19 @@ class Engine:
         pause_at: int | None = None,
         speed: float | None = None,
         keep_state: bool = False,
-        table: OwnTable | None = None,
     ) -> Run:
         """Start a run. It stops by itself when `visitor` has been away for a while.
 
         It pauses at the step `pause_at`, if given, and takes `speed` steps per second. With `keep_state`
-        it has its `last_state` once it is settled, and may compute longer. `table` is what data=csv stands
-        for. Raises `LimitError`, `DataError` without the table, and what `Capabilities.require` raises for a
-        config that the workers cannot compute.
+        it has its `last_state` once it is settled, and may compute longer. Raises `LimitError`, `DataError`,
+        and what `Capabilities.require` raises for a config that the workers cannot compute.
         """
-        if config.data == CSV and (table is None or table.name != config.table):
-            raise DataError(MISSING_TABLE)
+        limits.check_data(config)
         limits.check_run(self.settings, config)
         limits.admit(self.settings, list(self.live.values()), visitor)
         if self.capabilities is not None and (self.capabilities.complete or config.device == "cpu"):
             self.capabilities.require(config)
-        run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, visitor, table)
+        run = Run(f"{next(self._names)}-{capabilities.code_digest()[:4]}", config, visitor)
         run.edits, run.pause_at, run.speed, run.keeps_state = edits, pause_at, speed, keep_state
         self._start(run, partial(self._complete_run, run))
         return run
@@ -120,22 +115,18 @@ class Engine:
         memory_bytes: int = 0,
         task_seconds: float = 0.3,
         manner: Manner = "shared",
-        table: OwnTable | None = None,
     ) -> Job:
         """Compute `function(*item)` for each item on the workers, as one task each.
 
         `function` is a pure function of a module. A `MessageError` that it raises fails the job with its
         message. `memory_bytes` is the memory of all tasks that run at the same time, `task_seconds` the
-        expected time of one. `manner` is as in `shares`; "exclusive" tasks stay on one worker. `table` is
-        what data=csv stands for in them. Raises `LimitError`.
+        expected time of one. `manner` is as in `shares`; "exclusive" is on one worker. Raises `LimitError`.
         """
         limits.check_memory(self.settings, memory_bytes)
         limits.admit(self.settings, list(self.live.values()), visitor)
         job = Job(f"job-{next(self._names)}", len(items), visitor)
         watched = partial(worker.within, self.settings.max_seconds, function)
-        loop = JobLoop(
-            job, watched, list(items), self._shares, manner=manner, seconds=task_seconds, table=table
-        )
+        loop = JobLoop(job, watched, list(items), self._shares, manner=manner, seconds=task_seconds)
         self._start(job, partial(self._complete_job, loop, memory_bytes))
         return job
 

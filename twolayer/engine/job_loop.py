@@ -12,7 +12,7 @@ from twolayer.engine.connection import fetched
 from twolayer.engine.job import Job
 from twolayer.engine.memory import Lease
 from twolayer.engine.shares import PATIENCE_SECONDS, Rank, Shares, Turn
-from twolayer.training.data.own import OwnTable
+from twolayer.training.data import own
 
 TASKS_PER_WORKER = 2
 
@@ -32,20 +32,19 @@ class JobLoop:
         *,
         manner: Manner,
         seconds: float,
-        table: OwnTable | None = None,
     ) -> None:
         self.task, self.function, self.items, self.shares = job, function, items, shares
         self.is_exclusive = manner == "exclusive"
         self.rank: Rank = 2 if manner == "later" else 0 if job.total == 1 else 1
-        self.table = table
+        self._brought = own.current()
+        """A table of one's own, which travels to the workers once, and not with each task."""
+        self._table: Future | None = None
         self._todo = deque(range(len(items)))
         self._seconds = seconds
         """Expected of the next task."""
         self._place: Future | None = None
         """What keeps the tasks of an exclusive job on one worker: timings of two machines are not comparable.
         If that worker is lost, Dask makes it again on another."""
-        self._table: Future | None = None
-        """A table of one's own, which travels to the workers once, and not with each task."""
 
     @property
     def is_done(self) -> bool:
@@ -86,11 +85,9 @@ class JobLoop:
             if self.is_exclusive and self._place is None:
                 key = worker.new_key(f"place-{job.name}")
                 self._place = client.submit(worker.here, key=key, pure=False, priority=turn.priority)
-            if self.table is not None and self._table is None:
-                key = worker.new_key(f"table-{job.name}")
-                self._table = client.submit(
-                    worker.kept, self.table, key=key, pure=False, priority=turn.priority
-                )
+            if self._brought is not None and self._table is None:
+                key, brought = worker.new_key(f"table-{job.name}"), self._brought
+                self._table = client.submit(worker.kept, brought, key=key, pure=False, priority=turn.priority)
             future = client.submit(
                 worker.timed,
                 self._place,

@@ -10,6 +10,8 @@ from twolayer.engine.settings import MB, Settings
 from twolayer.engine.task import Task
 from twolayer.training import methods, pace
 from twolayer.training.config import Config
+from twolayer.training.data import DataError, why_missing
+from twolayer.training.data.own import CSV
 from twolayer.training.messages import Message, MessageError
 
 TRAINING_SHARE = 10
@@ -73,6 +75,13 @@ def check_run(settings: Settings, config: Config) -> None:
             seconds=seconds,
             limit=settings.max_seconds,
         )
+
+
+def check_data(config: Config) -> None:
+    """Raise `DataError` for a run on a table of one's own that is not here."""
+    missing = why_missing(config.data, config.table) if config.data == CSV else None
+    if missing is not None:
+        raise DataError(missing)
 
 
 def check_race(settings: Settings, seconds: float) -> None:

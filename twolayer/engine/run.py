@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twolayer.engine.task import State, Task
 from twolayer.training import methods
 from twolayer.training.config import Config
-from twolayer.training.data.own import OwnTable
+from twolayer.training.data import own
 from twolayer.training.edits import Edit, current
 from twolayer.training.learned import Picture
 from twolayer.training.messages import Message
@@ -69,11 +69,11 @@ class Run(Task):
 
     kind = "run"
 
-    def __init__(
-        self, name: str, config: Config, visitor: str | None = None, table: OwnTable | None = None
-    ) -> None:
+    def __init__(self, name: str, config: Config, visitor: str | None = None) -> None:
         super().__init__(name, visitor)
-        self.config, self.table = config, table
+        self.config = config
+        self.table = own.find(config.table)
+        """The table of one's own that it trains on, if it does."""
         self.edits: tuple[Edit, ...] = ()
         """Changes made to the config on the way."""
         self.pause_at: int | None = None

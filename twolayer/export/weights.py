@@ -11,6 +11,7 @@ from twolayer.engine.limits import REPETITION_FACTOR
 from twolayer.engine.run import Run
 from twolayer.training import methods, training
 from twolayer.training.config import Config
+from twolayer.training.data import own
 from twolayer.training.problem import Array
 from twolayer.training.training import Chunk
 
@@ -34,15 +35,13 @@ def of_run(engine: Engine, run: Run, visitor: str | None) -> dict[str, Array]:
     step, chunk = run.step, engine.checkpoint(run)
     if chunk is not None and chunk.step != step:
         chunk = None
-    if chunk is None and step:
-        again = engine.submit(
-            run.config, visitor, edits=run.edits, pause_at=step, keep_state=True, table=run.table
-        )
-        _wait(engine, again)
-        chunk = again.last_state
-    job = engine.map(
-        of_state, [(run.config, chunk)], visitor, memory_bytes=methods.run_bytes(run.config), table=run.table
-    )
+    with own.in_use(run.table):
+        if chunk is None and step:
+            again = engine.submit(run.config, visitor, edits=run.edits, pause_at=step, keep_state=True)
+            _wait(engine, again)
+            chunk = again.last_state
+        memory = methods.run_bytes(run.config)
+        job = engine.map(of_state, [(run.config, chunk)], visitor, memory_bytes=memory)
     _wait(engine, job)
     arrays: dict[str, Array] = job.results()[0][1]
     return arrays

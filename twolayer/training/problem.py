@@ -1,13 +1,20 @@
 """The data and the initial weights of a run, drawn from its seed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.training import data
-from twolayer.training.config import RANDOM, Config
+from twolayer.training.config import RANDOM, Config, with_table
+from twolayer.training.data import own
+from twolayer.training.data.own import CSV
+from twolayer.training.data.reading import own_table
+from twolayer.training.fields import ConfigError
+from twolayer.training.messages import Message
 from twolayer.training.methods import held_out_rows
 
 Array = NDArray[np.floating]
@@ -38,6 +45,22 @@ class Problem:
     w2: Array
     constants: Mapping[str, Array] = field(default_factory=dict)
     held_out: HeldOut | None = None
+
+
+@contextmanager
+def in_hand(config: Config, table: Any) -> Iterator[Config]:
+    """Have a table of one's own in use, given or in use already, and yield the Config with its sizes; for
+    other data, the Config as it is. Raises `ConfigError`, `TableError`, `DataError` and `OSError`."""
+    if table is not None and config.data != CSV:
+        raise ConfigError("data", config.data, Message.of("csv, since a table is given"))
+    if config.data != CSV:
+        yield config
+        return
+    here = own.current() if table is None else own_table(table)
+    if here is None:
+        raise data.DataError(data.MISSING_TABLE)
+    with own.in_use(here):
+        yield with_table(config, here.name)
 
 
 def make_problem(config: Config) -> Problem:

@@ -15,18 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.training import capabilities, jupyter, kernels, learned, methods
-from twolayer.training.config import Config, with_table
-from twolayer.training.data import MISSING_TABLE, DataError, own
-from twolayer.training.data.own import CSV
-from twolayer.training.data.reading import own_table
+from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current, segment
-from twolayer.training.fields import ConfigError
 from twolayer.training.kernels import State
 from twolayer.training.laps import timed_steps
 from twolayer.training.learned import Picture
-from twolayer.training.messages import Message
 from twolayer.training.pace import Pace
-from twolayer.training.problem import Array, Problem, make_held_out, make_problem
+from twolayer.training.problem import Array, Problem, in_hand, make_held_out, make_problem
 
 
 @dataclass(frozen=True)
@@ -199,19 +194,11 @@ def fit(
     """Train in the calling process and return the result.
 
     `edits` change settings from their steps on. `on_chunk` is called about every 0.1 s; a notebook shows a
-    progress bar. `table` is what data="csv" stands for: arrays (x, y), a data frame whose last column is the
-    target, or what `own_table` returns. Raises `ConfigError` or `UnavailableError` if this machine cannot run
-    the config, and `TableError`.
+    progress bar. `table` is what data="csv" stands for, as `own_table` takes it. Raises `ConfigError` or
+    `UnavailableError` if this machine cannot run the config, `DataError` and `TableError`.
     """
-    if table is not None and config.data != CSV:
-        raise ConfigError("data", config.data, Message.of("csv, since a table is given"))
-    if config.data != CSV:
+    with in_hand(config, table) as config:
         return _fit(config, edits, on_chunk)
-    here = own.current() if table is None else own_table(table)
-    if here is None:
-        raise DataError(MISSING_TABLE)
-    with own.in_use(here):
-        return _fit(with_table(config, here.name), edits, on_chunk)
 
 
 def _fit(config: Config, edits: Sequence[Edit], on_chunk: Callable[[Chunk], None] | None) -> Result:

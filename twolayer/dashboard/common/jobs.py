@@ -7,12 +7,10 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from twolayer.dashboard.common import parameters, server, visitors
+from twolayer.dashboard.common import server, visitors
 from twolayer.dashboard.i18n import _, say
 from twolayer.engine.job import Job
 from twolayer.engine.task import Task
-from twolayer.training.data import own
-from twolayer.training.data.own import OwnTable
 from twolayer.training.messages import N_, Message, MessageError
 
 T = TypeVar("T")
@@ -133,26 +131,15 @@ def start(
     where the server refuses.
     """
     stop(name)
-    job = server.engine().map(function, items, visitors.token(), table=_table(), **options)
+    job = server.engine().map(function, items, visitors.token(), **options)
     st.session_state[f"job_{name}"] = made(job)
     return job
 
 
-def _table() -> OwnTable | None:
-    """Return the visitor's own table, if it is the data of the controls."""
-    return own.find(parameters.now("table"))
-
-
-def ask(
-    name: str,
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    memory_bytes: int,
-    table: OwnTable | None = None,
-) -> Question:
+def ask(name: str, function: Callable[..., Any], arguments: tuple[Any, ...], memory_bytes: int) -> Question:
     """Ask the workers for `function(*arguments)`, unless that is the question `name` already.
 
-    Wait a moment for the answer. `table` is what data=csv stands for there, if not that of the controls.
+    Wait a moment for the answer.
     """
     last: Question | None = st.session_state.get(f"question_{name}")
     if last is not None and last.arguments == arguments and not (last.job and last.job.state == "stopped"):
@@ -161,9 +148,7 @@ def ask(
     if last is not None and last.job is not None:
         server.engine().stop(last.job)
     try:
-        job = server.engine().map(
-            function, [arguments], visitors.token(), memory_bytes=memory_bytes, table=table or _table()
-        )
+        job = server.engine().map(function, [arguments], visitors.token(), memory_bytes=memory_bytes)
         asked = Question(arguments, job, before=before)
     except MessageError as error:
         asked = Question(arguments, None, error.message)

@@ -3,51 +3,19 @@
 The address has the choices and a digest of the file; who opens it elsewhere is asked for the file.
 """
 
-from dataclasses import dataclass
-from functools import partial
-from hashlib import sha256
-
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from twolayer.dashboard.common import jobs, parameters, visitors
+from twolayer.dashboard.common import jobs, own_columns, parameters, visitors
 from twolayer.dashboard.i18n import _, plain, say
 from twolayer.training.config import field_of
 from twolayer.training.data import own
 from twolayer.training.data.cells import MOST_BYTES, MOST_COLUMNS, MOST_ROWS
-from twolayer.training.data.choosing import Column
-from twolayer.training.data.own import CSV, KINDS, Choices, OwnTable, Shape
+from twolayer.training.data.own import CSV, Choices, OwnTable, Shape
 from twolayer.training.data.reading import Reading, read
-from twolayer.training.messages import N_
 
 READING_BYTES = 64 * 1024**2
 """What reading the largest file takes."""
-MOST_NAMED = 8
-WHATS = {
-    "number": N_("numbers"),
-    "category": N_("category"),
-    "text": N_("text"),
-    "constant": N_("constant"),
-    "empty": N_("empty"),
-}
-AUTOMATIC = "automatic"
-KIND_LABELS = {AUTOMATIC: N_("Automatic"), "classes": N_("Classes"), "regression": N_("Regression")}
-
-
-@dataclass(frozen=True)
-class Upload:
-    """What was uploaded, and what is wanted of it."""
-
-    number: str
-    """The uploader's own number of the upload."""
-    content: bytes
-    name: str
-    wanted: Choices
-
-    @property
-    def digest(self) -> str:
-        """The digest of the file."""
-        return sha256(self.content).hexdigest()[:16]
 
 
 def is_wanted() -> bool:
@@ -55,9 +23,14 @@ def is_wanted() -> bool:
     return bool(parameters.now("data") == CSV and find(parameters.now("table")) is None)
 
 
-def find(name: str) -> OwnTable | None:
-    """Return the visitor's table of this name: the one in the session, or that of an earlier run."""
-    if not name or get_script_run_ctx(suppress_warning=True) is None:
+def find(name: str | None) -> OwnTable | None:
+    """Return the visitor's table of this name: the one in the session, or that of an earlier run. Without a
+    name, return the table that is the data of the controls."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return None
+    if name is None:
+        name = parameters.now("table") if parameters.now("data") == CSV else ""
+    if not name:
         return None
     runs = (entry.run.table for entry in visitors.history().entries)
     tables = (st.session_state.get("own_table"), *runs)
@@ -80,7 +53,7 @@ def draw() -> None:
             "it, and it is gone with the session."
         ),
     )
-    upload: Upload | None = st.session_state.get("own_upload")
+    upload: own_columns.Upload | None = st.session_state.get("own_upload")
     if uploaded is not None and (upload is None or upload.number != uploaded.file_id):
         upload = _taken(uploaded.file_id, uploaded.getvalue(), uploaded.name)
     shape = own.shape_of(parameters.now("table"))
@@ -88,12 +61,12 @@ def draw() -> None:
         _say_what_is_here(shape)
         return
     if shape is not None and shape.name != st.session_state.get("own_answered"):
-        upload = _want(upload, shape.choices)  # the address names other choices
+        upload = own_columns.want(upload, shape.choices)  # the address names other choices
     question = jobs.ask("own_file", read, (upload.content, upload.name, upload.wanted), READING_BYTES)
     if question.live:
         _wait(question)
         if question.answer is not None and question.answer.digest == upload.digest:
-            _choices(upload, question.answer)  # those before stay where they are
+            own_columns.choices(upload, question.answer)  # those before stay where they are
     elif question.failure is not None:
         st.session_state["table"] = ""
         st.error(say(question.failure))
@@ -101,20 +74,15 @@ def draw() -> None:
         _answered(upload, question.answer)
 
 
-def _taken(number: str, content: bytes, name: str) -> Upload:
+def _taken(number: str, content: bytes, name: str) -> own_columns.Upload:
     """Keep a new upload. If the address is of another file, its choices mean nothing here."""
-    upload = Upload(number, content, name, Choices())
+    upload = own_columns.Upload(number, content, name, Choices())
     shape = own.shape_of(parameters.now("table"))
     if shape is not None and shape.digest != upload.digest:
         st.session_state["table"] = ""
-    return _want(upload, shape.choices if shape is not None and shape.digest == upload.digest else Choices())
-
-
-def _want(upload: Upload, wanted: Choices) -> Upload:
-    upload = Upload(upload.number, upload.content, upload.name, wanted)
-    st.session_state["own_upload"] = upload
-    st.session_state["own_answered"] = parameters.now("table")
-    return upload
+    return own_columns.want(
+        upload, shape.choices if shape is not None and shape.digest == upload.digest else Choices()
+    )
 
 
 def _say_what_is_here(shape: Shape | None) -> None:
@@ -144,7 +112,7 @@ def _wait(question: jobs.Question) -> None:
     wait()
 
 
-def _answered(upload: Upload, reading: Reading) -> None:
+def _answered(upload: own_columns.Upload, reading: Reading) -> None:
     """Use the table that was read, and draw the choice of its columns."""
     table = reading.table
     if table is None:
@@ -153,9 +121,9 @@ def _answered(upload: Upload, reading: Reading) -> None:
         _use(table)
     if reading.refusal is not None:
         st.error(say(reading.refusal))
-    _choices(upload, reading)
+    own_columns.choices(upload, reading)
     if table is not None:
-        st.caption(" ".join(_report(upload, reading, table)))
+        st.caption(" ".join(own_columns.report(upload, reading, table)))
 
 
 def _use(table: OwnTable) -> None:
@@ -167,76 +135,3 @@ def _use(table: OwnTable) -> None:
     st.session_state["own_table"] = table
     for key in [key for key in st.session_state if str(key).startswith("refusal_")]:
         st.session_state[key] = None  # they asked for the file
-
-
-def _choices(upload: Upload, reading: Reading) -> None:
-    """Draw the choice of targets, inputs and kind."""
-    chosen = reading.table.shape.choices if reading.table is not None else upload.wanted
-    drawn = (upload.number, chosen)
-    if st.session_state.get("own_drawn") != drawn or "own_targets" not in st.session_state:
-        st.session_state["own_targets"], st.session_state["own_inputs"] = (
-            [k for k in columns if k <= len(reading.columns)] for columns in (chosen.targets, chosen.inputs)
-        )
-        st.session_state["own_kind"] = upload.wanted.kind or AUTOMATIC
-    st.session_state["own_drawn"] = drawn
-    labels = {k: _label(k, column) for k, column in enumerate(reading.columns, 1)}
-    with st.expander(_("Columns"), key="own_columns", expanded=reading.table is None):
-        for key, label in (("own_targets", _("Targets")), ("own_inputs", _("Inputs"))):
-            st.multiselect(
-                label,
-                list(labels),
-                format_func=labels.__getitem__,
-                key=key,
-                on_change=partial(_choose, key),
-            )
-        st.segmented_control(
-            _("The target has"),
-            [AUTOMATIC, *KINDS],
-            format_func=lambda kind: _(KIND_LABELS[kind]),
-            required=True,
-            key="own_kind",
-            on_change=partial(_choose, "own_kind"),
-        )
-
-
-def _label(number: int, column: Column) -> str:
-    """What a column is, for its choice."""
-    text = _("{number}. {name} ({what}, {values} different)")
-    return text.format(
-        number=number, name=column.name[:40], what=_(WHATS[column.what]), values=f"{column.values:,}"
-    )
-
-
-def _choose(key: str) -> None:
-    """Want what is chosen now. With other targets, the inputs are all others again."""
-    upload: Upload | None = st.session_state.get("own_upload")
-    if upload is None:
-        return
-    targets, inputs = (tuple(sorted(st.session_state.get(k) or ())) for k in ("own_targets", "own_inputs"))
-    kind = next((kind for kind in KINDS if kind == st.session_state.get("own_kind")), None)
-    if key == "own_targets":
-        inputs = ()
-    _want(upload, Choices(targets, tuple(k for k in inputs if k not in targets), kind))
-
-
-def _report(upload: Upload, reading: Reading, table: OwnTable) -> list[str]:
-    """What was read, and what of it was left out."""
-    left = reading.rows - table.shape.rows
-    said = [_("{file}: {rows} rows.").format(file=plain(upload.name[:40]), rows=f"{reading.rows:,}")]
-    if left:
-        said.append(_("{count} rows with missing cells are left out.").format(count=f"{left:,}"))
-    used = {*table.shape.choices.targets, *table.shape.choices.inputs}
-    for what, text in (
-        ("constant", _("Constant, and left out: {names}.")),
-        ("empty", _("Empty, and left out: {names}.")),
-        ("text", _("Too many different values for a category, and left out: {names}.")),
-    ):
-        names = [
-            column.name[:40]
-            for k, column in enumerate(reading.columns, 1)
-            if column.what == what and k not in used
-        ]
-        if names:
-            more = "" if len(names) <= MOST_NAMED else f" … (+{len(names) - MOST_NAMED})"
-            said.append(text.format(names=plain(", ".join(names[:MOST_NAMED])) + more))
-    return said

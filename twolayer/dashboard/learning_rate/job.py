@@ -18,7 +18,6 @@ from twolayer.rates.advice import Advice
 from twolayer.rates.grid import Grid, computed, parse_axes, sweep_grid
 from twolayer.rates.sweep import TASK_SECONDS, Sweep, blocks, memory_bytes, seconds, train
 from twolayer.training.config import Config
-from twolayer.training.data import own
 from twolayer.training.pace import batched_run_seconds
 
 MOMENT = 0.15
@@ -125,9 +124,7 @@ def look_at(config: Config) -> None:
 
 def _look_at(config: Config) -> None:
     def made(job: Job) -> Focus:
-        return Focus(
-            job, config, server.engine().submit(config, visitors.token(), table=own.find(config.table))
-        )
+        return Focus(job, config, server.engine().submit(config, visitors.token()))
 
     tasks, memory = curvature.tasks(config), curvature.memory_bytes(config)
     jobs.start("focus", made, curvature.along, tasks, memory_bytes=memory, manner="later")  # than the sweep

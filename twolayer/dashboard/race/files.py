@@ -12,7 +12,7 @@ from twolayer.race.untrusted import RaceFileError
 from twolayer.race.verdict import microseconds, ratio, sentences, size
 from twolayer.training.config import DEFAULTS, Config
 
-NOT_ASKED = ("data", "backend", "device", "method")
+NOT_ASKED = ("data", "table", "backend", "device", "method")
 
 
 def export(races: list[Race]) -> None:

@@ -9,7 +9,6 @@ from twolayer.dashboard.common import address, jobs, presets, server, visitors
 from twolayer.dashboard.i18n import _
 from twolayer.engine.run import Run
 from twolayer.training.config import RATE, STEPS, Config
-from twolayer.training.data import own
 
 SPEEDS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Steps a second; 0 is as fast as it goes."""
@@ -29,8 +28,7 @@ def train(pause_at: int | None = None) -> None:
 
 def _submit(pause_at: int | None) -> None:
     config = address.current_config()
-    table = own.find(config.table)
-    run = server.engine().submit(config, visitors.token(), pause_at=pause_at, speed=_speed(), table=table)
+    run = server.engine().submit(config, visitors.token(), pause_at=pause_at, speed=_speed())
     stop()  # the one before: only now, for a refused run ends nothing
     visitors.keep(run)
     st.session_state["run"] = run

@@ -11,6 +11,7 @@ from twolayer.dashboard.i18n import _
 from twolayer.engine.run import Run
 from twolayer.rates import curvature, divergence
 from twolayer.training import methods
+from twolayer.training.data import own
 
 
 def diagnose(run: Run | None) -> Question | None:
@@ -19,7 +20,8 @@ def diagnose(run: Run | None) -> Question | None:
         return None
     arguments = (run.config, run.edits, run.diverged_at)
     memory = max(methods.run_bytes(run.config), curvature.memory_bytes(run.config))
-    return jobs.ask("diagnosis", divergence.diagnose, arguments, memory, run.table)
+    with own.in_use(run.table):
+        return jobs.ask("diagnosis", divergence.diagnose, arguments, memory)
 
 
 def is_pending(run: Run | None) -> bool:

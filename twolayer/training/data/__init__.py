@@ -173,6 +173,7 @@ DATA_SETS: Mapping[str, DataSet] = MappingProxyType(
 )
 """All data sets but `random`, the tutorial's, which is drawn anew from each seed, and `csv`, one's own."""
 
+NOT_YET: dict[str, Any] = {"rows": 0, "N": 0, "D_in": 0, "D_out": 0, "load": "", "picture": "table"}
 OWN = DataSet(
     N_("Your own file (CSV)"),
     N_("A table of your own: a CSV or TSV file whose first line names its columns."),
@@ -180,14 +181,9 @@ OWN = DataSet(
         "Columns of numbers, each minus its mean, divided by its standard deviation; a category has a column "
         "for each of its values."
     ),
-    N_("Your own file."),
-    "–",
-    rows=0,
-    N=0,
-    D_in=0,
-    D_out=0,
-    load="",
-    picture="table",
+    source="",
+    licence="",
+    **NOT_YET,
 )
 """What is known of a table of one's own before it is there."""
 
@@ -201,15 +197,9 @@ def data_set(data: str, table: str = "") -> DataSet:
     if shape is None:
         return OWN
     classes = tuple(map(str, range(shape.D_out))) if shape.choices.kind == "classes" else ()
-    return replace(
-        OWN,
-        rows=shape.rows,
-        N=max(1, shape.rows * 4 // 5),
-        D_in=shape.D_in,
-        D_out=shape.D_out,
-        picture="confusion" if classes else "table",
-        classes=classes,
-    )
+    sizes: dict[str, Any] = {"rows": shape.rows, "N": max(1, shape.rows * 4 // 5)}
+    sizes |= {"D_in": shape.D_in, "D_out": shape.D_out}
+    return replace(OWN, **sizes, picture="confusion" if classes else "table", classes=classes)
 
 
 MISSING_TABLE = Message.of(

@@ -83,7 +83,9 @@ def of_file(content: bytes, file: str) -> Cells:
                 line,
                 min(len(row), len(names)) + 1,
                 Message.of(
-                    "the line has {count} cells, the first line {names}.", count=len(row), names=len(names)
+                    "cells in this line: {count}; in the first line: {names}.",
+                    count=len(row),
+                    names=len(names),
                 ),
             )
         if len(rows) == MOST_ROWS:

@@ -148,7 +148,8 @@ def _incomplete(cells: Cells, columns: Sequence[int]) -> TableError:
         row,
         column,
         Message.of(
-            "fewer than 2 rows are complete; this cell is missing in {count}.", count=len(missing[column])
+            "fewer than 2 rows are complete; rows in which this cell is missing: {count}.",
+            count=len(missing[column]),
         ),
     )
 

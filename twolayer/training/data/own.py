@@ -129,7 +129,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 _in_use: ContextVar[OwnTable | None] = ContextVar("own table", default=None)
-_finder: Callable[[str], OwnTable | None] = lambda _name: None  # noqa: E731
+_finder: Callable[[str | None], OwnTable | None] = lambda _name: None  # noqa: E731
 
 
 @contextmanager
@@ -142,20 +142,19 @@ def in_use(table: OwnTable | None) -> Iterator[None]:
         _in_use.reset(token)
 
 
-def found_by(finder: Callable[[str], OwnTable | None]) -> None:
-    """Have tables that are not in use found by their name: a web process asks the visitor's session."""
+def found_by(finder: Callable[[str | None], OwnTable | None]) -> None:
+    """Have tables that are not in use found by their name, and the current one without a name: a web process
+    asks the visitor's session."""
     global _finder
     _finder = finder
 
 
 def find(name: str) -> OwnTable | None:
     """Return the table of this name if it is at hand."""
-    table = _in_use.get()
-    if table is None:
-        table = _finder(name)
+    table = _in_use.get() or _finder(name)
     return table if table is not None and table.name == name else None
 
 
 def current() -> OwnTable | None:
-    """Return the table in use."""
-    return _in_use.get()
+    """Return the table in use, which is that of a run or a job that begins now."""
+    return _in_use.get() or _finder(None)
