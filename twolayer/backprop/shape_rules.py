@@ -155,7 +155,10 @@ def _sum(term: Term, one: Typed) -> Typed:
     if not -max(1, len(one.shape)) <= axis < max(1, len(one.shape)):
         raise LineError(
             Message.of(
-                "{text} {shape} has no axis {axis}.", text=term.args[0].text, shape=one.words, axis=axis
+                "{text} is {shape}: it has no axis {axis}.",
+                text=term.args[0].text,
+                shape=one.words,
+                axis=axis,
             ),
             term.span,
         )
