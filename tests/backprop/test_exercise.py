@@ -203,7 +203,9 @@ def test_a_second_mistake_that_undoes_the_first_is_said(numbers):
     ],
 )
 def test_a_reversed_sign_and_another_mistake_are_both_said(numbers, value, line, said):
-    assert str(headline(judged(numbers, value, line))) == said
+    verdict = judged(numbers, value, line)
+    assert str(headline(verdict)) == said
+    assert not any("same direction" in str(one) for one in details(verdict))
 
 
 def test_the_shape_of_a_number_is_said_in_words(numbers):

@@ -65,7 +65,7 @@ def _of_kind(verdict: Verdict, kind: str) -> Iterator[Message]:
     if kind != "factor":
         yield Message(KINDS[kind].says)
     for bug in KINDS[kind].bugs:
-        if BUGS[bug].value == verdict.value and (bug != "no_factor" or abs(verdict.ratio or 0) == 0.5):
+        if BUGS[bug].value == verdict.value and (bug != "no_factor" or verdict.ratio == 0.5):
             yield Message(BUGS[bug].why)
 
 
