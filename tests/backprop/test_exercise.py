@@ -208,6 +208,20 @@ def test_a_reversed_sign_and_another_mistake_are_both_said(numbers, value, line,
     assert not any("same direction" in str(one) for one in details(verdict))
 
 
+def test_a_product_entry_by_entry_where_a_matrix_product_fits_is_told_how_that_is_written(numbers):
+    assert str(judged(numbers, "h", "x * w1").message) == (
+        "Entry by entry, the shapes must be the same: x (N, D_in), w1 (D_in, H). A matrix product is written "
+        "x @ w1."
+    )
+    assert "@" not in str(judged(numbers, "h", "w1 * x").message)
+
+
+def test_a_step_in_the_wrong_direction_is_said_of_the_change_alone(numbers):
+    said = [str(one) for one in details(judged(numbers, "w1", "w1 + learning_rate * grad_w1"))]
+    assert said[0] == "The change is -1 times the right one."
+    assert not any("except for its sign" in one for one in said)
+
+
 def test_the_shape_of_a_number_is_said_in_words(numbers):
     assert str(headline(judged(numbers, "loss", "np.square(y_pred - y).sum()"))) == "Right, a single number."
     assert str(judged(numbers, "loss", "np.square(y_pred - y)").message) == (

@@ -62,7 +62,7 @@ def _of_kind(verdict: Verdict, kind: str) -> Iterator[Message]:
         yield Message.of("The change is {ratio:g} times the right one.", ratio=verdict.ratio)
     elif verdict.ratio is not None and kind != "sign":
         yield Message.of("Every entry is {ratio:g} times the right one.", ratio=verdict.ratio)
-    if kind != "factor":
+    if kind != "factor" and not (kind == "sign" and verdict.value in ("w1", "w2")):
         yield Message(KINDS[kind].says)
     for bug in KINDS[kind].bugs:
         if BUGS[bug].value == verdict.value and (bug != "no_factor" or verdict.ratio == 0.5):
