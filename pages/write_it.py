@@ -26,7 +26,6 @@ view.bar(report, texts)
 if question.failure is not None:
     st.error(say(question.failure))
 view.rows(task, texts, report)
-view.hint_buttons(task, report)
 view.notes(report, texts)
 training.buttons(config, task, texts, report)
 

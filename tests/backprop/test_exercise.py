@@ -9,8 +9,10 @@ from tests.backprop import programs
 from twolayer import Config
 from twolayer.backprop import exercise, snapshot
 from twolayer.backprop.bugs import BUGS, program
+from twolayer.backprop.deviation import differs, where
 from twolayer.backprop.kinds import KINDS
 from twolayer.backprop.levels import LEVELS, SOLUTIONS, Exercise
+from twolayer.backprop.sentences import details, headline
 from twolayer.backprop.spelling import DIALECTS
 from twolayer.training.program import AXES, GRADIENTS, STEPS, iteration, run
 
@@ -80,12 +82,10 @@ def test_sums_in_another_order_are_within_the_bounds_and_these_are_narrow():
         ours = found[name]
         for axis, letter in enumerate(AXES[name]):
             ours = np.take(ours, places[letter], axis) if letter in places else ours
-        assert not exercise.differs(ours, given.right[name], given.limits[name]).any(), name
+        assert not differs(ours, given.right[name], given.limits[name]).any(), name
         differing += not np.array_equal(ours, given.right[name])
         size = float(np.abs(given.right[name]).max())
-        assert exercise.differs(
-            given.right[name] + 1e-9 * size, given.right[name], given.limits[name]
-        ).all(), name
+        assert differs(given.right[name] + 1e-9 * size, given.right[name], given.limits[name]).all(), name
     assert differing > 6
 
 
@@ -136,19 +136,19 @@ def test_a_mistake_says_in_which_entries_it_shows(numbers):
     assert (ours, theirs) == (numbers.right["grad_h_relu"][index], right[index])
     apart = np.zeros((3, 4), bool)
     apart[1] = True
-    assert exercise.where(apart, apart * 1.0, apart * 0.0).rows == (1,)
-    assert exercise.where(apart.T, apart.T * 1.0, apart.T * 0.0).columns == (1,)
+    assert where(apart, apart * 1.0, apart * 0.0).rows == (1,)
+    assert where(apart.T, apart.T * 1.0, apart.T * 0.0).columns == (1,)
 
 
 def test_of_the_entries_that_differ_the_worst_is_the_example():
     right = np.zeros((2, 3))
     ours = np.array([[1.0, 0.0, -7.0], [2.0, 0.0, 0.0]])
-    assert exercise.where(ours != right, ours, right).cells == (
+    assert where(ours != right, ours, right).cells == (
         ((0, 2), -7.0, 0.0),
         ((1, 0), 2.0, 0.0),
         ((0, 0), 1.0, 0.0),
     )
-    assert exercise.where(np.array(True), np.array(np.nan), np.array(1.0)).cells[0][0] == ()
+    assert where(np.array(True), np.array(np.nan), np.array(1.0)).cells[0][0] == ()
 
 
 def test_a_right_line_after_a_wrong_one_is_right_by_itself_and_wrong_in_the_chain(numbers):
@@ -156,6 +156,93 @@ def test_a_right_line_after_a_wrong_one_is_right_by_itself_and_wrong_in_the_chai
     found = exercise.examine(numbers, Exercise("2"), lines, SMALL)
     assert [v.state for v in found] == ["wrong", "right", "right", "right", "right"]
     assert not any(v.chain for v in found)
+    said = [str(headline(v)) for v in found]
+    assert said[0] == "Wrong: the factor 2 is missing."
+    assert set(said[1:]) == {"This line is right; its wrong value comes from grad_y_pred."}
+
+
+def test_a_wrong_value_is_traced_to_every_wrong_line_that_it_comes_from_and_to_no_other(numbers):
+    lines = SOLUTIONS["numpy"] | {
+        "grad_h_relu": "2 * grad_y_pred @ w2.T",
+        "grad_w2": "-h_relu.T @ grad_y_pred",
+    }
+    found = {v.value: v for v in exercise.examine(numbers, Exercise("3"), lines, SMALL)}
+    assert {v.value: v.sources for v in found.values() if v.sources} == {
+        "grad_h": ("grad_h_relu",),
+        "grad_w1": ("grad_h_relu",),
+        "w1": ("grad_h_relu",),
+        "w2": ("grad_w2",),
+    }
+
+
+def test_a_second_mistake_that_undoes_the_first_is_said(numbers):
+    lines = SOLUTIONS["numpy"] | {"grad_y_pred": "2 * (y - y_pred)", "grad_w2": "-h_relu.T @ grad_y_pred"}
+    found = {v.value: v for v in exercise.examine(numbers, Exercise("2"), lines, SMALL)}
+    assert str(headline(found["grad_w2"])) == "Wrong: the sign is reversed."
+    assert "undoes the mistake of a line above" in str([*details(found["grad_w2"])][-1])
+    assert not any("undoes" in str(one) for one in details(found["grad_y_pred"]))
+    assert found["grad_h"].sources == ("grad_y_pred",)
+
+
+@pytest.mark.parametrize(
+    ("value", "line", "said"),
+    [
+        ("grad_y_pred", "y - y_pred", "Wrong: the sign is reversed, and the factor 2 is missing."),
+        ("grad_y_pred", "2 * (y - y_pred)", "Wrong: the sign is reversed."),
+        ("grad_y_pred", "4 * (y_pred - y)", "Wrong: a factor is missing or added."),
+        (
+            "grad_w2",
+            "-0.5 * h_relu.T @ grad_y_pred",
+            "Wrong: the sign is reversed, and a factor is missing or added.",
+        ),
+        (
+            "grad_y_pred",
+            "-2 * (y_pred - y) / 12",
+            "Wrong: the sign is reversed, and it is a mean instead of a sum.",
+        ),
+    ],
+)
+def test_a_reversed_sign_and_another_mistake_are_both_said(numbers, value, line, said):
+    verdict = judged(numbers, value, line)
+    assert str(headline(verdict)) == said
+    assert not any("same direction" in str(one) for one in details(verdict))
+
+
+def test_a_product_entry_by_entry_where_a_matrix_product_fits_is_told_how_that_is_written(numbers):
+    assert str(judged(numbers, "h", "x * w1").message) == (
+        "Entry by entry, the shapes must be the same: x (N, D_in), w1 (D_in, H). A matrix product is written "
+        "x @ w1."
+    )
+    assert "@" not in str(judged(numbers, "h", "w1 * x").message)
+
+
+def test_a_step_in_the_wrong_direction_is_said_of_the_change_alone(numbers):
+    said = [str(one) for one in details(judged(numbers, "w1", "w1 + learning_rate * grad_w1"))]
+    assert said[0] == "The change is -1 times the right one."
+    assert not any("except for its sign" in one for one in said)
+
+
+def test_the_shape_of_a_number_is_said_in_words(numbers):
+    assert str(headline(judged(numbers, "loss", "np.square(y_pred - y).sum()"))) == "Right, a single number."
+    assert str(judged(numbers, "loss", "np.square(y_pred - y)").message) == (
+        "loss must be a single number; the line gives (N, D_out)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("dialect", "line", "example"),
+    [
+        ("numpy", "grad_h_relu[h < 0] = 0", "grad_h_relu.copy(); grad_h[h < 0] = 0"),
+        ("torch", "grad_h_relu[h < 0] = 0", "grad_h_relu.clone(); grad_h[h < 0] = 0"),
+        ("numpy", "grad_h[h <= 0] = 0.0", "grad_h_relu.copy(); grad_h[h <= 0] = 0.0"),
+        ("numpy", "grad_h_relu[h < 0]", "grad_h_relu.copy(); grad_h[h < 0] = 0"),
+    ],
+)
+def test_entries_set_without_a_semicolon_are_told_how_and_that_is_right(numbers, dialect, line, example):
+    refused = judged(numbers, "grad_h", line, dialect)
+    assert refused.state == "refused"
+    assert str(refused.message).endswith(f"after a semicolon, once grad_h has a value: {example}")
+    assert judged(numbers, "grad_h", example, dialect).state == "right"
 
 
 def test_the_chain_ends_at_a_line_that_cannot_be_computed(numbers):

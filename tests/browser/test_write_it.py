@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from twolayer.backprop.levels import SOLUTIONS
 from twolayer.backprop.packed import pack
-from twolayer.training.program import GRADIENTS
+from twolayer.training.program import GRADIENTS, STEPS
 
 Visit = Callable[..., Page]
 SIZES = "N=7&D_in=30&H=5&D_out=3&learning_rate=1e-4&steps=60"
@@ -42,9 +43,27 @@ def test_ones_own_gradient_trains_beside_the_right_one_until_both_curves_are_the
     expect(page.locator("[data-testid=stMain]")).to_contain_text("After 60 steps your loss is")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_each_hint_stands_below_its_line_though_tab_comes_to_it_after_all_lines(
+    visit: Visit, width: int
+) -> None:
+    page = visit(f"/write_it?{SIZES}&level=3", width=width)
+    expect(page.locator("[class*=st-key-hint_]")).to_have_count(len(STEPS))
+    places = []
+    for name in STEPS:
+        for key in (f"line_{name}", f"verdict_{name}", f"hint_{name}"):
+            places.append(page.locator(f".st-key-{key}").bounding_box()["y"])
+    assert places == sorted(places)
+    page.locator(f"input[aria-label='{STEPS[-1]} =']").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent").startswith(f"Hint for {STEPS[0]} ")
+
+
 def test_nothing_is_wider_than_a_phone(visit: Visit) -> None:
     page = visit(
         f"/write_it?{SIZES}&lines={pack({'grad_h_relu': 'grad_y_pred @ w2 ' + '* 1 ' * 18})}", width=390
     )
-    expect(page.locator(".st-key-verdict_grad_h_relu")).to_contain_text("Wrong: A transpose.")
+    expect(page.locator(".st-key-verdict_grad_h_relu")).to_contain_text(
+        "Wrong: a transpose is missing or added."
+    )
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390

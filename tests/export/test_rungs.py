@@ -15,16 +15,18 @@ from tests.conftest import ROOT
 from twolayer import Config, Edit, fit
 from twolayer.export import data_source, script
 from twolayer.export.rungs import ABOVE, RUNGS, backward_lines, rungs
-from twolayer.training.config import FIELDS
+from twolayer.training.config import FIELDS, RANDOM, field_of
 from twolayer.training.methods import METHODS
 
 DEFAULT = Config()
 BY_HAND = [name for name, rung in rungs(DEFAULT).items() if rung.by_hand]
 PEERS = [name for name, rung in RUNGS.items() if not rung.by_hand]
 LIBRARIES = {"autograd": "torch", "nn": "torch"}
-DATA = ("random",)
-"""The data sets whose runs are compared."""
+DATA = FIELDS["data"].options
 RUNS = 20
+TOO_FAST = {(RANDOM, "tutorial"), ("teacher", "he"), ("sine", "tutorial"), ("iris", "he")}
+"""Data and inits whose runs have far too high a learning rate: elsewhere all units would die instead."""
+SIZES = ("N", "D_in", "H", "D_out")
 CONTRACT = {"float64": 1e-9, "float32": 1e-2}
 RUN_ALL = """
 import contextlib, importlib.util, io, json, sys
@@ -48,7 +50,7 @@ class Told:
     diverged: str
 
 
-def told(programs: list[str], folder) -> list[Told]:
+def outputs(programs: list[str], folder) -> list[tuple[str, str]]:
     """What the programs print, all in one process of their own, where this project is not to be found."""
     ran = subprocess.run(
         [sys.executable, "-I", "-c", RUN_ALL],
@@ -56,13 +58,18 @@ def told(programs: list[str], folder) -> list[Told]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1200,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
+    return [(out, err) for out, err in json.loads(ran.stdout)]
+
+
+def told(programs: list[str], folder) -> list[Told]:
+    """The steps and losses that the programs print."""
     rows = [
         (np.array([line.split() for line in out.splitlines()], dtype=float).reshape(-1, 2), err)
-        for out, err in json.loads(ran.stdout)
+        for out, err in outputs(programs, folder)
     ]
     return [Told(numbers[:, 0], numbers[:, 1], err) for numbers, err in rows]
 
@@ -75,21 +82,29 @@ def skip_without(rung: str) -> None:
 
 
 @cache
-def random_runs(data: str) -> list[tuple[Config, tuple[Edit, ...]]]:
-    """Runs of random shapes in every dtype and method: some are edited on their way, some diverge."""
+def random_runs() -> list[tuple[Config, tuple[Edit, ...]]]:
+    """Runs of random shapes on every data set, from both inits, in every dtype and method: some are edited
+    on their way, some diverge."""
     g = np.random.default_rng(19)
     methods, dtypes = FIELDS["method"].options, FIELDS["dtype"].options
+    sets = [*g.permutation(DATA), *g.permutation(DATA)]
     runs = []
     for number in range(RUNS):
-        N, D_in, H, D_out = (int(n) for n in np.exp(g.uniform(0, np.log(120), 4)))
+        data, init = str(sets[number]), FIELDS["init"].options[number // len(DATA)]
+        too_fast = (data, init) in TOO_FAST
+        sizes = {name: drawn_size(g, data, name) for name in SIZES}
+        if too_fast:
+            sizes["H"] += 100
+        N, D_in, H, D_out = sizes.values()
         rate = float(g.uniform(0.02, 0.2)) / (H * np.sqrt(D_in * D_out) * max(N, D_in))
         steps = int(g.integers(20, 300))
         config = Config(
             data=data,
+            init=init,
             method=methods[number % len(methods)],
             dtype=dtypes[number % 3 % 2],
-            **{"N": N, "D_in": D_in, "H": H, "D_out": D_out},
-            learning_rate=rate * (1e4 if number % 5 == 4 else 1),
+            **sizes,
+            learning_rate=rate * (1e4 if too_fast else 1),
             steps=steps,
             seed=number,
         )
@@ -102,10 +117,17 @@ def random_runs(data: str) -> list[tuple[Config, tuple[Edit, ...]]]:
     return runs
 
 
+def drawn_size(g: np.random.Generator, data: str, name: str) -> int:
+    """A size that these data can have: up to 120, or up to all rows of a data set."""
+    takes = field_of(data, name)
+    most = 120 if data == RANDOM or name == "H" else takes.high
+    return max(takes.low, int(np.exp(g.uniform(0, np.log(most)))))
+
+
 @cache
-def compared(rung: str, data: str, tmp) -> list[tuple[Config, np.ndarray, Told]]:
+def compared(rung: str, tmp) -> list[tuple[Config, np.ndarray, Told]]:
     """The random runs: each with its losses by `fit`, and what its program prints."""
-    runs = random_runs(data)
+    runs = random_runs()
     if RUNGS[rung].by_hand:
         runs = [(replace(config, backend=rung), edits) for config, edits in runs]
     programs = [script.script(config, edits, rung=rung) for config, edits in runs]
@@ -119,20 +141,18 @@ def relative(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
     return np.abs(got[:both] - expected[:both]) / expected[:both]
 
 
-@pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("rung", BY_HAND)
-def test_by_hand_the_losses_are_those_of_the_run_to_the_last_bit(rung, data, tmp_path):
-    for config, losses, printed in compared(rung, data, tmp_path):
+def test_by_hand_the_losses_are_those_of_the_run_to_the_last_bit(rung, tmp_path):
+    for config, losses, printed in compared(rung, tmp_path):
         assert_array_equal(printed.steps, np.arange(len(losses)))
         assert_array_equal(printed.losses, losses, err_msg=str(config))
 
 
-@pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("rung", PEERS)
-def test_the_other_rungs_agree_within_what_their_programs_say(rung, data, tmp_path):
+def test_the_other_rungs_agree_within_what_their_programs_say(rung, tmp_path):
     skip_without(rung)
     worst = dict.fromkeys(CONTRACT, 0.0)
-    for config, losses, printed in compared(rung, data, tmp_path):
+    for config, losses, printed in compared(rung, tmp_path):
         assert abs(len(printed.losses) - len(losses)) <= 1, config  # where a loss is not finite
         differences = relative(losses, printed.losses)
         above = losses[: len(differences)] > ABOVE * losses[0]
@@ -143,8 +163,8 @@ def test_the_other_rungs_agree_within_what_their_programs_say(rung, data, tmp_pa
     assert all(worst[dtype] <= agrees[dtype] <= CONTRACT[dtype] for dtype in CONTRACT), worst
     said = " ".join(RUNGS[rung].path(DEFAULT).read_text("utf-8").split())
     assert f"above {ABOVE:.0e} of the first".replace("e-0", "e-") in said
-    assert f"{agrees['float64']:.0e} of their value in float64 and 1e-4 in float32" in said
-    assert agrees["float32"] == 1e-4
+    assert f"{agrees['float64']:.0e} of their value in float64 and 1e-3 in float32" in said
+    assert agrees["float32"] == 1e-3
     assert f"over {RUNS} runs" in said
 
 
@@ -157,13 +177,15 @@ def test_a_program_says_at_which_step_it_diverged(rung, tmp_path):
     assert printed.diverged == "diverged: the loss of step 4 is not finite\n"
 
 
-def test_the_random_runs_have_edits_divergence_and_every_method_and_dtype():
-    runs = random_runs(DATA[0])
+def test_the_random_runs_have_edits_divergence_and_every_data_set_init_method_and_dtype():
+    runs = random_runs()
     assert len(runs) == RUNS
+    assert {config.data for config, _ in runs} == set(DATA)
+    assert {config.init for config, _ in runs} == set(FIELDS["init"].options)
     assert {config.method for config, _ in runs} == set(FIELDS["method"].options)
     assert {config.dtype for config, _ in runs} == set(FIELDS["dtype"].options)
     assert sum(bool(edits) for _, edits in runs) == 5
-    assert sum(fit(*run).diverged_at is not None for run in runs) >= 3
+    assert sum(fit(*run).diverged_at is not None for run in runs) == len(TOO_FAST)
 
 
 @pytest.mark.parametrize("rung", PEERS)
@@ -227,7 +249,7 @@ def test_a_rung_without_a_program_is_not_offered():
 
 @pytest.mark.parametrize("rung", [*BY_HAND, *PEERS])
 def test_every_program_passes_ruff_with_the_projects_rules(rung, tmp_path):
-    runs = random_runs(DATA[0])
+    runs = random_runs()
     for number, (config, edits) in enumerate(runs):
         (tmp_path / f"{number}.py").write_text(script.script(config, edits, rung=rung), encoding="utf-8")
     rules = ["--config", str(ROOT / "pyproject.toml"), "--no-cache"]

@@ -87,6 +87,9 @@ def test_a_solved_page_says_so_and_holds_it_in_its_address():
     assert page.query_params["solved"] == ["5of5"] or page.query_params["solved"] == "5of5"
     assert all("Right, " in verdict(page, name) for name in GRADIENTS)
     assert "(H, N) · (N, D_out) = (H, D_out)" in verdict(page, "grad_w2")
+    assert [done.value for done in page.success] == ["All lines are right. Now train with them."]
+    assert any("your lines give right gradients" in caption.value for caption in page.caption)
+    assert any("judged at the first iteration" in caption.value for caption in page.caption)
     assert any("not signed" in caption.value for caption in page.caption)
     assert any("central differences" in caption.value for caption in page.caption)
     lines = page.query_params["lines"]
@@ -97,10 +100,12 @@ def test_a_solved_page_says_so_and_holds_it_in_its_address():
 def test_a_wrong_line_is_named_by_its_kind_and_the_lines_below_carry_it_on():
     page = solve(opened(**TINY))
     page = written(page, grad_y_pred="y_pred - y")
-    assert "Wrong: A factor." in verdict(page, "grad_y_pred")
+    assert "Wrong: the factor 2 is missing." in verdict(page, "grad_y_pred")
     assert "0.5 times" in verdict(page, "grad_y_pred")
-    assert "in the chain" in verdict(page, "grad_w2")
+    assert "comes from grad_y_pred" in verdict(page, "grad_w2")
     assert "4 of 5 right" in solved(page)
+    assert not page.success
+    assert any("wrong gradients where ✗ stands" in caption.value for caption in page.caption)
 
 
 def test_a_line_that_does_not_fit_is_said_in_letters_at_its_place():
@@ -150,6 +155,23 @@ def test_start_empty_forgets_lines_and_hints():
     answered(page)
     assert all(field.value == "" for field in page.text_input if field.key.startswith("line_"))
     assert not {"lines", "solved", "hints"} & set(page.query_params)
+
+
+def test_lines_and_hints_that_were_put_away_come_back_until_others_are_written():
+    page = opened(**TINY)
+    page.button(key="hint_grad_h").click().run()
+    page = solve(answered(page))
+    page.button(key="start_empty").click().run()
+    page = answered(page)
+    page.button(key="bring_back").click().run()
+    page = answered(page)
+    assert page.text_input(key="line_grad_h").value == SOLUTIONS["numpy"]["grad_h"]
+    assert "5 of 5 right, hints: 1" in solved(page)
+    assert "Hint 1:" in verdict(page, "grad_h")
+    page.button(key="start_empty").click().run()
+    page = written(answered(page), grad_h="grad_h_relu")
+    assert "bring_back" not in [button.key for button in page.button]
+    assert page.button(key="start_empty")
 
 
 def test_the_levels_open_one_line_or_all_and_what_was_written_stays():

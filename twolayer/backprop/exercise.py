@@ -1,6 +1,6 @@
 """The exercise: write lines of an iteration, and have each checked by itself and in the chain."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.backprop import kinds, rounding, snapshot
+from twolayer.backprop.deviation import Where, differs, where
 from twolayer.backprop.expressions import parse
 from twolayer.backprop.interpreter import check_size, compute
 from twolayer.backprop.letters import VALUES, in_words
@@ -20,21 +21,6 @@ from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.messages import Message, MessageError
 from twolayer.training.program import SIZES, STEPS, Values, iteration, run
 
-MOST_CELLS = 5
-
-
-@dataclass(frozen=True)
-class Where:
-    """Where a value differs from the right one."""
-
-    count: int
-    total: int
-    rows: tuple[int, ...] = ()
-    """The first rows that differ, if whole rows do."""
-    columns: tuple[int, ...] = ()
-    cells: tuple[tuple[tuple[int, ...], float, float], ...] = ()
-    """The first entries that differ: index, what was computed, what is right."""
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -44,7 +30,7 @@ class Verdict:
     text: str
     state: str
     """`empty`, `refused` (it has no value of the right shape), `wrong` or `right`."""
-    shape: str = ""
+    shape: str | Message = ""
     products: tuple[Message, ...] = ()
     """The shapes of its matrix products, in letters."""
     message: Message | None = None
@@ -55,6 +41,8 @@ class Verdict:
     where: Where | None = None
     chain: bool | None = None
     """Whether it is right in the chain too; None if it cannot be computed there."""
+    sources: tuple[str, ...] = ()
+    """Of a right line whose value is wrong in the chain: the wrong lines that this comes from, if known."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +119,7 @@ def examine(
         lines[value] = line
         found.append(_by_itself(given, line, texts[value]))
     chain = in_chain(given, exercise, lines)
-    return tuple(with_chain(verdict, given, chain.get(verdict.value)) for verdict in found)
+    return with_sources([with_chain(verdict, given, chain.get(verdict.value)) for verdict in found], lines)
 
 
 def read(value: str, text: str, dialect: str, sizes: Mapping[str, int]) -> Line:
@@ -139,12 +127,10 @@ def read(value: str, text: str, dialect: str, sizes: Mapping[str, int]) -> Line:
     line = parse(value, text, dialect)
     found, steps = of_line(line)
     if found.shape != VALUES[value].shape:
-        words = Message.of(
-            "{value} must have the shape {right}; the line gives {found}.",
-            value=value,
-            right=VALUES[value].words,
-            found=found.words,
-        )
+        of = {"value": value, "right": VALUES[value].words, "found": found.words}
+        words = Message.of("{value} must have the shape {right}; the line gives {found}.", **of)
+        if not VALUES[value].shape:
+            words = Message.of("{value} must be a single number; the line gives {found}.", **of)
         raise LineError(words, line.statements[-1].term.span, kinds.of_shape(value, found))
     check_size(steps, sizes)
     return line
@@ -187,28 +173,6 @@ def judge(given: Numbers, value: str, ours: NDArray[Any]) -> Verdict:
     return Verdict(value, "", "wrong", shape, kind=kind, ratio=ratio, where=where(apart, ours, right))
 
 
-def differs(ours: NDArray[Any], right: NDArray[Any], limit: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return the entries that differ by more than rounding can explain. One that is not finite does."""
-    return np.asarray(~(np.abs(ours - right) <= limit))
-
-
-def where(apart: NDArray[np.bool_], ours: NDArray[Any], right: NDArray[Any]) -> Where:
-    """Say where a value differs: in whole rows, in whole columns, or in single entries, the worst first."""
-    with np.errstate(invalid="ignore"):
-        far = np.where(apart, np.nan_to_num(np.abs(ours - right), nan=np.inf), -1)
-    worst = np.argsort(-far, axis=None, kind="stable")[: min(MOST_CELLS, apart.sum())]
-    indices = (tuple(map(int, np.unravel_index(i, apart.shape))) for i in worst)
-    cells = tuple((i, float(ours[i]), float(right[i])) for i in indices)
-    rows: tuple[int, ...] = ()
-    columns: tuple[int, ...] = ()
-    if apart.ndim == 2 and not apart.all():
-        if (apart.all(axis=1) == apart.any(axis=1)).all():
-            rows = tuple(map(int, np.flatnonzero(apart.any(axis=1))[:MOST_CELLS]))
-        elif (apart.all(axis=0) == apart.any(axis=0)).all():
-            columns = tuple(map(int, np.flatnonzero(apart.any(axis=0))[:MOST_CELLS]))
-    return Where(int(apart.sum()), apart.size, rows, columns, cells)
-
-
 def in_chain(
     given: Numbers, exercise: Exercise, lines: Mapping[str, Line], forward: Values | None = None
 ) -> dict[str, NDArray[Any]]:
@@ -234,3 +198,17 @@ def with_chain(verdict: Verdict, given: Numbers, ours: NDArray[Any] | None) -> V
         return verdict
     right = not differs(ours, given.right[verdict.value], given.limits[verdict.value]).any()
     return replace(verdict, chain=right)
+
+
+def with_sources(verdicts: Sequence[Verdict], lines: Mapping[str, Line]) -> tuple[Verdict, ...]:
+    """Return the verdicts; a right line that is wrong in the chain names the lines that this comes from."""
+    sources: dict[str, tuple[str, ...]] = {}
+    for verdict in verdicts:
+        if verdict.chain is False:
+            used = lines[verdict.value].names
+            above = [source for name, found in sources.items() if name in used for source in found]
+            wrong = verdict.state == "wrong"
+            sources[verdict.value] = (verdict.value,) if wrong else tuple(dict.fromkeys(above))
+    return tuple(
+        replace(one, sources=sources.get(one.value, ())) if one.state == "right" else one for one in verdicts
+    )

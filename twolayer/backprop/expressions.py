@@ -21,7 +21,9 @@ from twolayer.backprop.spelling import (
     Spelling,
     instead,
     kind_of_name,
+    met,
     option,
+    set_under_mask,
 )
 from twolayer.backprop.terms import Line, LineError, Statement, Term, names_before
 from twolayer.backprop.tokens import check_tokens
@@ -110,6 +112,10 @@ class _Reader:
                 load = ast.copy_location(ast.Name(name, ast.Load()), target)
                 whole = ast.copy_location(ast.BinOp(load, node.op, value), node)
                 return Statement(self.term(whole), source=ast.unparse(node))
+            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=mask)], value=value):
+                begin = name if name in self.names else ""
+                words = set_under_mask(self.value, self.dialect, begin, ast.unparse(mask), ast.unparse(value))
+                raise self._error(node, words)
         raise self._error(
             node,
             Message.of(
@@ -160,12 +166,15 @@ class _Reader:
                 return self._made(node, ATTRIBUTES[name], self.term(value))
             case ast.Call(func=ast.Attribute(value=value, attr=name)):
                 return self._call(node, value, name)
+            case ast.Subscript(value=ast.Name(id=name), slice=mask):
+                begin = name if name in self.names else ""
+                raise self._error(node, set_under_mask(self.value, self.dialect, begin, ast.unparse(mask)))
             case ast.Call(func=ast.Constant() | ast.BinOp() as factor, args=[_]):
                 found = Message.of(
                     "A product is written with *: {factor} * ( … )", factor=ast.unparse(factor)
                 )
                 raise self._error(node, found)
-        raise self._not_here(node, _met(node))
+        raise self._not_here(node, met(node))
 
     def _name(self, node: ast.AST, name: str) -> Term:
         if name in self.names:
@@ -230,21 +239,3 @@ class _Reader:
         needed = {"pow": ["exponent"], "clip": ["min", "max"]}.get(row.op, [])
         lacks = needed and all(read.get(key) is None for key in needed)
         return None if lacks or len(read) < len(named) else read
-
-
-def _met(node: ast.expr) -> str:
-    """Return what a node that is not in the tables is called by those who write it."""
-    match node:
-        case ast.Attribute(attr=name):
-            return f".{name}"
-        case ast.Call(func=ast.Name(id=name)):
-            return f"{name}()"
-        case ast.Constant(value=value):
-            return str(value)
-        case ast.Subscript():
-            return "[ ]"
-        case ast.Compare():
-            return "a < b < c" if len(node.ops) > 1 else "in, is"
-    return {ast.BoolOp: "and, or", ast.UnaryOp: "not", ast.IfExp: "if"}.get(
-        type(node), type(node).__name__.lower()
-    )

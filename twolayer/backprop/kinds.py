@@ -20,7 +20,7 @@ class Kind:
     """A kind of mistake."""
 
     label: str
-    """What was done wrong, in a few words, in English."""
+    """What is wrong, as the end of a sentence, in English."""
     says: str
     """How it shows, in English."""
     bugs: tuple[str, ...] = ()
@@ -28,38 +28,45 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "factor": Kind(N_("A factor"), N_("Every entry is the right one times the same number."), ("no_factor",)),
-    "sign": Kind(N_("The sign"), N_("Every entry is right except for its sign.")),
+    "factor": Kind(
+        N_("a factor is missing or added"),
+        N_("Every entry is the right one times the same number."),
+        ("no_factor",),
+    ),
+    "sign": Kind(N_("the sign is reversed"), N_("Every entry is right except for its sign.")),
     "mean": Kind(
-        N_("A mean instead of a sum"),
+        N_("it is a mean instead of a sum"),
         N_("Every entry is divided by a size of the data. The loss here is a sum, not a mean."),
     ),
     "missing_mask": Kind(
-        BUGS["no_mask"].label, N_("What belongs to h < 0, where ReLU is flat, counts here too."), ("no_mask",)
+        N_("the mask of ReLU is missing"),
+        N_("What belongs to h < 0, where ReLU is flat, counts here too."),
+        ("no_mask",),
     ),
     "inverted_mask": Kind(
-        BUGS["wrong_side"].label, N_("It is 0 where h > 0, and not 0 where h < 0."), ("wrong_side",)
+        N_("the mask is inverted"), N_("It is 0 where h > 0, and not 0 where h < 0."), ("wrong_side",)
     ),
     "other_mask": Kind(
-        N_("Mask by another condition"), N_("Some entries are 0 that must not be, or the other way round.")
+        N_("the mask has another condition"),
+        N_("Some entries are 0 that must not be, or the other way round."),
     ),
     "transpose": Kind(
-        N_("A transpose"),
+        N_("a transpose is missing or added"),
         N_("A matrix is used where its transpose is needed, or the other way round."),
         ("not_transposed",),
     ),
     "wrong_index": Kind(
-        N_("A sum over the wrong index"),
+        N_("it sums over the wrong index"),
         N_("It sums over another index than the chain rule, or not at all."),
         ("off_by_one",),
     ),
     "grad_w2_for_w2": Kind(
-        BUGS["grad_w2_for_w2"].label,
+        N_("grad_w2 stands in the place of w2"),
         N_("It is what comes out if grad_w2 stands in the place of w2."),
         ("grad_w2_for_w2",),
     ),
     "updated_early": Kind(
-        BUGS["updated_early"].label,
+        N_("w2 is updated before it is used"),
         N_("It is what comes out if w2 has been updated before it is used here."),
         ("updated_early",),
     ),
@@ -139,13 +146,16 @@ def _ratio(ours: NDArray[Any], right: NDArray[Any]) -> float | None:
 
 
 def _of_ratio(ratio: float, names: Values) -> str:
-    if ratio in (0.25, 0.5, 2.0, 4.0):
+    size = abs(ratio)  # a reversed sign may come on top of it
+    if ratio == -1:
+        return "sign"
+    if size in (0.25, 0.5, 2.0, 4.0):
         return "factor"
     sizes = (*names["x"].shape, *names["w2"].shape)
     means = {prod(chosen) for count in (1, 2) for chosen in combinations(sizes, count)} - {1}
-    if any(abs(ratio * mean / times - 1) < 1e-3 for mean in means for times in (1, 2, 0.5)):
+    if any(abs(size * mean / times - 1) < 1e-3 for mean in means for times in (1, 2, 0.5)):
         return "mean"
-    return "sign" if ratio == -1 else "factor"
+    return "factor"
 
 
 def _mask(value: str, ours: NDArray[Any], names: Values) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
+from twolayer.training.messages import Message
 from twolayer.training.program import AXES, SIZES
 
 Dimension = tuple[str, ...]
@@ -26,7 +27,7 @@ class Typed:
     """Of a product: the dimension that it sums over."""
 
     @property
-    def words(self) -> str:
+    def words(self) -> str | Message:
         """The shape for people."""
         return in_words(self.shape)
 
@@ -39,8 +40,10 @@ VALUES: Mapping[str, Typed] = {
 """The type of each value of an iteration."""
 
 
-def in_words(shape: Shape) -> str:
+def in_words(shape: Shape) -> str | Message:
     """Return a shape such as (N, D_out)."""
+    if not shape:
+        return Message.of("a single number")
     if len(shape) == 1:
         return f"({dimension_words(shape[0])},)"
     return f"({', '.join(map(dimension_words, shape))})"

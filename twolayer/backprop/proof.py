@@ -8,7 +8,8 @@ import numpy as np
 from twolayer.backprop import rounding, snapshot
 from twolayer.backprop.check import SAMPLE, STEP
 from twolayer.backprop.comparison import Iteration, relative_error, with_differences
-from twolayer.backprop.exercise import Numbers, differs, in_chain, numbers, read
+from twolayer.backprop.deviation import differs
+from twolayer.backprop.exercise import Numbers, in_chain, numbers, read
 from twolayer.backprop.levels import Exercise, Texts
 from twolayer.backprop.terms import LineError
 from twolayer.training.config import Config

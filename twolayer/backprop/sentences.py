@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from twolayer.backprop.bugs import BUGS
-from twolayer.backprop.exercise import Verdict, Where
+from twolayer.backprop.deviation import Where
+from twolayer.backprop.exercise import Verdict
 from twolayer.backprop.kinds import KINDS
 from twolayer.training.messages import Message
 
@@ -14,14 +15,30 @@ def headline(verdict: Verdict) -> Message:
         case "empty":
             return Message.of("Nothing is written yet.")
         case "right" if verdict.chain is False:
-            return Message.of("Right by itself; in the chain it carries on the mistake of a line above.")
+            if not verdict.sources:
+                return Message.of("This line is right; its wrong value comes from a line above.")
+            lines = ", ".join(verdict.sources)
+            return Message.of("This line is right; its wrong value comes from {lines}.", lines=lines)
         case "right":
             return Message.of("Right, {shape}.", shape=verdict.shape)
         case "refused" if verdict.kind is None:
             return Message.of("This line does not work yet.")
     if verdict.kind is None:
         return Message.of("Wrong.")
-    return Message.of("Wrong: {kind}.", kind=Message(KINDS[verdict.kind].label))
+    return _wrong(verdict, verdict.kind)
+
+
+def _wrong(verdict: Verdict, kind: str) -> Message:
+    """Name the kind of a mistake; a reversed sign with another one makes two."""
+    ratio, two = verdict.ratio or 0.0, verdict.value == BUGS["no_factor"].value
+    if two and ratio == 0.5:
+        return Message.of("Wrong: the factor 2 is missing.")
+    if two and ratio == -0.5:
+        return Message.of("Wrong: the sign is reversed, and the factor 2 is missing.")
+    if ratio < 0 and kind != "sign":
+        also = Message(KINDS[kind].label)
+        return Message.of("Wrong: the sign is reversed, and {also}.", also=also)
+    return Message.of("Wrong: {kind}.", kind=Message(KINDS[kind].label))
 
 
 def details(verdict: Verdict) -> Iterator[Message]:
@@ -34,6 +51,10 @@ def details(verdict: Verdict) -> Iterator[Message]:
         yield from _of_kind(verdict, verdict.kind)
     if verdict.where is not None:
         yield from _where(verdict.value, verdict.where)
+    if verdict.chain:
+        yield Message.of(
+            "In the chain its value is right all the same: it undoes the mistake of a line above."
+        )
 
 
 def _of_kind(verdict: Verdict, kind: str) -> Iterator[Message]:
@@ -41,7 +62,7 @@ def _of_kind(verdict: Verdict, kind: str) -> Iterator[Message]:
         yield Message.of("The change is {ratio:g} times the right one.", ratio=verdict.ratio)
     elif verdict.ratio is not None and kind != "sign":
         yield Message.of("Every entry is {ratio:g} times the right one.", ratio=verdict.ratio)
-    if kind != "factor":
+    if kind != "factor" and not (kind == "sign" and verdict.value in ("w1", "w2")):
         yield Message(KINDS[kind].says)
     for bug in KINDS[kind].bugs:
         if BUGS[bug].value == verdict.value and (bug != "no_factor" or verdict.ratio == 0.5):

@@ -18,12 +18,22 @@ def _together(term: Term, *types: Typed) -> Shape:
         arrays = [(arg, each) for arg, each in zip(term.args, types, strict=True) if each.shape]
         listed = ", ".join(f"{arg.text} {each.words}" for arg, each in arrays)
         kind = "transpose" if len({frozenset(each.shape) for _arg, each in arrays}) == 1 else None
-        raise LineError(
-            Message.of("Entry by entry, the shapes must be the same: {shapes}.", shapes=listed),
-            term.span,
-            kind,
-        )
+        words = Message.of("Entry by entry, the shapes must be the same: {shapes}.", shapes=listed)
+        if term.op == "mul" and len(arrays) == 2 and _fit(*types):
+            words = Message.of(
+                "Entry by entry, the shapes must be the same: {shapes}. A matrix product is written {left} @ "
+                "{right}.",
+                shapes=listed,
+                left=term.args[0].text,
+                right=term.args[1].text,
+            )
+        raise LineError(words, term.span, kind)
     return shape
+
+
+def _fit(left: Typed, right: Typed) -> bool:
+    """Return whether there is a matrix product of two matrices."""
+    return len(left.shape) == len(right.shape) == 2 and left.shape[1] == right.shape[0]
 
 
 def _entrywise(term: Term, *types: Typed) -> Typed:
@@ -155,7 +165,10 @@ def _sum(term: Term, one: Typed) -> Typed:
     if not -max(1, len(one.shape)) <= axis < max(1, len(one.shape)):
         raise LineError(
             Message.of(
-                "{text} {shape} has no axis {axis}.", text=term.args[0].text, shape=one.words, axis=axis
+                "{text} is {shape}: it has no axis {axis}.",
+                text=term.args[0].text,
+                shape=one.words,
+                axis=axis,
             ),
             term.span,
         )

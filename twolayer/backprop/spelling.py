@@ -129,6 +129,35 @@ def instead(met: str, dialect: str) -> Message:
     )
 
 
+def met(node: ast.expr) -> str:
+    """Return what a node that is not in the tables is called by those who write it."""
+    match node:
+        case ast.Attribute(attr=name):
+            return f".{name}"
+        case ast.Call(func=ast.Name(id=name)):
+            return f"{name}()"
+        case ast.Constant(value=value):
+            return str(value)
+        case ast.Subscript():
+            return "[ ]"
+        case ast.Compare():
+            return "a < b < c" if len(node.ops) > 1 else "in, is"
+    return {ast.BoolOp: "and, or", ast.UnaryOp: "not", ast.IfExp: "if"}.get(
+        type(node), type(node).__name__.lower()
+    )
+
+
+def set_under_mask(value: str, dialect: str, begin: str, mask: str, number: str = "0") -> Message:
+    """Say how entries of `value` under a mask are set, by an example that begins with a copy of `begin`."""
+    begin = begin or {"h_relu": "h", "grad_h": "grad_h_relu"}.get(value, "")
+    copy = f"{begin}.{'copy' if dialect == 'numpy' else 'clone'}()" if begin else "…"
+    return Message.of(
+        "Entries under a mask are set after a semicolon, once {value} has a value: {example}",
+        value=value,
+        example=f"{copy}; {value}[{mask}] = {number}",
+    )
+
+
 def kind_of_name(met: str) -> str | None:
     """Return the kind of the mistake that a name outside the language stands for, if it stands for one."""
     return "mean" if re.search(r"\b(mean|average)\b", met) else None

@@ -59,6 +59,18 @@ class Line:
         """The line as Python writes it, a statement in each row."""
         return "\n".join(statement.source for statement in self.statements)
 
+    @property
+    def names(self) -> set[str]:
+        """The names of the values that it uses."""
+        terms = [term for one in self.statements for term in (one.term, one.mask) if term is not None]
+        found = set()
+        while terms:
+            term = terms.pop()
+            terms += term.args
+            if term.op == "name":
+                found.add(str(term.value))
+        return found
+
 
 def names_before(value: str) -> tuple[str, ...]:
     """Return the names that the line of `value` may use: inputs, and values of lines above it."""

@@ -8,6 +8,7 @@ from typing import Any
 from twolayer.backprop import latex
 from twolayer.export.rungs import SCRIPTS
 from twolayer.export.script import filled, settings, with_changes
+from twolayer.training import data
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current
 from twolayer.training.kernels import UnavailableError, why_missing
@@ -28,7 +29,7 @@ class Heading:
     title: str
     """In English."""
     text: str
-    """Markdown, in English, with a place for `{settings}`."""
+    """Markdown, in English, with places for `{settings}` and `{packages}`."""
     values: tuple[str, ...] = ()
     """The values of an iteration whose formulas follow."""
     formula: str = ""
@@ -41,7 +42,7 @@ HEADINGS: Mapping[str, Heading] = {
         N_(
             "A two-layer ReLU network, trained by gradient descent with a hand-written backward pass, after "
             "the NumPy program of the PyTorch tutorial “Learning PyTorch with Examples”. This notebook is "
-            "one run: {settings}. It needs NumPy and Plotly."
+            "one run: {settings}. It needs {packages}."
         ),
     ),
     "data": Heading(
@@ -113,11 +114,19 @@ def notebook(
 
 def _above(heading: Heading, config: Config, translate: Callable[[str], str]) -> str:
     """Return the Markdown above a cell."""
-    text = translate(heading.text).format(settings=settings(config, by_hand=False))
+    said = {"settings": settings(config, by_hand=False), "packages": ", ".join(_packages(config))}
+    text = translate(heading.text).format(**said)
     formulas = [latex.formula(name, config) for name in heading.values]
     formulas += [heading.formula] if heading.formula else []
     title = f"{'#' if heading is HEADINGS['setup'] else '##'} {translate(heading.title)}"
     return "\n\n".join([title, text, *(f"$${formula}$$" for formula in formulas)])
+
+
+def _packages(config: Config) -> list[str]:
+    """Return the packages that the notebook of a run needs."""
+    ours = data.DATA_SETS[config.data].package if config.data in data.DATA_SETS else ""
+    needed = ["NumPy", "Plotly"]
+    return needed if ours in ("", "plotly") else [*needed, data.INSTALLED_AS.get(ours, ours)]
 
 
 def program_cells(

@@ -40,7 +40,7 @@ class Rung:
         return not self.replaces
 
 
-_ROUNDING = {"float64": 1e-11, "float32": 1e-4}
+_ROUNDING = {"float64": 1e-11, "float32": 1e-3}
 ABOVE = 1e-4
 """Losses are compared while they are above this share of the first one: later ones are mostly rounding."""
 

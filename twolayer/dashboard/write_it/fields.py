@@ -38,9 +38,24 @@ def _take_over(lines: dict[str, str]) -> None:
 
 
 def start_empty() -> None:
-    """Forget all lines and hints."""
+    """Put all lines and hints away."""
+    before = {name: st.session_state[name] for name in ("written", "grades", "hints")}
     _take_over({})
-    st.session_state.update(lines="", lines_known="", solved="", claim="", hints=0)
+    st.session_state.update(lines="", lines_known="", solved="", claim="", hints=0, before=before)
+
+
+def put_away() -> bool:
+    """Return whether there are lines to bring back, and none instead of them yet."""
+    before = st.session_state.get("before", {"written": {}})
+    return any(before["written"].values()) and not any(st.session_state["written"].values())
+
+
+def bring_back() -> None:
+    """Take the lines and hints back that were put away."""
+    before = st.session_state.pop("before")
+    _take_over(before["written"])
+    lines = pack(before["written"])
+    st.session_state.update(before, lines=lines, lines_known=lines, claim="")
 
 
 def fits_address() -> bool:

@@ -38,7 +38,10 @@ def bar(report: Report | None, texts: Texts) -> None:
             choice("missing", _("Missing line"), width=150, label_visibility="collapsed")
         segments("dialect", _("Spelling"), DIALECTS, DIALECT_NAMES, label_visibility="collapsed")
         st.button(_("Check"), key="check", type="primary", help=_("Or press Enter in a line"))
-        st.button(_("Start empty"), key="start_empty", on_click=fields.start_empty)
+        if fields.put_away():
+            st.button(_("Bring back my lines"), key="bring_back", on_click=fields.bring_back)
+        else:
+            st.button(_("Start empty"), key="start_empty", on_click=fields.start_empty)
         with st.container(key="solved_words", width="content"):
             st.markdown(_solved(report, texts), width="content")
 
@@ -60,24 +63,37 @@ def _solved(report: Report | None, texts: Texts) -> str:
 
 @server.in_turn
 def rows(exercise: Exercise, texts: Texts, report: Report | None) -> None:
-    """Draw the program: given lines as code, open ones as fields with a verdict beside them."""
+    """Draw the program: given lines as code, open ones as fields, each with a verdict and a hint below.
+
+    The hints come after all lines, so that Tab leads from line to line; the style sheet puts each below its
+    own line.
+    """
     verdicts = {verdict.value: verdict for verdict in report.verdicts} if report else {}
     written, given = dict(texts), []
-    for value in STEPS:
-        if value not in exercise.open:
-            given.append(f"{value} = {SOLUTIONS[exercise.dialect][value]}")
-            continue
+    begin = "" if any(text.strip() for text in written.values()) else _begin()
+    with st.container(key="program", gap="small"):
+        for value in STEPS:
+            if value not in exercise.open:
+                given.append(f"{value} = {SOLUTIONS[exercise.dialect][value]}")
+                continue
+            with st.container(key=f"row_{value}", gap="small"):
+                _given(given)
+                _row(value, written[value], verdicts.get(value), begin, exercise.dialect)
+            given, begin = [], ""
         if given:
-            formulas.code("\n".join(given))
-            given = []
-        first = value == exercise.open[0] and not any(text.strip() for text in written.values())
-        _row(value, written[value], verdicts.get(value), _begin() if first else "", exercise.dialect)
-    if given:
-        formulas.code("\n".join(given))
+            with st.container(key="row_end"):
+                _given(given)
+        _hints(exercise, report)
+
+
+def _given(lines: list[str]) -> None:
+    """Draw lines that are not to be written."""
+    if lines:
+        formulas.code("\n".join(lines))
 
 
 def _begin() -> str:
-    return _("Write what stands to the right of the equals sign, and press Enter. Below are hints.")
+    return _("Write what stands to the right of the equals sign, and press Enter. A hint is below the line.")
 
 
 def _row(value: str, text: str, verdict: Verdict | None, begin: str, dialect: str) -> None:
@@ -139,12 +155,11 @@ def _place(verdict: Verdict) -> str:
     return f"<code>{escape(text[:start])}<mark>{escape(text[start:end])}</mark>{escape(text[end:])}</code>"
 
 
-def hint_buttons(exercise: Exercise, report: Report | None) -> None:
+def _hints(exercise: Exercise, report: Report | None) -> None:
     """Draw a button for the next hint of each line that is not right."""
     right = {v.value for v in report.verdicts if v.state == "right"} if report else set()
-    left = [value for value in exercise.open if value not in right and fields.grade(value) < GRADES]
-    with st.container(horizontal=True, gap="small", key="hints", vertical_alignment="center"):
-        for value in left:
+    for value in exercise.open:
+        if value not in right and fields.grade(value) < GRADES:
             label = _("Hint for {value} ({grade} of {most})").format(
                 value=value, grade=fields.grade(value) + 1, most=GRADES
             )
@@ -152,9 +167,12 @@ def hint_buttons(exercise: Exercise, report: Report | None) -> None:
 
 
 def notes(report: Report | None, texts: Texts) -> None:
-    """Say what the address says of the result."""
+    """Say that all lines are right, and what the address says of the result."""
     if report is None or not fields.is_about(report, texts):
         return
+    if report.solved == len(texts):
+        done = _("All lines are right. Now train with them.") if len(texts) > 1 else _("The line is right.")
+        st.success(done, icon=":material/check_circle:")
     claim = st.session_state.get("claim")
     if claim and claim != st.session_state["solved"]:
         words = _("The link says {claim}, but its lines do not: here they were checked anew.")
@@ -185,15 +203,28 @@ def proof(found: Proof | None) -> None:
                 else:
                     st.badge(name, icon=":material/check:", color="green")
     most = max(one.compared for one in found.agreements if one.against == "differences")
-    how = _(
-        "Your gradients in the chain, against PyTorch's autograd in every entry and central differences in "
-        "up to {most} of each."
-    ).format(most=most)
+    wrong = any(one.wrong for one in found.agreements)
+    how = _outcome(wrong=wrong) + " " + _compared(found).format(most=most)
     agree = [one.largest for one in found.agreements if not one.wrong]
     if agree:
         how += " " + _("Largest relative error where they agree: {largest}.").format(
             largest=f"{max(agree):.1g}"
         )
-    st.caption(how)
+    st.caption(how + " " + _("All lines are judged at the first iteration of the run."))
     if found.no_autograd is not None:
         st.caption(say(found.no_autograd))
+
+
+def _outcome(*, wrong: bool) -> str:
+    if wrong:
+        return _("Computed one after another, your lines give wrong gradients where ✗ stands.")
+    return _("Computed one after another, your lines give right gradients.")
+
+
+def _compared(found: Proof) -> str:
+    if found.no_autograd is not None:
+        return _("They were compared with central differences in up to {most} entries of each.")
+    return _(
+        "They were compared with PyTorch's autograd in every entry, and with central differences in up to "
+        "{most} entries of each."
+    )
