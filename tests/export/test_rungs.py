@@ -16,13 +16,14 @@ from twolayer import Config, Edit, fit
 from twolayer.export import data_source, script
 from twolayer.export.rungs import ABOVE, RUNGS, backward_lines, rungs
 from twolayer.training.config import FIELDS, RANDOM, field_of
+from twolayer.training.data.own import CSV
 from twolayer.training.methods import METHODS
 
 DEFAULT = Config()
 BY_HAND = [name for name, rung in rungs(DEFAULT).items() if rung.by_hand]
 PEERS = [name for name, rung in RUNGS.items() if not rung.by_hand]
 LIBRARIES = {"autograd": "torch", "nn": "torch"}
-DATA = FIELDS["data"].options
+DATA = [name for name in FIELDS["data"].options if name != CSV]  # that has its file, and tests of its own
 RUNS = 20
 TOO_FAST = {(RANDOM, "tutorial"), ("teacher", "he"), ("sine", "tutorial"), ("iris", "he")}
 """Data and inits whose runs have far too high a learning rate: elsewhere all units would die instead."""
