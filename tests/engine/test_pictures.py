@@ -53,7 +53,7 @@ def test_of_many_pictures_the_first_of_each_part_and_the_newest_are_kept(every):
 
 def test_a_picture_that_takes_longer_than_many_chunks_is_drawn_at_the_first_and_at_the_end(monkeypatch):
     config = Config(data="sine", steps=60)
-    problem, chunk, drawn = worker.prepare(config), None, []
+    problem, chunk, drawn = worker.prepare(config, None), None, []
     clock = iter(range(0, 10_000, 50))
     monkeypatch.setattr(worker, "thread_time", lambda: next(clock))
     for _ in range(6):

@@ -39,7 +39,7 @@ class Course:
 
 def compare(config: Config, rounds: int) -> tuple[float, float, float]:
     """Return the ratios of the median step and of the processor time, and the seconds of a bare run."""
-    problem = worker.prepare(config)
+    problem = worker.prepare(config, None)
     watched, bare = [], []
     for _ in range(rounds):
         pair = Course(config, problem), Course(config, replace(problem, held_out=None))
