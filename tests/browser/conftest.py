@@ -62,16 +62,19 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server() -> Iterator[str]:
     """The address of the app."""
     with serving(ROOT) as address:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium. On a machine of one's own its tests are skipped where it is missing; in CI they fail."""
+    """Chromium. On a machine of one's own its tests are skipped where it is missing; in CI they fail.
+
+    Playwright's event loop runs as long: before other tests need one of their own it has to end.
+    """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         if os.environ.get("CI"):
