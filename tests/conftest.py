@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from tests import strangers  # noqa: F401  (it declares the profiles)
 from twolayer.training.config import FIELDS
@@ -17,8 +18,20 @@ from twolayer.training.kernels import KERNELS
 from twolayer.training.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
+threadpool_limits(1, user_api="blas")  # else threads of two test processes wait for each other
 settings.load_profile("short")  # `--hypothesis-profile` is heard after this
 BACKENDS = FIELDS["backend"].options
+
+QUICK = ("training", "backprop", "rates", "test_layers.py", "test_docs.py")
+"""Where tests take milliseconds, apart from those that start a process."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the quick tests: `pytest -m quick`."""
+    for item in items:
+        place = item.path.relative_to(ROOT / "tests").parts[0]
+        if place in QUICK and "python" not in getattr(item, "fixturenames", ()):
+            item.add_marker("quick")
 
 
 @pytest.fixture(params=[pair for pair in KERNELS if pair[1] in METHODS], ids="-".join)
@@ -43,7 +56,7 @@ def dtype(request: pytest.FixtureRequest) -> str:
 def wait_until() -> Callable[..., None]:
     """A function that waits for a condition and fails when it does not come true in time."""
 
-    def wait(condition: Callable[[], Any], timeout: float = 180) -> None:
+    def wait(condition: Callable[[], Any], timeout: float = 600) -> None:
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, f"did not come true within {timeout} s"
@@ -63,7 +76,7 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
             env={**os.environ, **variables},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
 

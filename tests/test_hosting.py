@@ -85,7 +85,7 @@ def proxy(
     configuration.write_text(AROUND.format(user=user, folder=folder, server=there))
     with subprocess.Popen([nginx, "-p", str(folder), "-e", "stderr", "-c", str(configuration)]) as process:
         try:
-            wait_until(lambda: process.poll() is not None or answers(address), timeout=30)
+            wait_until(lambda: process.poll() is not None or answers(address))
             assert process.poll() is None
             yield address
         finally:
@@ -222,7 +222,7 @@ def test_the_container_runs_as_nobody_on_a_read_only_root_and_says_when_it_is_we
             [*unprivileged(), *command], cwd=image, env=environment, stdout=file, stderr=file
         )
     try:
-        wait_until(lambda: started.poll() is not None or is_well(), timeout=60)
+        wait_until(lambda: started.poll() is not None or is_well())
         assert started.poll() is None, log.read_text()
         asyncio.run(a_run(f"127.0.0.1:{port}"))
         (library,) = (image / "static").glob("plotly-*.min.js")

@@ -27,7 +27,7 @@ ARGUMENTS = [
 ]
 
 
-PATIENCE_MS = 180_000
+PATIENCE_MS = 600_000
 """A condition is waited for this long before a test fails: the machine may be busy with something else."""
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -43,7 +43,7 @@ def serving(app: Path) -> Iterator[str]:
     command += ["--server.address=127.0.0.1", f"--server.port={port}"]
     process = subprocess.Popen(command, cwd=app, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE_MS / 1000
         while not answers(f"{address}/_stcore/health"):
             assert process.poll() is None, "the server ended"
             assert time.monotonic() < end, "the server does not answer"
@@ -62,16 +62,19 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server() -> Iterator[str]:
     """The address of the app."""
     with serving(ROOT) as address:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium. On a machine of one's own its tests are skipped where it is missing; in CI they fail."""
+    """Chromium. On a machine of one's own its tests are skipped where it is missing; in CI they fail.
+
+    Playwright's event loop runs as long: before other tests need one of their own it has to end.
+    """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         if os.environ.get("CI"):
@@ -85,11 +88,19 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
-    """A function that opens an address as a new visitor and waits until the page is drawn."""
+    """A function that opens an address as a new visitor and waits until the page is drawn.
+
+    It calls `before` with the tab before anything is loaded.
+    """
     contexts = []
 
     def open_page(
-        path: str = "/", *, width: int = 1280, locale: str = "en-US", scheme: str = "light"
+        path: str = "/",
+        *,
+        width: int = 1280,
+        locale: str = "en-US",
+        scheme: str = "light",
+        before: Callable[[Page], object] = lambda _page: None,
     ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, locale=locale, color_scheme=scheme
@@ -97,6 +108,7 @@ def visit(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
+        before(page)
         page.goto(path if path.startswith("http") else server + path)
         settled(page)
         return page

@@ -26,6 +26,7 @@ _WATCH = """key => {
 def watch(page: Page, chart: str) -> None:
     """Watch the chart with this key, and the layout of the page, from now on."""
     page.wait_for_selector(f".st-key-{chart} .js-plotly-plot .main-svg")
+    page.wait_for_selector(".twolayer-copy", state="attached")  # the bar of every page may be drawn late
     # The layout shift of the first drawing, and of its letters, is not of interest.
     page.evaluate(
         "document.fonts.ready.then(() => new Promise(done => "

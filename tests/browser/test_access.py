@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, settled, state_is
 from twolayer.backprop.packed import pack
@@ -24,6 +24,12 @@ DRAWN = {
     f"/write_it?{SIZES}&lines={pack({'grad_y_pred': 'y_pred - y', 'grad_w2': 'x @ y'})}": ".st-key-proof",
 }
 """The address of each page with a result, and what is there when that is drawn."""
+IS_SHOWN = """scheme => {
+    const app = document.querySelector("[data-testid=stApp]");
+    const [red] = getComputedStyle(app).backgroundColor.match(/\\d+/);
+    return (scheme === "dark") === (red < 128);
+}"""
+"""Whether a page has taken a theme on."""
 FOCUSED = "document.activeElement"
 OUTLINE = """(() => {
     let at = document.activeElement;
@@ -42,30 +48,36 @@ def axe() -> str:
     return AXE.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("address", DRAWN, ids=lambda address: address.split("?")[0])
-def test_axe_finds_nothing_serious(visit: Visit, axe: str, address: str, scheme: str) -> None:
-    page = visit(address, scheme=scheme)
+def test_axe_finds_nothing_serious_by_day_and_by_night(visit: Visit, axe: str, address: str) -> None:
+    page = visit(address)
     page.wait_for_selector(DRAWN[address])
-    settled(page)
-    assert serious(page, axe) == []
+    assert_accessible(page, axe)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_in_a_run_as_code(visit: Visit, axe: str, scheme: str) -> None:
-    page = visit(f"/?{SIZES}", scheme=scheme)
+def test_axe_finds_nothing_serious_in_a_run_as_code(visit: Visit, axe: str) -> None:
+    page = visit(f"/?{SIZES}")
     page.click(".st-key-code summary")
     page.click(".st-key-code_rung button:has-text('JAX')")
     page.wait_for_selector(".st-key-code_jax code .token")
     page.mouse.move(0, 0)
     settled(page)
     page.locator(".st-key-code_jax").scroll_into_view_if_needed()
-    assert serious(page, axe) == []
+    assert_accessible(page, axe)
 
 
-def serious(page: Page, axe: str) -> list[tuple[str, list[str]]]:
-    """What axe-core finds serious in a page: the rule, and the elements."""
+def assert_accessible(page: Page, axe: str) -> None:
+    """Nothing serious is found in a page with a light theme, and with a dark one."""
     page.evaluate(axe)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(IS_SHOWN, arg=scheme)
+        settled(page)
+        assert serious(page) == [], scheme
+
+
+def serious(page: Page) -> list[tuple[str, list[str]]]:
+    """What axe-core finds serious in a page: the rule, and the elements."""
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
     return [
         (violation["id"], [node["html"] for node in violation["nodes"]])
@@ -161,10 +173,16 @@ def test_on_a_phone_the_pages_are_a_menu(visit: Visit) -> None:
     expect(links).to_be_hidden()
 
 
-def test_a_finger_that_moves_over_a_chart_scrolls_the_page(browser: Browser, server: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page = context.new_page()
-    page.goto(f"{server}/?run=1")
+def as_a_phone(page: Page) -> None:
+    """Let a tab be that of a phone with a touch screen."""
+    devtools = page.context.new_cdp_session(page)
+    screen = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    devtools.send("Emulation.setDeviceMetricsOverride", screen)
+    devtools.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+
+def test_a_finger_that_moves_over_a_chart_scrolls_the_page(visit: Visit) -> None:
+    page = visit("/?run=1", width=390, before=as_a_phone)
     page.wait_for_selector(".st-key-loss_chart .main-svg")
     settled(page)
     chart = page.locator(".st-key-loss_chart")
@@ -175,11 +193,10 @@ def test_a_finger_that_moves_over_a_chart_scrolls_the_page(browser: Browser, ser
     before = page.evaluate(scrolled)
     zoomed = "JSON.stringify(document.querySelector('.st-key-loss_chart .js-plotly-plot').layout.xaxis.range)"
     ranges = page.evaluate(zoomed)
-    touch = context.new_cdp_session(page)
+    touch = page.context.new_cdp_session(page)
     middle = box["y"] + box["height"] / 2
     for kind, by in (("touchStart", 0), ("touchMove", -50), ("touchMove", -150), ("touchEnd", None)):
         points = [] if by is None else [{"x": 200, "y": middle + by}]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     page.wait_for_function(f"{scrolled} > {before + 50}")
     assert page.evaluate(zoomed) == ranges
-    context.close()

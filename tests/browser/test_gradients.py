@@ -147,12 +147,14 @@ def test_a_planted_bug_is_found_and_travels_to_the_other_page(visit: Visit) -> N
 
 
 def test_what_is_sent_to_the_browser_is_small(visit: Visit) -> None:
-    page = visit("/")
     sizes: list[int] = []
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: sizes.append(len(frame))))
+
+    def count(page: Page) -> None:
+        page.on("websocket", lambda socket: socket.on("framereceived", lambda f: sizes.append(len(f))))
+
     for path, there in (("/gradients", VERDICT), ("/one_step", ".st-key-window .heatmap-label")):
         sizes.clear()
-        page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + path)
+        page = visit(path, before=count)
         page.wait_for_selector(there, state="attached")
         settled(page)
         assert 10_000 < sum(sizes) < MOST_BYTES, path
@@ -217,8 +219,7 @@ def top(page: Page, selector: str) -> float:
     return float(box["y"])
 
 
-@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
-@pytest.mark.parametrize("bug", ["none", "updated_early"])
+@pytest.mark.parametrize(("bug", "locale"), [("none", "ko-KR"), ("updated_early", "en-US")])
 def test_what_the_check_found_is_in_view_at_once_and_stays(visit: Visit, bug: str, locale: str) -> None:
     page = visit(f"/gradients?fault={bug}", locale=locale)
     page.set_viewport_size({"width": 1280, "height": 720})

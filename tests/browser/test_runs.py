@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,12 +83,12 @@ def test_nothing_flickers_in_a_long_run_and_a_zoom_made_on_the_way_stays(visit: 
 
 
 def test_a_tick_sends_little_however_long_the_run_and_still_curves_not_again(visit: Visit) -> None:
-    page = visit("/?steps=5000&H=20")
+    page = visit("/?steps=5000&H=20&method=gram")
     for _ in range(3):
         trained(page)
-    page.fill(".st-key-steps input", "1000000")
+    page.fill(".st-key-steps input", "5000000")
     page.press(".st-key-steps input", "Enter")
-    page.wait_for_url("**steps=1000000**")
+    page.wait_for_url("**steps=5000000**")
     settled(page)
     page.click(".st-key-train button")
     state_is(page, "running")
@@ -103,8 +102,8 @@ def test_a_tick_sends_little_however_long_the_run_and_still_curves_not_again(vis
         "Network.webSocketFrameReceived",
         lambda event: sizes.append(round(len(event["response"]["payloadData"]) / base64)),
     )
-    begin = page.evaluate(f"{curve}.at(-1).x")
-    page.wait_for_function(f"{curve}.at(-1).x > {begin + 30_000}")
+    for _ in range(6):
+        page.wait_for_function(f"{curve}.at(-1).x > {page.evaluate(f'{curve}.at(-1).x')}")
     page.click(".st-key-stop button")
     ticks = sum(size > 8_000 for size in sizes)  # each has the moving loss curve
     assert ticks > 3
@@ -136,7 +135,7 @@ def test_pause_step_resume_by_the_keyboard(visit: Visit) -> None:
     step = int(figure(page, "metric_step").replace(",", ""))
     page.keyboard.press("n")
     page.wait_for_function(
-        f"document.querySelector('.st-key-metric_step').innerText.includes('{step + 1:,}')", timeout=15_000
+        f"document.querySelector('.st-key-metric_step').innerText.includes('{step + 1:,}')"
     )
     state_is(page, "paused")
     settled(page)
@@ -199,16 +198,14 @@ def test_a_live_run_goes_on_over_a_reload(visit: Visit) -> None:
     state_is(page, "stopped")
 
 
-def test_a_short_run_ends_soon_beside_a_very_long_one(visit: Visit) -> None:
-    long = visit("/?steps=1000000")
+def test_a_short_run_ends_beside_a_very_long_one(visit: Visit) -> None:
+    long = visit("/?steps=5000000")
     long.click(".st-key-train button")
     state_is(long, "running")
     short = visit("/?steps=20&seed=3")
     short.wait_for_selector(f"{LOSS} .main-svg")
-    begin = time.monotonic()
     short.click(".st-key-train button")
     state_is(short, "finished")
-    assert time.monotonic() - begin < 20  # on a busy machine; the benchmark measures it
     assert figure(short, "metric_loss") == live.figure(fit(Config(steps=20, seed=3)).losses[-1])
     assert figure(long, "metric_state") == "running"
     long.click(".st-key-stop button")
@@ -259,20 +256,16 @@ def test_a_preset_is_a_link_and_its_address_is_the_run(visit: Visit) -> None:
 
 def test_curves_keep_their_colours_and_a_hidden_one_stays_hidden(visit: Visit) -> None:
     page = visit("/?steps=40")
-    colours = []
-    for _ in range(3):
+    colours, traces = [], f"document.querySelector('{LOSS}').data"
+    drawn_lines = f"[...document.querySelectorAll('{LOSS} .scatterlayer .js-line')]"
+    for runs, count in ((1, 2), (2, 4), (3, 4)):  # two lines a run, of a hidden one none
         trained(page)
-        page.wait_for_timeout(300)
-        colours.append(
-            page.evaluate(
-                f"[...document.querySelectorAll('{LOSS} .scatterlayer .js-line')]"
-                ".map(line => [line.style.stroke, line.style.strokeDasharray])"
-            )
-        )
+        page.wait_for_function(f"{traces}.length === {2 * runs} && {drawn_lines}.length === {count}")
+        style = f"{drawn_lines}.map(line => [line.style.stroke, line.style.strokeDasharray])"
+        colours.append(page.evaluate(style))
         if len(colours) == 2:
             page.locator(f"{LOSS} .legendtoggle").first.click()
             page.wait_for_timeout(500)  # a second click within it would be a double click
-    assert [len(lines) for lines in colours] == [2, 4, 4], "two lines a run, of a hidden one none"
     lines = [[colour for colour, _ in found] for found in colours]
     assert lines[0] == lines[1][:2]
     assert lines[1][:2] != lines[1][2:] == lines[2][:2]
@@ -306,11 +299,8 @@ def test_the_chart_is_worked_by_the_keyboard_and_says_what_it_is(visit: Visit) -
 
 
 def test_streamlits_own_plotting_bundle_is_not_loaded(visit: Visit) -> None:
-    page = visit()
     loaded: list[str] = []
-    page.on("request", lambda request: loaded.append(request.url))
-    page.reload()
-    settled(page)
+    page = visit(before=lambda page: page.on("request", lambda request: loaded.append(request.url)))
     trained(page)
     scripts = [url for url in loaded if "plotly" in url.lower()]
     assert [url for url in scripts if "/static/plotly-" not in url] == []
@@ -388,10 +378,10 @@ def test_a_change_of_the_language_keeps_the_choices_and_the_run(visit: Visit) ->
 
 
 def test_where_the_browser_cannot_load_the_library_streamlits_chart_is_drawn(visit: Visit) -> None:
-    page = visit()
-    page.route("**/plotly-*.min.js", lambda route: route.abort())
-    page.goto(page.url.split("?")[0] + "?steps=2000000&run=1")
-    settled(page)
+    page = visit(
+        "/?steps=2000000&run=1",
+        before=lambda page: page.route("**/plotly-*.min.js", lambda route: route.abort()),
+    )
     page.wait_for_selector(".st-key-loss_chart [data-testid=stPlotlyChart] .main-svg")
     page.click(".st-key-stop button")
     state_is(page, "stopped")

@@ -118,12 +118,15 @@ def shown(page: Page) -> dict[str, str]:
 
 
 class Held:
-    """Holds the scripts of widgets back from now on, until they are let go."""
+    """Holds the scripts of widgets back until they are let go."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    def __init__(self) -> None:
         self.routes: list[Route] = []
         self.free = False
+
+    def hold(self, page: Page) -> None:
+        """Begin with a tab."""
+        self.page = page
         page.route(WIDGETS, self._ask)
 
     def _ask(self, route: Route) -> None:
@@ -149,25 +152,23 @@ def raise_n(page: Page, to: int) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_what_a_link_says_stays(visit: Visit, server: str, name: str) -> None:
+def test_what_a_link_says_stays(visit: Visit, name: str) -> None:
     address = f"{ADDRESSES[name]}&lang=ko"
     usual = unfold(visit(address), name)
     expected, expected_behind = shown(usual), behind_buttons(usual, name)
-    page = visit()
-    held = Held(page)
-    page.goto(server + address)
-    settled(page)
+    held = Held()
+    page = visit(address, before=held.hold)
     for _ in range(2):  # drawn again when the address has been taken in
         page.keyboard.press("r")
         settled(page)
     held.let_go()
     assert shown(unfold(page, name)) == expected
     assert query(page.url) == query(address)
-    for to in (34, 35, 36):
+    for to in (34, 35):
         raise_n(page, to)
-    assert shown(page) == expected | {"N": "36"}
+    assert shown(page) == expected | {"N": "35"}
     assert behind_buttons(page, name) == expected_behind
-    assert query(page.url) == query(address) | {"N": "36"}
+    assert query(page.url) == query(address) | {"N": "35"}
     expect(page.locator("h1")).to_have_text("손으로 구현한 2층 신경망")
 
 
@@ -179,15 +180,14 @@ def test_what_a_link_says_stays(visit: Visit, server: str, name: str) -> None:
     ],
 )
 def test_the_run_of_a_link_and_the_next_ones_have_its_settings(
-    visit: Visit, server: str, link: str, config: Config, end: str
+    visit: Visit, link: str, config: Config, end: str
 ) -> None:
-    page = visit()
-    held = Held(page)
-    page.goto(f"{server}/?{link}&run=1")
+    held = Held()
+    page = visit(f"/?{link}&run=1", before=held.hold)
     state_is(page, end)
     settled(page)
     held.let_go()
-    for _ in range(3):
+    for _ in range(2):
         assert float(page.input_value(".st-key-learning_rate input")) == config.learning_rate
         assert query(page.url) == config.to_query()
         assert figure(page, "metric_loss") == live.figure(fit(config).losses[-1])

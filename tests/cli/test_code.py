@@ -47,7 +47,7 @@ def test_what_is_piped_into_a_file_is_a_program_that_runs(tmp_path, encoding):
     command = [sys.executable, "-m", "twolayer", "code", *OPTIONS]
     variables = {"PYTHONUTF8": "0", "PYTHONIOENCODING": encoding, "PATH": ""}
     with (tmp_path / "piped.py").open("wb") as file:
-        subprocess.run(command, cwd=ROOT, env=variables, stdout=file, timeout=60, check=True)
+        subprocess.run(command, cwd=ROOT, env=variables, stdout=file, timeout=600, check=True)
     rows = printed((tmp_path / "piped.py").read_text("utf-8"), tmp_path)
     assert_array_equal(rows[:, 1], fit(CONFIG).losses)
 

@@ -47,7 +47,7 @@ def test_on_every_terminal_there_are_words_and_a_whole_file(command, encoding, t
                     stderr=subprocess.PIPE,
                 )
             )
-    (piped, trouble), (_, other_trouble) = (process.communicate(timeout=120) for process in processes)
+    (piped, trouble), (_, other_trouble) = (process.communicate(timeout=600) for process in processes)
     assert b"Traceback" not in trouble + other_trouble
     assert [process.returncode for process in processes] == [0, 0]
     for words in (piped, (tmp_path / "file.txt").read_bytes()):

@@ -83,27 +83,35 @@ def tasks_on_scheduler(engine: Engine) -> int:
     return asyncio.run_coroutine_threadsafe(ask(), engine._loop.loop).result(timeout=30)
 
 
-@pytest.fixture(scope="session")
-def new_engine(wait_until: Callable[..., None]) -> Iterator[Callable[..., Engine]]:
-    """A function that makes an engine and waits until it is up. They are closed at the end."""
-    engines = []
+@contextmanager
+def engines(wait_until: Callable[..., None]) -> Iterator[Callable[..., Engine]]:
+    """A function that makes an engine and waits until it is up. They are closed with the context."""
+    made = []
 
     def make(*, ready: bool = True, **values: Any) -> Engine:
         engine = Engine(settings(**values))
-        engines.append(engine)
+        made.append(engine)
         if ready:
             wait_until(lambda: engine.capabilities is not None)
         return engine
 
     yield make
-    for engine in engines:
+    for engine in made:
         engine.close()
 
 
-@pytest.fixture(scope="session")
-def engine(new_engine: Callable[..., Engine]) -> Engine:
+@pytest.fixture(scope="module")
+def new_engine(wait_until: Callable[..., None]) -> Iterator[Callable[..., Engine]]:
+    """`engines` of a module."""
+    with engines(wait_until) as make:
+        yield make
+
+
+@pytest.fixture(scope="package")
+def engine(wait_until: Callable[..., None]) -> Iterator[Engine]:
     """One engine for all tests that leave it as they found it."""
-    return new_engine()
+    with engines(wait_until) as make:
+        yield make()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,13 @@ from twolayer.engine.run import Run
 from twolayer.engine.shares import Shares
 
 SHORT = Config(**TINY, steps=300)
-LONG = Config(**TINY, steps=400_000)
+LONG = Config(**TINY, steps=150_000)
+
+
+@pytest.fixture(scope="module")
+def losses_of_long():
+    """The losses of that run by `fit`."""
+    return fit(LONG).losses
 
 
 def once(marker: str, how: str) -> str:
@@ -39,10 +45,10 @@ def grow(megabytes: int) -> int:
     return len(taken)
 
 
-def works(engine, wait_until, seconds=10):
-    """Whether a run ends well within some seconds."""
+def works(engine, wait_until):
+    """Whether a run ends well."""
     run = engine.submit(SHORT)
-    wait_until(lambda: run.over, timeout=seconds + 30)
+    wait_until(lambda: run.over)
     assert (run.state, run.message) == ("finished", None)
     assert_array_equal(run.losses, fit(SHORT).losses)
 
@@ -51,20 +57,22 @@ def works(engine, wait_until, seconds=10):
 def test_a_task_that_hangs_ends_its_worker_and_is_computed_again(new_engine, tmp_path, how):
     engine = new_engine(max_seconds=2)
     job = engine.map(once, [(str(tmp_path / "marker"), how)])
-    assert job.wait(40)
+    assert job.wait(600)
     assert (job.state, job.results()) == ("finished", [(0, "done")])
     engine.close()
 
 
-def test_a_worker_that_stands_still_is_replaced_and_the_run_loses_nothing(new_engine, wait_until):
+def test_a_worker_that_stands_still_is_replaced_and_the_run_loses_nothing(
+    new_engine, wait_until, losses_of_long
+):
     engine = new_engine()
     run = engine.submit(LONG)
     wait_until(lambda: run.step > LONG.steps // 10)
     (worker,) = workers_of(cluster_of(engine))
     worker.send_signal(signal.SIGSTOP)
-    wait_until(lambda: run.over, timeout=90)
+    wait_until(lambda: run.over)
     assert (run.state, run.message) == ("finished", None)
-    assert_array_equal(run.losses, fit(LONG).losses)
+    assert_array_equal(run.losses, losses_of_long)
     engine.close()
 
 
@@ -85,7 +93,7 @@ def test_a_task_beyond_the_memory_of_its_worker_is_given_up_in_words_and_the_nex
 ):
     engine = new_engine(memory_mb=64)
     job = engine.map(grow, [(1500,)])
-    assert job.wait(120)
+    assert job.wait(600)
     assert job.state == "failed"
     assert "crashed repeatedly" in str(job.message)
     works(engine, wait_until)
@@ -110,7 +118,9 @@ def test_a_scheduler_that_comes_late_is_used_when_it_is_there(new_engine, wait_u
         engine.close()
 
 
-def test_a_scheduler_that_goes_in_mid_run_and_comes_back_costs_nothing(new_engine, wait_until):
+def test_a_scheduler_that_goes_in_mid_run_and_comes_back_costs_nothing(
+    new_engine, wait_until, losses_of_long
+):
     port = free_port()
     with cluster_elsewhere(port) as (address, process):
         engine = new_engine(scheduler=address)
@@ -121,10 +131,10 @@ def test_a_scheduler_that_goes_in_mid_run_and_comes_back_costs_nothing(new_engin
         assert run.live
         step = run.step
     with cluster_elsewhere(port):
-        wait_until(lambda: run.over, timeout=60)
+        wait_until(lambda: run.over)
         assert (run.state, run.message) == ("finished", None)
         assert run.step > step
-        assert_array_equal(run.losses, fit(LONG).losses)
+        assert_array_equal(run.losses, losses_of_long)
         engine.close()
 
 
@@ -137,7 +147,7 @@ def test_a_scheduler_that_stays_away_fails_the_run_in_words_and_keeps_what_it_ha
         run = engine.submit(LONG)
         wait_until(lambda: run.step > 0)
         kill(process)
-        wait_until(lambda: run.over, timeout=60)
+        wait_until(lambda: run.over)
         assert run.state == "failed"
         assert "Cannot reach" in str(run.message)
         assert run.step > 0

@@ -16,7 +16,7 @@ from twolayer.training.problem import make_held_out
 def test_a_run_has_pictures_of_its_whole_course_and_the_losses_of_fit(engine, name, steps):
     config = Config(data=name, init="he", method="auto", H=10, learning_rate=1e-5, steps=steps)
     run = engine.submit(config)
-    assert run.wait(60)
+    assert run.wait(600)
     result = fit(config)
     assert run.state == "finished"
     assert_array_equal(run.losses, result.losses)
@@ -33,7 +33,7 @@ def test_a_run_has_pictures_of_its_whole_course_and_the_losses_of_fit(engine, na
 
 def test_a_run_on_random_numbers_has_scores_but_no_pictures(engine):
     run = engine.submit(Config(method="auto"))
-    assert run.wait(60)
+    assert run.wait(600)
     assert run.pictures == ()
     assert run.held_out[-1, 0] == 500
     assert np.isnan(run.held_out[:, 2]).all()

@@ -70,7 +70,7 @@ def test_a_killed_cluster_changes_nothing_in_the_losses(
 def test_a_new_cluster_too_is_asked_for_all_its_devices(breakable, wait_until, finished):
     cluster_of(breakable).kill()
     assert finished(breakable, Config(**TINY)).state == "finished"
-    wait_until(lambda: breakable.capabilities.complete, timeout=20)
+    wait_until(lambda: breakable.capabilities.complete)
 
 
 def test_close_leaves_no_process_behind(new_engine, wait_until):
@@ -82,7 +82,7 @@ def test_close_leaves_no_process_behind(new_engine, wait_until):
     assert workers_of(cluster)
     engine.close()
     assert run.state == "stopped"
-    wait_until(lambda: all(is_gone(process) for process in processes), timeout=20)
+    wait_until(lambda: all(is_gone(process) for process in processes))
     engine.close()  # once more is no harm
 
 
@@ -91,7 +91,7 @@ def test_close_while_the_cluster_is_starting_leaves_no_process_behind(new_engine
     engine = new_engine(ready=False)
     wait_until(lambda: set(psutil.Process().children()) - before)
     engine.close()
-    wait_until(lambda: all(map(is_gone, set(psutil.Process().children(recursive=True)) - before)), timeout=20)
+    wait_until(lambda: all(map(is_gone, set(psutil.Process().children(recursive=True)) - before)))
 
 
 HOLDER = """
@@ -125,4 +125,4 @@ def test_a_killed_web_process_never_loaded_pytorch_and_leaves_no_process_behind(
     assert found["losses"] == fit(Config(backend="torch", steps=50)).losses.tolist()
     assert found["loaded"] == []
     assert len(processes) >= 2
-    wait_until(lambda: all(is_gone(process) for process in processes), timeout=10)
+    wait_until(lambda: all(is_gone(process) for process in processes))

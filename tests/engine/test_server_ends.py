@@ -12,9 +12,6 @@ from tests.tools.benchmarks.server import Server
 from tests.tools.benchmarks.visits import STATE_KEY
 from tests.tools.benchmarks.websocket_client import Page
 
-SECONDS = 10
-START_SECONDS = 60
-
 
 def test_the_cluster_starts_with_the_server_before_anybody_comes(wait_until):
     with Server(ROOT / "app.py") as server:
@@ -23,7 +20,7 @@ def test_the_cluster_starts_with_the_server_before_anybody_comes(wait_until):
         def commands() -> list[str]:
             return [" ".join(child.cmdline()) for child in web.children()]
 
-        wait_until(lambda: any("twolayer.engine.cluster" in c for c in commands()), timeout=START_SECONDS)
+        wait_until(lambda: any("twolayer.engine.cluster" in c for c in commands()))
 
 
 async def training(server: Server) -> None:
@@ -42,4 +39,4 @@ def test_a_server_that_is_ended_in_mid_run_leaves_no_process(how, wait_until):
         processes = [web, *web.children(recursive=True)]
         assert len(processes) >= 4  # the cluster, and at least one worker and a helper of its own
         web.send_signal(how)
-        wait_until(lambda: all(is_gone(process) for process in processes), timeout=SECONDS)
+        wait_until(lambda: all(is_gone(process) for process in processes))

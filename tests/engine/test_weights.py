@@ -33,7 +33,7 @@ def check(engine, run):
 def test_directly_after_the_end(engine, method):
     for seed in range(5):
         run = engine.submit(Config(steps=3, method=method, seed=seed))
-        assert run.wait(60)
+        assert run.wait(600)
         check(engine, run)
 
 
@@ -47,7 +47,7 @@ def test_of_a_state_that_is_too_large_to_be_kept(small, finished):
 
 def test_of_a_checkpoint_that_is_gone(engine, finished):
     run = finished(engine, Config(**TINY, steps=30))
-    assert run.wait_until_settled(30)
+    assert run.wait_until_settled(600)
     engine._checkpoints.clear()
     check(engine, run)
 
@@ -62,10 +62,10 @@ def test_of_a_store_that_is_full(small, finished):
 
 def test_of_a_paused_a_stopped_and_a_changed_run(engine, wait_until):
     run = engine.submit(Config(**TINY, steps=900), pause_at=7)
-    assert run.wait(30)
+    assert run.wait(600)
     check(engine, run)
     engine.resume(run, more=5, learning_rate=1e-4)
-    assert run.wait(30)
+    assert run.wait(600)
     engine._checkpoints.clear()
     assert run.step == 12
     check(engine, run)
@@ -85,7 +85,7 @@ def test_of_a_diverged_run(engine, finished):
 
 def test_of_a_run_that_has_not_taken_a_step_they_are_the_initial_ones(engine):
     run = engine.submit(Config(**TINY, steps=900), pause_at=0)
-    assert run.wait(30)
+    assert run.wait(600)
     assert run.step == 0
     first = fit(Config(**TINY | {"steps": 1, "learning_rate": 1e-30}))
     assert_array_equal(check(engine, run)["w1"], first.w1)

@@ -28,7 +28,7 @@ def executed(text: str, folder) -> nbformat.NotebookNode:
     nbformat.validate(book)
     book.cells[1].source = f"{ALONE}\n{book.cells[1].source}"
     book.cells.append(nbformat.v4.new_code_cell(SHOW))
-    client = nbclient.NotebookClient(book, timeout=120, resources={"metadata": {"path": str(folder)}})
+    client = nbclient.NotebookClient(book, timeout=600, resources={"metadata": {"path": str(folder)}})
     return client.execute()
 
 

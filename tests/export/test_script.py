@@ -13,79 +13,45 @@ from twolayer.export.rungs import SCRIPTS
 from twolayer.training.config import FIELDS
 from twolayer.training.data import DATA_SETS
 from twolayer.training.edits import Edit
+from twolayer.training.kernels import KERNELS
 
 METHODS = FIELDS["method"].options
 OURS = ("twolayer", "tests")
 
 
-def printed(script: str, folder, diverged_at: int | None = None) -> np.ndarray:
-    """What a script prints, run by itself in an empty folder: rows of step and loss.
-
-    The step at which it diverges is said apart from them.
-    """
+def printed(script: str, folder) -> np.ndarray:
+    """What a script prints, run by itself in an empty folder: rows of step and loss."""
     path = folder / "run.py"
     path.write_text(script, encoding="utf-8")
     ran = subprocess.run(
-        [sys.executable, "-I", path], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-I", path], cwd=folder, capture_output=True, text=True, timeout=600, check=False
     )
     assert ran.returncode == 0, ran.stderr
-    said = "" if diverged_at is None else f"diverged: the loss of step {diverged_at} is not finite\n"
-    assert ran.stderr == said
+    assert ran.stderr == ""
     return np.array([line.split() for line in ran.stdout.splitlines()], dtype=float).reshape(-1, 2)
 
 
-def random_configs(count: int) -> list[Config]:
-    """Configs of random shapes and dtypes, each method among them; one of each ten diverges."""
-    g = np.random.default_rng(4)
-    configs = []
-    for seed in range(count):
-        N, D_in, H, D_out = (int(n) for n in np.exp(g.uniform(0, np.log(120), 4)))
-        rate = float(g.uniform(0.02, 0.2)) / (H * np.sqrt(D_in * D_out) * max(N, D_in))
-        configs.append(
-            Config(
-                method=METHODS[seed % len(METHODS)],
-                dtype=("float32", "float64")[seed % 3 % 2],
-                **{"N": N, "D_in": D_in, "H": H, "D_out": D_out},
-                learning_rate=rate * (1e4 if seed % 10 == 9 else 1),
-                steps=int(g.integers(1, 300)),
-                seed=seed,
-            )
-        )
-    return configs
+ALONE = [pair for pair in KERNELS if pair[1] in METHODS and (pair[0] != "numba" or pair[1] == "gram")]
+"""Backends and methods whose scripts are run by themselves. One of Numba is enough, which compiles each for
+seconds: `test_rungs` runs all of them, on random runs."""
 
 
-COMPILED = (1, 2, 9)
-"""Of the random configs those that are tried with Numba, whose scripts compile for many seconds."""
+@pytest.fixture(params=ALONE, ids="-".join)
+def alone(request) -> dict[str, str]:
+    """One of `ALONE`, as fields of a Config."""
+    return dict(zip(("backend", "method"), request.param, strict=True))
 
 
-@pytest.mark.parametrize("number", range(10))
-def test_a_script_reproduces_the_losses_exactly(backend, number, tmp_path):
-    if backend == "numba" and number not in COMPILED:
-        pytest.skip("compiles for long")
-    config = Config(**vars(random_configs(10)[number]) | {"backend": backend})
-    expected = fit(config)
-    rows = printed(script.script(config), tmp_path, expected.diverged_at)
-    assert_array_equal(rows[:, 0], np.arange(len(expected.losses)))
-    assert_array_equal(rows[:, 1], expected.losses)
-
-
-def test_a_script_of_the_default_run_reproduces_the_losses_exactly(kernel, tmp_path):
-    config = Config(**kernel)
+def test_a_script_of_the_default_run_reproduces_the_losses_exactly(alone, tmp_path):
+    config = Config(**alone)
     assert_array_equal(printed(script.script(config), tmp_path)[:, 1], fit(config).losses)
 
 
-def test_a_changed_run_is_ejected_with_its_changes_and_as_far_as_it_went(kernel, tmp_path):
-    config = Config(**kernel, N=13, D_in=50, H=11, D_out=2, learning_rate=1e-4, steps=100)
+def test_a_changed_run_is_ejected_as_far_as_it_went(alone, tmp_path):
+    config = Config(**alone, N=13, D_in=50, H=11, D_out=2, learning_rate=1e-4, steps=100)
     edits = (Edit(40, "learning_rate", 3e-5), Edit(100, "steps", 200), Edit(150, "learning_rate", 1e-5))
     losses = fit(config, edits).losses
-    assert_array_equal(printed(script.script(config, edits), tmp_path)[:, 1], losses)
     assert_array_equal(printed(script.script(config, edits, steps=170), tmp_path)[:, 1], losses[:170])
-
-
-def test_some_of_the_random_configs_diverge_and_all_methods_are_among_them():
-    configs = random_configs(10)
-    assert {config.method for config in configs} == set(METHODS)
-    assert sum(fit(config).diverged_at is not None for config in configs) == 1
 
 
 def test_a_script_needs_nothing_of_this_project(kernel):

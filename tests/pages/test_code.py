@@ -40,7 +40,7 @@ def downloads(page: AppTest) -> list[str]:
 BEFORE_IT_IS_OPENED = """
 import json, sys
 from streamlit.testing.v1 import AppTest
-page = AppTest.from_file("app.py", default_timeout=60)
+page = AppTest.from_file("app.py", default_timeout=300)
 page.query_params.update({"run": "1", "steps": "20"})
 page.run()
 assert not page.exception

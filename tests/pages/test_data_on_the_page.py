@@ -44,7 +44,7 @@ def test_a_set_whose_package_is_missing_is_refused_in_a_sentence(script, monkeyp
     for module in (data, files):
         monkeypatch.setattr(module, "find_spec", lambda name: None if name == "sklearn" else find_spec(name))
     curvature._of_data.cache_clear()
-    page = AppTest.from_file("../../app.py", default_timeout=30).switch_page(script)
+    page = AppTest.from_file("../../app.py", default_timeout=300).switch_page(script)
     page.query_params.update(data="digits", run="1")
     page.run()
     assert not page.exception

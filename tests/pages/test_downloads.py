@@ -25,7 +25,7 @@ def a_page_with_downloads(language: str, steps: int = 0) -> None:
 
 
 def shown(language: str, steps: int = 0) -> AppTest:
-    page = AppTest.from_function(a_page_with_downloads, args=(language, steps), default_timeout=30).run()
+    page = AppTest.from_function(a_page_with_downloads, args=(language, steps), default_timeout=300).run()
     assert not page.exception
     return page
 

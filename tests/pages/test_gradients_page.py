@@ -16,7 +16,7 @@ TINY = {"N": "5", "D_in": "4", "H": "3", "D_out": "2"}
 
 def opened(page_file: str = "pages/gradients.py", **query: str) -> AppTest:
     """The page as somebody opens it with this query string, its first answer there."""
-    page = AppTest.from_file("../../app.py", default_timeout=30).switch_page(page_file)
+    page = AppTest.from_file("../../app.py", default_timeout=300).switch_page(page_file)
     for name, value in query.items():
         page.query_params[name] = value
     page.run()
@@ -227,7 +227,7 @@ def a_page_without_pytorch(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_without_pytorch_the_page_says_so_and_does_the_rest(dtype: str) -> None:
-    page = AppTest.from_function(a_page_without_pytorch, args=(dtype,)).run(timeout=30)
+    page = AppTest.from_function(a_page_without_pytorch, args=(dtype,)).run(timeout=300)
     assert not page.exception
     assert "is not installed" in page.info[0].value
     assert not page.success

@@ -26,7 +26,7 @@ BASE = computed(Config(N=8, D_in=30, H=10, D_out=2, steps=60))
 
 def opened(*unfolded: str, **query: str) -> AppTest:
     """The page as somebody opens it with this query string, these of its sections unfolded."""
-    page = AppTest.from_file("../../app.py", default_timeout=30).switch_page("pages/learning_rate.py")
+    page = AppTest.from_file("../../app.py", default_timeout=300).switch_page("pages/learning_rate.py")
     for section in unfolded:
         page.session_state[section] = True
     for name, value in query.items():

@@ -40,7 +40,7 @@ FIELD_OF = {
 
 def opened(script: Path, query: dict[str, str]) -> AppTest:
     """A page as somebody opens it with this query string. A run that begins is stopped."""
-    page = AppTest.from_file(PAGES[0], default_timeout=30)
+    page = AppTest.from_file(PAGES[0], default_timeout=300)
     if script != PAGES[0]:
         page.switch_page(str(script.relative_to(ROOT)))
     for name, value in query.items():

@@ -23,7 +23,7 @@ FEW = {**SMALL, "rounds": "8", "contenders": "numpy.tutorial,numpy.gram"}
 
 def opened(**query: str) -> AppTest:
     """The page as somebody opens it with this query string."""
-    page = AppTest.from_file("../../app.py", default_timeout=60).switch_page("pages/race.py")
+    page = AppTest.from_file("../../app.py", default_timeout=300).switch_page("pages/race.py")
     for name, value in query.items():
         page.query_params[name] = value
     page.run()
@@ -288,7 +288,7 @@ def a_page_with_a_wrong_contender() -> None:
 
 
 def test_a_contender_made_wrong_is_flagged_in_the_table_and_does_not_win() -> None:
-    page = AppTest.from_function(a_page_with_a_wrong_contender, default_timeout=30).run()
+    page = AppTest.from_function(a_page_with_a_wrong_contender, default_timeout=300).run()
     assert not page.exception
     table = page.dataframe[-1].value
     assert dict(zip(table["Implementation"], table["Verdict"], strict=True)) == {

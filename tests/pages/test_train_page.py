@@ -23,7 +23,7 @@ from twolayer.training.methods import gain_of_auto
 
 def opened(**query: str) -> AppTest:
     """The page as somebody opens it with this query string."""
-    page = AppTest.from_file("../../app.py", default_timeout=30)
+    page = AppTest.from_file("../../app.py", default_timeout=300)
     for name, value in query.items():
         page.query_params[name] = value
     page.run()
@@ -255,11 +255,11 @@ def test_a_run_that_is_not_heard_of_says_so_and_that_nothing_is_lost(
 
 
 def test_pause_resume_and_step_end_with_the_losses_of_fit() -> None:
-    page = opened(run="1", N="3", D_in="4", H="5", D_out="2", learning_rate="1e-3", steps="400000")
+    page = opened(run="1", N="3", D_in="4", H="5", D_out="2", learning_rate="1e-3", steps="200000")
     until(page, "step")
     pressed(page, "pause")
     run = page.session_state["run"]
-    run.wait(10)
+    run.wait(600)
     assert run.state == "paused"
     page.run()
     assert f"Paused after {run.step:,} steps" in shown(page)
@@ -270,7 +270,7 @@ def test_pause_resume_and_step_end_with_the_losses_of_fit() -> None:
     page.session_state["more"] = False
     page.run()
     pressed(page, "step")
-    assert run.wait(10)
+    assert run.wait(600)
     assert (run.state, run.step) == ("paused", step + 7)
     pressed(page, "pause")
     until(page, "over")
@@ -282,7 +282,7 @@ def test_pause_resume_and_step_end_with_the_losses_of_fit() -> None:
 def test_step_begins_a_run_and_reset_goes_back_to_ready() -> None:
     page = pressed(opened(), "step")
     run = page.session_state["run"]
-    assert run.wait(10)
+    assert run.wait(600)
     assert (run.state, run.step) == ("paused", 1)
     page = pressed(page, "reset")
     assert "ready" in [metric.value for metric in page.metric]
@@ -362,7 +362,7 @@ def test_a_diverged_run_says_where_and_offers_a_rate_that_works() -> None:
     page = opened(run="1", learning_rate="1e-5")
     until(page, "over")
     job = page.session_state["question_diagnosis"].job
-    assert job.wait(30)
+    assert job.wait(600)
     page.run()
     text = "".join(markdown.value for markdown in page.markdown)
     assert "at step 4 in `loss`" in text
@@ -395,7 +395,7 @@ def test_a_changed_rate_counts_against_the_curvature() -> None:
     until(page, "over")
     assert page.session_state["run"].state == "diverged"
     job = page.session_state["question_diagnosis"].job
-    assert job.wait(30)
+    assert job.wait(600)
     page.run()
     assert "This run's learning rate is 1.18e+03 times" in "".join(
         markdown.value for markdown in page.markdown
@@ -405,7 +405,7 @@ def test_a_changed_rate_counts_against_the_curvature() -> None:
 def test_a_run_that_is_refused_leaves_the_one_before_as_it_was() -> None:
     page = pressed(opened(), "step")
     run = page.session_state["run"]
-    assert run.wait(10)
+    assert run.wait(600)
     page.number_input(key="N").set_value(60_000).run()
     page.number_input(key="D_in").set_value(60_000).run()
     pressed(page, "train")

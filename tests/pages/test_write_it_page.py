@@ -18,7 +18,7 @@ TINY = {"N": "6", "D_in": "5", "H": "4", "D_out": "3", "learning_rate": "0.001",
 
 def opened(**query: str) -> AppTest:
     """The page as somebody opens it with this query string, its answers there."""
-    page = AppTest.from_file("../../app.py", default_timeout=30).switch_page("pages/write_it.py")
+    page = AppTest.from_file("../../app.py", default_timeout=300).switch_page("pages/write_it.py")
     for name, value in query.items():
         page.query_params[name] = value
     page.run()

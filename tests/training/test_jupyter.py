@@ -28,7 +28,7 @@ CELLS = (
 def outputs() -> list[list[nbformat.NotebookNode]]:
     """What the cells show in a real kernel."""
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
-    client = nbclient.NotebookClient(book, timeout=120, resources={"metadata": {"path": str(ROOT)}})
+    client = nbclient.NotebookClient(book, timeout=600, resources={"metadata": {"path": str(ROOT)}})
     return [cell.outputs for cell in client.execute().cells]
 
 

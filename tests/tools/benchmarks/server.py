@@ -15,8 +15,8 @@ from types import TracebackType
 
 import psutil
 
-START_SECONDS = 60.0
-END_SECONDS = 15.0
+START_SECONDS = 600.0
+END_SECONDS = 60.0
 SETTLE_SECONDS = 60.0
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 TRACEBACK = "Traceback (most recent call last)"
