@@ -14,6 +14,7 @@ from twolayer.training.config import FIELDS
 from twolayer.training.data import DATA_SETS
 from twolayer.training.edits import Edit
 from twolayer.training.kernels import KERNELS
+from twolayer.training.kernels.numpy import BLOCK
 
 METHODS = FIELDS["method"].options
 OURS = ("twolayer", "tests")
@@ -44,6 +45,13 @@ def alone(request) -> dict[str, str]:
 
 def test_a_script_of_the_default_run_reproduces_the_losses_exactly(alone, tmp_path):
     config = Config(**alone)
+    assert_array_equal(printed(script.script(config), tmp_path)[:, 1], fit(config).losses)
+
+
+@pytest.mark.parametrize("method", ["fused", "gram"])
+def test_a_script_takes_the_hidden_units_in_the_blocks_of_the_run(method, tmp_path):
+    config = Config(method=method, N=300, D_in=160, H=500, learning_rate=1e-8, steps=5)
+    assert config.N * config.H > 2 * BLOCK
     assert_array_equal(printed(script.script(config), tmp_path)[:, 1], fit(config).losses)
 
 

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from twolayer import Config, fit
 from twolayer.training import training
+from twolayer.training.kernels.numpy import BLOCK, blocks
 from twolayer.training.problem import Problem, make_problem
 from twolayer.training.reference import iteration
 
@@ -168,7 +169,9 @@ def test_advancing_changes_nothing_that_it_is_given(kernel, dtype):
         assert_array_equal(array, kept)
 
 
-@pytest.mark.parametrize("shape", [(7, 11, 5, 3), (1, 1, 1, 1), (64, 1000, 100, 10)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(7, 11, 5, 3), (1, 1, 1, 1), (64, 1000, 100, 10), (300, 40, 500, 3)], ids=str
+)
 def test_losses_and_weights_are_the_same_bits_however_a_run_is_cut(kernel, dtype, shape):
     config = sized(shape, 0.3, **kernel, dtype=dtype, steps=40, seed=7)
     problem, whole = training.prepare(config), fit(config)
@@ -182,3 +185,24 @@ def test_losses_and_weights_are_the_same_bits_however_a_run_is_cut(kernel, dtype
         w1, w2 = training.weights(config, problem, chunk)
         assert_array_equal(w1, whole.w1)
         assert_array_equal(w2, whole.w2)
+
+
+@pytest.mark.parametrize("most", [1, 13, 26, 40, 1000])
+@pytest.mark.parametrize("method", ["fused", "gram"])
+def test_blocks_of_hidden_units_of_any_size_give_the_iterates(method, most, dtype, monkeypatch):
+    config = sized((13, 20, 11, 3), 0.2, method=method, dtype=dtype, steps=40, seed=5)
+    monkeypatch.setattr("twolayer.training.kernels.numpy.BLOCK", most)
+    assert_agrees(config)
+    assert_array_equal(fit(config).dead, fit(replace(config, method="tutorial")).dead)
+
+
+@pytest.mark.parametrize(
+    ("N", "H"), [(1, 1), (64, 100), (4096, 1024), (4096, 1025), (4096, 20), (100_000, 7), (1, 65537)]
+)
+def test_blocks_cover_the_hidden_units_once_evenly_and_fit_in_the_cache(N, H):
+    parts = blocks(N, H)
+    assert [j for part in parts for j in range(H)[part]] == list(range(H))
+    sizes = [part.stop - part.start for part in parts]
+    assert max(sizes) * N <= max(BLOCK, N)
+    assert max(sizes) - min(sizes) < len(parts)
+    assert len(parts) == 1 or N * H > BLOCK

@@ -37,19 +37,22 @@ h_start = (x.astype(np.float64) @ w1.astype(np.float64)).astype(x.dtype, order="
 S = np.zeros_like(h_start)
 
 # Arrays that are made once, in the order of Fortran, which BLAS wants. gemm(α, a, b, β, c) writes
-# α·a·b + β·c into c.
-y, w2 = np.asfortranarray(y), np.asfortranarray(w2)
+# α·a·b + β·c into c. w2 is stored transposed, so that columns of it and of h are hidden units.
+minus_y, w2_T = np.asfortranarray(-y), np.asfortranarray(w2.T)
 h = np.empty((N, H), x.dtype, order="F")
-h_relu, grad_h = np.empty_like(h), np.empty_like(h)
-difference = np.empty_like(y)
+difference = np.empty_like(minus_y)
+
+# Blocks of hidden units whose part of h fits in the cache; one block if h does
+units = -(-H // -(-H // max(1, 65536 // N)))
+blocks = [slice(first, first + units) for first in range(0, H, units)]
 
 for t in range(steps):
     # Forward pass: y_pred − y
     np.copyto(h, h_start)
     gemm(-1.0, K, S, 1.0, h, overwrite_c=True)
-    np.maximum(h, 0, out=h_relu)
-    np.copyto(difference, y)
-    gemm(1.0, h_relu, w2, -1.0, difference, overwrite_c=True)
+    np.copyto(difference, minus_y)
+    for b in blocks:
+        gemm(1.0, np.maximum(h[:, b], 0), w2_T[:, b], 1.0, difference, trans_b=True, overwrite_c=True)
 
     # Loss
     loss = dot(difference.ravel("K"), difference.ravel("K"))
@@ -58,11 +61,13 @@ for t in range(steps):
         break
     print(t, float(loss))
 
-    # Backward pass; the factor 2 of grad_y_pred is in the rate
+    # Backward pass, and the update of w2; grad_h is written over h, and the factor 2 is in the rate
     rate = 2 * learning_rate
-    gemm(1.0, difference, w2, 0.0, grad_h, trans_b=True, overwrite_c=True)
-    grad_h[h < 0] = 0
+    for b in blocks:
+        h_relu, negative = np.maximum(h[:, b], 0), h[:, b] < 0
+        gemm(1.0, difference, w2_T[:, b], 0.0, h[:, b], overwrite_c=True)
+        h[:, b][negative] = 0
+        gemm(-rate, difference, h_relu, 1.0, w2_T[:, b], trans_a=True, overwrite_c=True)
 
     # Weight update
-    gemm(-rate, h_relu, difference, 1.0, w2, trans_a=True, overwrite_c=True)
-    axpy(grad_h.ravel("K"), S.ravel("K"), a=rate)  # S += rate · grad_h
+    axpy(h.ravel("K"), S.ravel("K"), a=rate)  # S += rate · grad_h

@@ -97,39 +97,57 @@ class Tutorial(Kernel):
         w2 -= self.learning_rate * grad_w2
 
 
+BLOCK = 1 << 16
+"""Elements of h in a block of hidden units: with h_relu and the mask, a block fits in the cache."""
+
+
+def blocks(N: int, H: int) -> list[slice]:
+    """Return the hidden units in blocks of equal size; one block where h is small."""
+    most = max(1, BLOCK // N)
+    units = -(-H // -(-H // most))
+    return [slice(first, min(first + units, H)) for first in range(0, H, units)]
+
+
 class Fused(Tutorial):
     """The same arithmetic without allocations in a step and with few passes over memory.
 
     BLAS's `gemm`, α·a·b + β·c into c, folds sums and updates into the products; it needs Fortran order.
+    There the columns of h and of w2ᵀ, which is stored in place of w2, are hidden units: what lies between the
+    two large products takes them a block at a time. grad_h is written over h.
     The factor 2 of grad_y_pred is folded into the learning rate, which is exact. The mask h < 0 is read
     from the sign bits as integers, and the maximum is with an array of zeros: NumPy vectorises these, but
     not a masked copy or a maximum with a scalar.
     """
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
-        self._own(config, problem, steps)
-        self.x = np.asfortranarray(problem.x)
-        self.w1, self.w2 = state["w1"].copy("F"), state["w2"].copy("F")
+        self._own(config, problem, state, steps)
+        self.x, self.w1 = np.asfortranarray(problem.x), state["w1"].copy("F")
 
-    def _own(self, config: Config, problem: Problem, steps: int) -> None:
+    def _own(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         """Allocate the arrays of a step."""
-        shape, dtype = (config.N, config.H), config.dtype
         # gemm(α, a, b, β, c, transpose a, transpose b, overwrite c): by position, which is faster
-        letter = "s" if dtype == "float32" else "d"
+        letter = "s" if config.dtype == "float32" else "d"
         self.gemm, self.axpy, self.dot = (getattr(BLAS, letter + name) for name in ("gemm", "axpy", "dot"))
-        integer = np.dtype(dtype.replace("float", "int"))
+        integer = np.dtype(config.dtype.replace("float", "int"))
         self.sign_bit = integer.type(8 * integer.itemsize - 1)
-        self.y = np.asfortranarray(problem.y)
-        self.h = np.empty(shape, dtype, order="F")
-        self.h_relu, self.grad_h = np.empty_like(self.h), np.empty_like(self.h)
-        self.active = np.empty(shape, integer, order="F")
-        self.h_bits, self.grad_h_bits = self.h.view(integer), self.grad_h.view(integer)
-        self.zeros = np.zeros_like(self.h)
-        self.difference = np.empty_like(self.y)
+        self.minus_y, self.w2_T = np.asfortranarray(-problem.y), state["w2"].T.copy("F")
+        self.h = np.empty((config.N, config.H), config.dtype, order="F")
+        self.difference = np.empty_like(self.minus_y)
         self.flat_difference = self.difference.ravel("K")
+        self.blocks = self._blocks(blocks(config.N, config.H), integer)
         self.rate = 2 * config.learning_rate
         self._losses = np.empty(steps)
         self._done = 0
+
+    def _blocks(self, parts: list[slice], integer: np.dtype[Any]) -> list[tuple[Array, ...]]:
+        """Return of each block its parts of h, its bits and w2ᵀ, and room for h_relu, zeros and the mask."""
+        room = np.empty_like(self.h[:, parts[0]]), np.zeros_like(self.h[:, parts[0]])
+        rooms = (*room, np.empty(room[0].shape, integer, order="F"))
+        found = []
+        for part in parts:
+            h, w2_T = self.h[:, part], self.w2_T[:, part]
+            found.append((h, h.view(integer), w2_T, *(array[:, : h.shape[1]] for array in rooms)))
+        return found
 
     def _hidden(self) -> None:
         """Compute h = x·w1."""
@@ -139,27 +157,35 @@ class Fused(Tutorial):
         self._hidden()
         return int(np.count_nonzero(~(self.h > 0).any(axis=0)))
 
+    def state(self) -> State:
+        return {"w1": self.w1, "w2": self.w2_T.T}
+
     def _update(self) -> None:
-        """Compute w1 −= learning_rate · xᵀ·grad_h, where grad_h lacks its factor 2."""
-        self.gemm(-self.rate, self.x, self.grad_h, 1.0, self.w1, 1, 0, 1)
+        """Compute w1 −= learning_rate · xᵀ·grad_h, where grad_h, in h, lacks its factor 2."""
+        self.gemm(-self.rate, self.x, self.h, 1.0, self.w1, 1, 0, 1)
 
     def step(self) -> None:
-        gemm, w2, h_relu, difference = self.gemm, self.w2, self.h_relu, self.difference
+        gemm, difference, blocks = self.gemm, self.difference, self.blocks
+        rate, sign_bit, several = -self.rate, self.sign_bit, len(self.blocks) > 1
         # Forward pass
         self._hidden()
-        np.maximum(self.h, self.zeros, out=h_relu)
-        np.copyto(difference, self.y)
-        gemm(1.0, h_relu, w2, -1.0, difference, 0, 0, 1)  # y_pred − y
+        np.copyto(difference, self.minus_y)
+        for h, _, w2_T, h_relu, zeros, _ in blocks:
+            np.maximum(h, zeros, out=h_relu)
+            gemm(1.0, h_relu, w2_T, 1.0, difference, 0, 1, 1)  # y_pred − y
         # Loss
         self._keep(self.dot(self.flat_difference, self.flat_difference))
-        # Backward pass
-        gemm(1.0, difference, w2, 0.0, self.grad_h, 0, 1, 1)
-        # (all bits are set where h ≥ 0, none where h < 0)
-        np.right_shift(self.h_bits, self.sign_bit, out=self.active)
-        np.invert(self.active, out=self.active)
-        np.bitwise_and(self.grad_h_bits, self.active, out=self.grad_h_bits)
+        # Backward pass, and the update of w2, which needs h_relu
+        for h, bits, w2_T, h_relu, zeros, active in blocks:
+            if several:
+                np.maximum(h, zeros, out=h_relu)
+            # (all bits are set where h ≥ 0, none where h < 0)
+            np.right_shift(bits, sign_bit, out=active)
+            np.invert(active, out=active)
+            gemm(1.0, difference, w2_T, 0.0, h, 0, 0, 1)
+            np.bitwise_and(bits, active, out=bits)
+            gemm(rate, difference, h_relu, 1.0, w2_T, 1, 0, 1)
         # Weight update
-        gemm(-self.rate, h_relu, difference, 1.0, w2, 1, 0, 1)
         self._update()
 
 
@@ -167,13 +193,13 @@ class Gram(Dual, Fused):
     """The dual form: S in place of w1."""
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
-        self._own(config, problem, steps)
+        self._own(config, problem, state, steps)
         self.K, self.h_start = problem.constants["K"], problem.constants["h"]
-        self.S, self.w2 = state["S"].copy("F"), state["w2"].copy("F")
-        self.flat_S, self.flat_grad_h = self.S.ravel("K"), self.grad_h.ravel("K")
+        self.S = state["S"].copy("F")
+        self.flat_S, self.flat_grad_h = self.S.ravel("K"), self.h.ravel("K")
 
     def state(self) -> State:
-        return {"S": self.S, "w2": self.w2}
+        return {"S": self.S, "w2": self.w2_T.T}
 
     def _hidden(self) -> None:
         """Compute h = h_start − K·S."""
@@ -181,5 +207,5 @@ class Gram(Dual, Fused):
         self.gemm(-1.0, self.K, self.S, 1.0, self.h, 0, 0, 1)
 
     def _update(self) -> None:
-        """Compute S += learning_rate · grad_h, where grad_h lacks its factor 2."""
+        """Compute S += learning_rate · grad_h, where grad_h, in h, lacks its factor 2."""
         self.axpy(self.flat_grad_h, self.flat_S, a=self.rate)
