@@ -14,7 +14,7 @@ from twolayer.training.methods import METHODS, flops_per_step
 WHOLE = [name for name, kind in FIELDS.items() if isinstance(kind, Whole)]
 REAL = [name for name, kind in FIELDS.items() if isinstance(kind, Real)]
 NUMBERS = WHOLE + REAL
-NAMES = [name for name in FIELDS if name not in NUMBERS]
+NAMES = [name for name in FIELDS if name not in (*NUMBERS, "table")]
 
 
 def refusal(**values: object) -> ConfigError:
@@ -28,6 +28,7 @@ def test_fields_and_defaults_are_those_of_the_contract():
     assert asdict(Config()) == DEFAULTS
     assert DEFAULTS == {
         "data": "random",
+        "table": "",
         "init": "tutorial",
         "backend": "numpy",
         "device": "cpu",
