@@ -1,6 +1,7 @@
 """Run and Series: what has been received, read while it grows."""
 
 import tracemalloc
+from dataclasses import replace
 from threading import Thread
 
 import numpy as np
@@ -105,6 +106,24 @@ def test_what_was_received_before_adds_nothing(cut):
     assert (np.diff(run.laps[:, 0]) > 0).all()
     assert run.laps[-1, 0] == 100
     assert run.seconds == pytest.approx(0.1, abs=0.0035)  # a lap across the cut counts as a whole
+
+
+def test_what_was_counted_before_is_not_counted_again():
+    run, dead = Run("a", CONFIG), np.array([[4.0, 1.0], [10.0, 2.0]])
+    held_out = np.column_stack((dead, [0.5, 0.25]))
+    for end in (10, 14):
+        run.receive(replace(chunk(0, end), dead=dead, held_out=held_out))
+    assert_array_equal(run.dead, dead)
+    assert_array_equal(run.held_out, held_out)
+
+
+def test_the_time_of_a_step_is_the_median_of_all_laps_so_far():
+    run, steps = Run("a", CONFIG), 0
+    for times, median in (([1.0, 2.0, 30.0], 2.0), ([3.0, 4.0], 3.0), ([90.0], 3.5)):
+        steps += len(times)
+        laps = np.column_stack((np.ones(len(times)), times))
+        run.receive(Chunk(steps, {}, np.ones(len(times)), laps))
+        assert run.step_seconds == median
 
 
 def test_divergence_ends_a_run_with_its_step():
