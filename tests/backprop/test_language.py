@@ -110,6 +110,13 @@ def test_forgotten_brackets_of_a_comparison_are_named():
     assert parse("grad_h", "grad_h_relu * (h > 0)", "numpy").value == "grad_h"
 
 
+@pytest.mark.parametrize("line", ["", "; ".join(["grad_h[h < 0] = 0"] * 9)])
+def test_what_is_said_of_a_whole_line_has_no_place_in_it(line):
+    with pytest.raises(LineError) as caught:
+        parse("grad_h", line, "numpy")
+    assert caught.value.span == (0, 0)
+
+
 def test_a_result_or_a_product_far_larger_than_the_iterations_is_refused():
     sizes = {"N": 64, "D_in": 1000, "H": 100, "D_out": 10}
     with pytest.raises(LineError, match="1,000,000 entries"):
