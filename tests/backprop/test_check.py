@@ -232,3 +232,12 @@ def test_the_valley_of_step_sizes_is_measured_at_half_as_many_entries(monkeypatc
     found = check(Config(N=5, D_in=20, H=10, D_out=2), 0, settings=Settings(sample=sample))
     assert seen == [entries] * len(found.valley)
     assert found.valley
+
+
+@pytest.mark.parametrize("bug", [None, "no_mask", "no_factor"])
+def test_the_cosine_is_that_of_the_angle_between_the_two_gradients(bug):
+    for found in check(Config(N=4, D_in=3, H=5, D_out=2, seed=1), 0, bug).comparisons:
+        ours, theirs = found.points[:, 2], found.points[:, 3]
+        assert len(ours) == found.compared
+        expected = math.fsum(ours * theirs) / math.sqrt(math.fsum(ours**2) * math.fsum(theirs**2))
+        assert found.cosine == pytest.approx(expected, rel=1e-12)
