@@ -93,3 +93,10 @@ def test_the_estimated_memory_of_a_task_is_near_what_it_allocates(sizes):
     finally:
         tracemalloc.stop()
     assert peak < memory_bytes(grid, 1) - 2 * sweep.TASK_BYTES < 3 * peak
+
+
+def test_each_run_of_a_batch_counts_with_arrays_of_its_own():
+    config = computed(Config(N=30, D_in=400, H=20, learning_rate=1e-9, steps=5, dtype="float64"))
+    one, three = (Grid(config, parse_axes(f"learning_rate={rates}")) for rates in ("1e-9", "1e-9,2e-9,3e-9"))
+    own = 8 * 30 * 20  # h, or what is as large
+    assert 2 * 4 * own < memory_bytes(three, 1) - memory_bytes(one, 1) < 2 * 16 * own
