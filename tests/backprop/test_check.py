@@ -10,7 +10,7 @@ from twolayer import Config
 from twolayer.backprop import bugs, snapshot
 from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.check import STEP, Settings, check, examine
-from twolayer.backprop.comparison import BANDS, relative_error
+from twolayer.backprop.comparison import BANDS, at_step, relative_error
 from twolayer.backprop.finite_differences import of_entries
 from twolayer.backprop.one_step import observe
 from twolayer.training import kernels
@@ -220,3 +220,24 @@ def test_relative_error():
 
 def test_the_thresholds_are_those_of_cs231n():
     assert [threshold for threshold, _ in BANDS] == [1e-2, 1e-4, 1e-7, 0]
+
+
+@pytest.mark.parametrize(("sample", "entries"), [(60, 30), (7, 3), (1, 1)])
+def test_the_valley_of_step_sizes_is_measured_at_half_as_many_entries(monkeypatch, sample, entries):
+    seen, measure = [], at_step
+    monkeypatch.setattr(
+        "twolayer.backprop.check.at_step",
+        lambda iteration, which, step: seen.append(len(which)) or measure(iteration, which, step),
+    )
+    found = check(Config(N=5, D_in=20, H=10, D_out=2), 0, settings=Settings(sample=sample))
+    assert seen == [entries] * len(found.valley)
+    assert found.valley
+
+
+@pytest.mark.parametrize("bug", [None, "no_mask", "no_factor"])
+def test_the_cosine_is_that_of_the_angle_between_the_two_gradients(bug):
+    for found in check(Config(N=4, D_in=3, H=5, D_out=2, seed=1), 0, bug).comparisons:
+        ours, theirs = found.points[:, 2], found.points[:, 3]
+        assert len(ours) == found.compared
+        expected = math.fsum(ours * theirs) / math.sqrt(math.fsum(ours**2) * math.fsum(theirs**2))
+        assert found.cosine == pytest.approx(expected, rel=1e-12)

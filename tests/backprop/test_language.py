@@ -110,6 +110,20 @@ def test_forgotten_brackets_of_a_comparison_are_named():
     assert parse("grad_h", "grad_h_relu * (h > 0)", "numpy").value == "grad_h"
 
 
+def test_a_number_may_be_taken_from_an_array_and_truth_values_may_not():
+    sizes = {"N": 3, "D_in": 4, "H": 5, "D_out": 2}
+    exercise.read("h_relu", "h - 0.5", "torch", sizes)
+    with pytest.raises(LineError, match="truth values have no minus sign"):
+        exercise.read("h_relu", "h - (h > 0)", "torch", sizes)
+
+
+@pytest.mark.parametrize("line", ["", "; ".join(["grad_h[h < 0] = 0"] * 9)])
+def test_what_is_said_of_a_whole_line_has_no_place_in_it(line):
+    with pytest.raises(LineError) as caught:
+        parse("grad_h", line, "numpy")
+    assert caught.value.span == (0, 0)
+
+
 def test_a_result_or_a_product_far_larger_than_the_iterations_is_refused():
     sizes = {"N": 64, "D_in": 1000, "H": 100, "D_out": 10}
     with pytest.raises(LineError, match="1,000,000 entries"):

@@ -228,6 +228,18 @@ def test_a_place_in_the_queue_and_what_would_start_now():
     run(test)
 
 
+def test_beside_large_requests_a_small_one_would_still_start_at_once():
+    async def test(server):
+        await server.ask("a", SIZE - SIZE // 8, gives_back=False)
+        assert server.memory.free == SIZE // 16  # the largest that counts as small
+        await server.ask("b", SIZE // 16, gives_back=False)
+        assert server.memory.free == SIZE // 16
+        await server.ask("c", SIZE // 16 - 7, gives_back=False)
+        assert server.memory.free == 7
+
+    run(test)
+
+
 def test_an_ended_request_leaves_nothing_behind():
     async def test(server):
         await server.ask("a", LARGE, gives_back=False)

@@ -1,6 +1,7 @@
 """Run and Series: what has been received, read while it grows."""
 
 import tracemalloc
+from dataclasses import replace
 from threading import Thread
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from twolayer import Config
-from twolayer.engine.run import Run, Series
+from twolayer.engine.run import MOST_PICTURES, Run, Series, kept
 from twolayer.training import training
+from twolayer.training.learned import Picture
 from twolayer.training.messages import Message
 from twolayer.training.training import Chunk
 
@@ -28,8 +30,8 @@ def test_views_of_a_series_stay_valid_while_it_grows():
     for count in range(300):
         series.extend(np.full((count % 3, 2), count))
         views.append((series.view(), series.view().copy()))
-    for view, kept in views:
-        assert_array_equal(view, kept)
+    for view, copy in views:
+        assert_array_equal(view, copy)
     assert series.view().shape == (300, 2)
     assert series.view().dtype == np.float64
 
@@ -105,6 +107,35 @@ def test_what_was_received_before_adds_nothing(cut):
     assert (np.diff(run.laps[:, 0]) > 0).all()
     assert run.laps[-1, 0] == 100
     assert run.seconds == pytest.approx(0.1, abs=0.0035)  # a lap across the cut counts as a whole
+
+
+def test_what_was_counted_before_is_not_counted_again():
+    run, dead = Run("a", CONFIG), np.array([[4.0, 1.0], [10.0, 2.0]])
+    held_out = np.column_stack((dead, [0.5, 0.25]))
+    for end in (10, 14):
+        run.receive(replace(chunk(0, end), dead=dead, held_out=held_out))
+    assert_array_equal(run.dead, dead)
+    assert_array_equal(run.held_out, held_out)
+
+
+def test_the_time_of_a_step_is_the_median_of_all_laps_so_far():
+    run, steps = Run("a", CONFIG), 0
+    for times, median in (([1.0, 2.0, 30.0], 2.0), ([3.0, 4.0], 3.0), ([90.0], 3.5)):
+        steps += len(times)
+        laps = np.column_stack((np.ones(len(times)), times))
+        run.receive(Chunk(steps, {}, np.ones(len(times)), laps))
+        assert run.step_seconds == median
+
+
+def test_of_the_pictures_the_first_of_each_part_is_kept_and_the_newest():
+    pictures, steps = (), 10 * MOST_PICTURES
+    for step in range(3, steps + 1, 3):
+        newest = Picture(step, {})
+        pictures = kept(pictures, newest, steps)
+        assert pictures[-1] is newest
+    parts = [picture.step * MOST_PICTURES // steps for picture in pictures[:-1]]
+    assert parts == sorted(set(parts)) == list(range(MOST_PICTURES))
+    assert [picture.step for picture in pictures[:3]] == [3, 12, 21]
 
 
 def test_divergence_ends_a_run_with_its_step():

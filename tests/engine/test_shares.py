@@ -391,3 +391,17 @@ def test_of_two_processes_with_one_scheduler_the_later_one_is_neither_behind_nor
 
     first, second = run(main())
     assert abs(first - second) <= 2 * CREDIT_SECONDS
+
+
+def test_work_of_a_higher_rank_comes_after_all_that_its_visitor_has_there():
+    async def main() -> list[float]:
+        one, tags = new_shares(), []
+        for rank, seconds in ((0, 1.0), (1, 0.5), (0, 0.25), (1, 0.0)):
+            turn = Turn("a", seconds, rank=rank)
+            await one.enter(turn)
+            tags.append(turn.tag)
+        return [tag - tags[0] for tag in tags]
+
+    # Of rank 0 only what is of rank 0 comes before: 1 s. Of rank 1 both: 1 s; 1 + 0.5 + 0.25 s.
+    expected = [0, 1 + RANK_SECONDS, 1, 1.75 + RANK_SECONDS]
+    assert run(main()) == pytest.approx(expected)

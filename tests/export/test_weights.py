@@ -65,3 +65,11 @@ def test_the_onnx_model_gives_the_same_outputs_for_any_number_of_rows(dtype):
         assert outputs.dtype == dtype
         expected = np.maximum(rows @ result.w1, 0) @ result.w2
         assert_allclose(outputs, expected, rtol=1e-5 if dtype == "float32" else 1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_network_fits_onnx_up_to_its_two_gigabytes(dtype):
+    size = 4 if dtype == "float32" else 8
+    largest = (2**31 - 2**16) // (10_000 * size)  # of D_in + D_out; the rest of 2 GiB is for the model itself
+    assert weights.fit_onnx(Config(D_in=largest - 10, D_out=10, H=10_000, dtype=dtype))
+    assert not weights.fit_onnx(Config(D_in=largest - 9, D_out=10, H=10_000, dtype=dtype))

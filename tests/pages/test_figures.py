@@ -279,6 +279,22 @@ def test_the_loss_chart_over_steps_and_over_seconds_in_the_steps(page: AppTest) 
     assert_allclose(unpacked(trace["y"]), LOSSES)
 
 
+@pytest.mark.parametrize("by_seconds", [False, True])
+def test_the_held_out_loss_is_the_mean_per_entry_times_the_entries_of_the_batch(by_seconds: bool) -> None:
+    run = Run("tested", CONFIG)
+    held_out = np.array([[4, 2.0, np.nan], [10, 0.5, np.nan]])
+    run.receive(Chunk(10, {}, LOSSES, LAPS, held_out=held_out, dead=np.array([[10.0, 0.0]])))
+    at, loss = points.held_out(run, by_seconds)
+    assert_allclose(at, [4e-3, 7e-3] if by_seconds else [4, 10])
+    assert_allclose(loss, [2.0 * 3 * 2, 0.5 * 3 * 2])
+
+
+def test_the_cross_of_a_diverged_run_is_at_its_last_loss() -> None:
+    for by_seconds, place in ((False, 9), (True, BEGUN_AT[9] / 1e3)):
+        at, loss = points.last_loss(known_run(), by_seconds)
+        assert_allclose([*at, *loss], [place, 10])
+
+
 def test_the_tables_beside_the_charts(page: AppTest) -> None:
     tables = page.session_state["tables"]
     assert_allclose(tables["Loss"]["loss"], LOSSES)

@@ -109,3 +109,13 @@ def test_those_who_left_go_before_those_who_are_here(monkeypatch):
     assert len(histories.of("here").entries) == 1
     monkeypatch.setattr(history, "MOST_BYTES", size - 1)
     assert [one.name for one in histories.trim("here")] == ["here"]
+
+
+def test_of_those_who_are_here_only_as_many_runs_go_as_must(monkeypatch):
+    histories = Histories()
+    histories.connected("here")
+    for number in range(4):
+        histories.of("here").add(run(str(number), 1000))
+    monkeypatch.setattr(history, "MOST_BYTES", histories.of("here").nbytes - 1)
+    assert [one.name for one in histories.trim("here")] == ["0"]
+    assert [entry.run.name for entry in histories.of("here").entries] == ["1", "2", "3"]

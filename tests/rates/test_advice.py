@@ -6,9 +6,21 @@ import numpy as np
 import pytest
 
 from twolayer import Config, fit
-from twolayer.rates.advice import advise, bands, mean_loss_rate, swept_rates, working_rate
+from twolayer.rates.advice import (
+    BAND_ABOVE,
+    BAND_BELOW,
+    BAND_RATES,
+    advise,
+    band_grid,
+    bands,
+    mean_loss_rate,
+    swept_rates,
+    working_rate,
+)
+from twolayer.rates.curvature import largest_eigenvalue
 from twolayer.rates.grid import Grid, computed, parse_axes, sweep_grid
 from twolayer.rates.sweep import train
+from twolayer.training.config import FIELDS
 from twolayer.training.problem import make_problem
 from twolayer.training.reference import backward, forward
 
@@ -65,6 +77,22 @@ def test_rates_come_from_the_sizes_and_from_the_ends_that_are_given():
     assert rates[-1] > 4e-6, "where the tutorial's sizes diverge"
     given = swept_rates(Config(), 5, 1e-5, 1e-7)
     assert (given[0], given[-1]) == (1e-7, 1e-5)
+
+
+def test_a_grid_of_sizes_has_rates_on_both_sides_of_the_sharpness_of_each_of_them():
+    grid = band_grid(Config(N=20, D_in=30, H=8, D_out=2), ["H", "N", "H"])
+    *sizes, rates = grid.axes
+    assert [axis.field for axis in sizes] == ["H", "N"]
+    assert [axis.values for axis in sizes] == [(2, 4, 8, 16, 32), (5, 10, 20, 40, 80)]
+    assert (rates.field, len(rates.values)) == ("learning_rate", BAND_RATES)
+    limits = [largest_eigenvalue(replace(grid.base, H=H, N=N)).threshold for H in (2, 32) for N in (5, 80)]
+    assert 1 / 3 < rates.values[0] * BAND_BELOW / min(limits) < 3  # they are estimated from the sizes
+    assert 1 / 3 < rates.values[-1] / BAND_ABOVE / max(limits) < 3
+
+
+def test_a_grid_of_sizes_stays_within_what_a_field_takes():
+    (sizes, _rates) = band_grid(Config(N=2, D_in=30, H=8, D_out=1), ["D_out"]).axes
+    assert sizes.values[0] == FIELDS["D_out"].low == 1
 
 
 def test_too_few_steps_are_said_and_the_lowest_loss_is_taken():

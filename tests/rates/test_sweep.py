@@ -1,5 +1,6 @@
 """Sweeps: each point is the run of `fit`, however the grid was cut."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -78,3 +79,24 @@ def test_more_workers_and_larger_arrays_take_more_memory():
     grid = Grid(SMALL, parse_axes(AXES))
     assert memory_bytes(grid, 2) == 2 * memory_bytes(grid, 1)
     assert memory_bytes(Grid(replace(SMALL, N=3000), grid.axes), 1) > memory_bytes(grid, 1)
+
+
+@pytest.mark.parametrize("sizes", [{"N": 300, "H": 200}, {"N": 100, "H": 400, "dtype": "float32"}], ids=str)
+def test_the_estimated_memory_of_a_task_is_near_what_it_allocates(sizes):
+    config = computed(Config(D_in=400, learning_rate=1e-9, steps=5, **sizes))
+    grid = Grid(config, parse_axes("learning_rate=1e-9:1e-8:40"))
+    train(grid, 0, 2)  # what is loaded once is not of the task
+    tracemalloc.start()
+    try:
+        train(grid, 0, grid.size)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < memory_bytes(grid, 1) - 2 * sweep.TASK_BYTES < 3 * peak
+
+
+def test_each_run_of_a_batch_counts_with_arrays_of_its_own():
+    config = computed(Config(N=30, D_in=400, H=20, learning_rate=1e-9, steps=5, dtype="float64"))
+    one, three = (Grid(config, parse_axes(f"learning_rate={rates}")) for rates in ("1e-9", "1e-9,2e-9,3e-9"))
+    own = 8 * 30 * 20  # h, or what is as large
+    assert 2 * 4 * own < memory_bytes(three, 1) - memory_bytes(one, 1) < 2 * 16 * own

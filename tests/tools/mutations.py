@@ -40,6 +40,7 @@ PROGRAMS = "twolayer/export/scripts/"
 
 PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
 SPARE_SECONDS = 60.0
+KILLED, SURVIVED, NO_PROGRAM = "killed", "SURVIVED", "no program"
 
 
 @dataclass(frozen=True)
@@ -131,18 +132,20 @@ def reasons() -> dict[tuple[str, ...], str]:
     return {tuple(line.strip() for line in entry["lines"]): entry["why"] for entry in entries}
 
 
-def survivors(tests: Tests, chosen: Sequence[MutationSpec]) -> Iterator[str]:
-    """Make mutations one by one, and give the difference of each that the tests pass."""
+def outcomes(tests: Tests, chosen: Sequence[MutationSpec]) -> Iterator[tuple[str, str]]:
+    """Make mutations one by one, and give of each what came of it, and its difference."""
     for number, mutation in enumerate(chosen, 1):
         names = tests.of(mutation)
         result = mutate_and_test([mutation], " ".join([PYTEST, "-x", *names]), tests.timeout(names))
+        output = result.output or ""
         survived = result.test_outcome == TestOutcome.SURVIVED
-        by = next((line for line in (result.output or "").splitlines() if line.startswith("FAILED")), "")
+        outcome = SURVIVED if survived else NO_PROGRAM if "SyntaxError: " in output else KILLED
+        by = next((line for line in output.splitlines() if line.startswith("FAILED")), "")
         where = f"{mutation.module_path}:{mutation.start_pos[0]} ({len(names)} tests)"
-        print(f"{number}/{len(chosen)} {'SURVIVED' if survived else 'killed'} {where} {by[:120]}", flush=True)
+        print(f"{number}/{len(chosen)} {outcome} {where} {by[:120]}", flush=True)
         if survived:
             print(*changed(result.diff or ""), sep="\n", flush=True)
-            yield result.diff or ""
+        yield outcome, result.diff or ""
 
 
 def check(place: str, sample: int, seed: int) -> tuple[int, int, int]:
@@ -151,10 +154,11 @@ def check(place: str, sample: int, seed: int) -> tuple[int, int, int]:
     found = mutations(place)
     chosen = random.Random(seed).sample(found, min(sample or len(found), len(found)))
     print(f"{place}: {len(chosen)} of {len(found)} mutations", flush=True)
-    known = reasons()
-    left = [tuple(line[:1] + line[1:].strip() for line in changed(one)) for one in survivors(tests, chosen)]
-    same = sum(lines in known for lines in left)
-    return len(left) - same, same, len(chosen)
+    known, results = reasons(), list(outcomes(tests, chosen))
+    left = [changed(difference) for outcome, difference in results if outcome == SURVIVED]
+    same = sum(tuple(line[:1] + line[1:].strip() for line in lines) in known for lines in left)
+    made = sum(outcome != NO_PROGRAM for outcome, _ in results)
+    return len(left) - same, same, made
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Edits of a run: from which step on a value holds, against the formulas with a list of rates."""
 
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
@@ -89,3 +90,11 @@ def test_what_is_new_makes_an_edit_from_the_next_step_on():
 def test_what_cannot_be_edited_is_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         edits.changes(CONFIG, (), 12, **values)
+
+
+def test_what_a_fit_counts_is_that_of_all_its_chunks():
+    result = fit(CONFIG, [Edit(10, "learning_rate", 2e-4), Edit(30, "learning_rate", 3e-4)])
+    assert result.laps[:, 0].sum() == 40
+    assert result.seconds == pytest.approx(result.laps[:, 1].sum())
+    assert result.step_seconds == np.median(result.laps[:, 1] / result.laps[:, 0])
+    assert {10, 30, 40} <= set(result.dead[:, 0])

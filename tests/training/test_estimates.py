@@ -90,3 +90,11 @@ def test_auto_is_said_to_be_faster_just_where_it_picks_another_method(steps):
         for method in ("tutorial", "fused", "auto"):
             assert methods.gain_of_auto(Config(**sizes, steps=steps, method=method)) == 1
     assert max(gains) > 1.5
+
+
+def test_the_bytes_of_held_out_rows_are_those_of_their_arrays():
+    # x, three arrays like y, h and h_relu; the dual form also has their products with x and with w1
+    sizes = {"N": 64, "D_in": 1000, "H": 100, "D_out": 10}
+    assert methods.held_out_bytes(Config(**sizes)) == 64 * (1000 + 3 * 10 + 2 * 100) * 4
+    gram = Config(**sizes, method="gram", dtype="float64")
+    assert methods.held_out_bytes(gram) == 64 * (1000 + 3 * 10 + 2 * 100 + 64 + 100) * 8
