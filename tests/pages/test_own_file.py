@@ -88,10 +88,10 @@ def test_what_is_left_out_is_said():
     said = captions(page)
     assert "flowers" in said
     assert ": 60 rows." in said
-    assert "Rows with missing cells, which are left out: 2." in said
-    assert "Constant, and left out: same." in said
-    assert "Empty, and left out: no." in said
-    assert "Too many different values for a category, and left out: id." in said
+    assert "Rows with missing values, left out: 2." in said
+    assert "Constant columns, left out: same." in said
+    assert "Empty columns, left out: no." in said
+    assert "Columns with too many different values for a category, left out: id." in said
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,12 @@ BODY = "a,b\n1,2\n3,5\n"
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "Line 1, column 1: a table has two columns at least"),
-        ("a\n1\n2\n", "Line 1, column 1: a table has two columns at least"),
-        ("a;b\n1;2\n", "Line 1, column 1: a table has two columns at least"),
+        ("", "Line 1, column 1: a table has at least two columns"),
+        ("a\n1\n2\n", "Line 1, column 1: a table has at least two columns"),
+        ("a;b\n1;2\n", "Line 1, column 1: a table has at least two columns"),
         ("1,2\n3,4\n", "Line 1, column 1: 1 is a number; the first line has to name the columns."),
         ("a,b,a\n1,2,3\n", "Line 1, column 3 (a): two columns have the same name."),
-        ("a,b\n", "Line 2, column 1: there is no row below the names."),
+        ("a,b\n", "Line 2, column 1: there is no row below the column names."),
         ("a,b\n\n\n1,2\n3\n", "Line 5, column 2: cells in this line: 1; in the first line: 2."),
         (BODY + "1,2,3\n", "Line 4, column 3: cells in this line: 3; in the first line: 2."),
         (BODY + '1,"2"3\n', "Line 4, column 2: a quotation mark is not closed"),
@@ -49,7 +49,7 @@ BODY = "a,b\n1,2\n3,5\n"
         (BODY + "1,\0\n", "Line 4, column 2: the character U+0000 is not text."),
         (BODY.encode() + "강,1".encode("cp949"), "Line 4, column 1: not UTF-8 text."),
         ("a,b\n1,2\n3,1e200\n", "Line 3, column 2 (b): 1e200 is too large; numbers go up to 1e+100."),
-        ("a,b\n1,5\n3,5\n", "Line 2, column 1 (a): beside this target no column can be an input."),
+        ("a,b\n1,5\n3,5\n", "Line 2, column 1 (a): apart from this target, no column can be an input."),
         ("a,b\n5,5\n5,5\n", "Line 2, column 2 (b): no column can be a target"),
         (
             "a,b\n1,2\n,3\n4,\n",
@@ -59,7 +59,7 @@ BODY = "a,b\n1,2\n3,5\n"
         ("a,b\n" + "1,2\n" * 10_001, "Line 10002, column 1: at most 10,000 rows are read."),
         ("a,b\n" + f"{'1' * 140_000},2\n", "Line 2, column 1: a cell has at most 131,072 characters."),
         (f"a,b\n1,{'1' * 140_000}\n", "Line 2, column 2: a cell has at most 131,072 characters."),
-        ("a,b\n" + "1,2\n" * 600_000, "column 1: the file goes on; at most 2 MB are read."),
+        ("a,b\n" + "1,2\n" * 600_000, "column 1: the file is too large; at most 2 MB are read."),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(content, said):
@@ -73,13 +73,13 @@ CHOSEN = "a,b,c,d\n1,2,x,5\n2,4,y,5\n3,5,z,5\n" + "".join(f"{k},{k},n{k},5\n" fo
     ("targets", "inputs", "kind", "said"),
     [
         ((4,), (), None, "Line 2, column 4 (d): the target is the same in all rows."),
-        ((9,), (), None, "Line 1, column 9: the table has 4 columns."),
-        ((9,), (1,), None, "Line 1, column 9: the table has 4 columns."),
+        ((9,), (), None, "Line 1, column 9: there is no such column: the table has 4 columns."),
+        ((9,), (1,), None, "Line 1, column 9: there is no such column: the table has 4 columns."),
         ((1,), (1, 2), None, "Line 2, column 1 (a): the column is chosen twice."),
         ((1,), (3,), None, "Line 2, column 3 (c): “x” is not a number, and 63 different values"),
-        ((1,), (4,), None, "Line 2, column 1 (a): beside this target no column varies."),
+        ((1,), (4,), None, "Line 2, column 1 (a): apart from this target, no column varies."),
         ((1, 2), (3,), None, "Line 2, column 3 (c): “x” is not a number"),
-        ((1, 2), (), None, "Line 2, column 1 (a): beside this target no column can be an input."),
+        ((1, 2), (), None, "Line 2, column 1 (a): apart from this target, no column can be an input."),
         ((1,), (2,), "classes", "Line 2, column 1 (a): 60 different values are too many for classes"),
     ],
 )
