@@ -213,6 +213,7 @@ def test_a_product_entry_by_entry_where_a_matrix_product_fits_is_told_how_that_i
         "Entry by entry, the shapes must be the same: x (N, D_in), w1 (D_in, H). A matrix product is written "
         "x @ w1."
     )
+    assert "(x - 1) @ w1." in str(judged(numbers, "h", "(x - 1) * w1").message)
     assert "@" not in str(judged(numbers, "h", "w1 * x").message)
 
 

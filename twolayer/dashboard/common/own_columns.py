@@ -132,11 +132,15 @@ def _left_out(upload: Upload, reading: Reading, table: OwnTable) -> dict[str, li
     """Return the columns that are neither target nor input though nobody chose so, by why."""
     chosen = table.shape.choices
     found: dict[str, list[Column]] = defaultdict(list)
+    width = 0
     for k, column in enumerate(reading.columns, 1):
+        missing = column.missing > MOST_MISSING * reading.rows
+        if column.usable and not missing and k not in chosen.targets:
+            width += 1 if column.what == "number" else column.values
         if k in (*chosen.targets, *chosen.inputs):
             continue
         if not column.usable:
             found[column.what].append(column)
-        elif not upload.wanted.inputs:
-            found["missing" if column.missing > MOST_MISSING * reading.rows else "more"].append(column)
+        elif not upload.wanted.inputs:  # what varies, but not in the complete rows, is constant
+            found["missing" if missing else "more" if width > MOST_INPUTS else "constant"].append(column)
     return found
