@@ -55,11 +55,14 @@ BODY = "a,b\n1,2\n3,5\n"
             "a,b\n1,2\n,3\n4,\n",
             "Line 3, column 1 (a): fewer than 2 rows are complete; rows in which this cell is missing: 1.",
         ),
-        (",".join(f"c{k}" for k in range(201)), "Line 1, column 201: at most 200 columns are read."),
-        ("a,b\n" + "1,2\n" * 10_001, "Line 10002, column 1: at most 10,000 rows are read."),
+        (
+            ",".join(f"c{k}" for k in range(201)),
+            "Line 1, column 201: too many columns; at most 200 are allowed.",
+        ),
+        ("a,b\n" + "1,2\n" * 10_001, "Line 10002, column 1: too many rows; at most 10,000 are allowed."),
         ("a,b\n" + f"{'1' * 140_000},2\n", "Line 2, column 1: a cell has at most 131,072 characters."),
         (f"a,b\n1,{'1' * 140_000}\n", "Line 2, column 2: a cell has at most 131,072 characters."),
-        ("a,b\n" + "1,2\n" * 600_000, "column 1: the file is too large; at most 2 MB are read."),
+        ("a,b\n" + "1,2\n" * 600_000, "column 1: the file is too large; at most 2 MB are allowed."),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(content, said):

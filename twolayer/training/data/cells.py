@@ -89,7 +89,9 @@ def of_file(content: bytes, file: str) -> Cells:
                 ),
             )
         if len(rows) == MOST_ROWS:
-            raise refused(line, 1, Message.of("at most {most} rows are read.", most=f"{MOST_ROWS:,}"))
+            raise refused(
+                line, 1, Message.of("too many rows; at most {most} are allowed.", most=f"{MOST_ROWS:,}")
+            )
         rows.append(
             [sys.intern(cell) if len(cell) < SHORT else cell for cell in row]
         )  # a third of the memory
@@ -106,7 +108,7 @@ def _decoded(content: bytes) -> tuple[str, str]:
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8-sig")
     if len(content) > MOST_BYTES:
         before = content[:MOST_BYTES].decode(encoding, "ignore")
-        most = Message.of("the file is too large; at most {most} MB are read.", most=MOST_BYTES // 1024**2)
+        most = Message.of("the file is too large; at most {most} MB are allowed.", most=MOST_BYTES // 1024**2)
         raise refused(*_place(before), most)
     try:
         text = content.decode(encoding)
@@ -164,7 +166,7 @@ def _names(line: int, head: Sequence[str]) -> tuple[str, ...]:
         )
         raise refused(line, 1, few)
     if len(head) > MOST_COLUMNS:
-        most = Message.of("at most {most} columns are read.", most=MOST_COLUMNS)
+        most = Message.of("too many columns; at most {most} are allowed.", most=MOST_COLUMNS)
         raise refused(line, MOST_COLUMNS + 1, most)
     if all(map(is_number, head)):
         raise refused(
@@ -191,7 +193,7 @@ def of_columns(names: Sequence[Any], columns: Sequence[Any]) -> Cells:
         raise refused(1, 1, Message.of("a table has at least one row and two columns."))
     if len(rows) > 10 * LARGEST_ARRAYS or len(named) > LARGEST_ARRAYS:
         most = Message.of(
-            "at most {rows} rows and {columns} columns are read.",
+            "at most {rows} rows and {columns} columns are allowed.",
             rows=f"{10 * LARGEST_ARRAYS:,}",
             columns=f"{LARGEST_ARRAYS:,}",
         )
