@@ -89,7 +89,8 @@ def test_a_rung_stands_beside_numpy_with_what_replaces_the_lines_by_hand(rung: s
         ).groups()
         lines = page.code[0].value.splitlines()
         assert "# Backward pass" in lines[int(first) - 2]
-        assert "grad_h" in lines[int(last) - 1]
+        assert "" not in lines[int(first) - 1 : int(last)]
+        assert lines[int(last)] == ""
         assert "within 1e-11" in said
     assert downloads(page)[1:] == ["Download run_numpy.py", f"Download run_{rung}.py"]
 
