@@ -145,7 +145,9 @@ def test_the_name_has_the_sizes_and_the_choices():
     ["x", "0123456789abcdef", "0123456789abcdef.5.1-4.classes.1x5x3", "0123456789abcdef.0.1.classes.9x2x2",
      "0123456789ABCDEF.5.1.classes.9x2x2", "0123456789abcdef.5.1.both.9x2x2",
      "0123456789abcdef.5..classes.9x2x2",
-     "0123456789abcdef.5.1.classes.9x1x2", "0123456789abcdef.5.1.classes.9999999x2x2", None, 5],
+     "0123456789abcdef.5.1.classes.9x1x2", "0123456789abcdef.5.1.classes.9999999x2x2", None, 5,
+     "0123456789abcdef.5.1-4.classes.150x5x51", "0123456789abcdef.5.1-4,5-9999.classes.150x5x3",
+     f"0123456789abcdef.5.{','.join(['1-9999'] * 200)}.classes.150x5x3"],
 )  # fmt: skip
 def test_what_is_no_name_is_refused(name):
     with pytest.raises(ConfigError) as raised:
