@@ -132,6 +132,7 @@ def test_the_name_has_the_sizes_and_the_choices():
     table = own_table((np.eye(7)[:, :5], np.arange(7)), inputs=[1, 2, 3, 5])
     assert table.name == f"{table.shape.digest}.6.1-3,5.regression.7x5x1"
     assert shape_of(table.name) == table.shape
+    assert own_table((np.eye(7)[:, :5], np.arange(7)), inputs="x1, x2,x3, 5").name == table.name
     config = Config(data="csv", table=table.name)
     assert (config.N, config.D_in, config.D_out) == (5, 5, 1)
     assert field_of("csv", "N", table.name).high == 6
