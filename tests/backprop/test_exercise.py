@@ -189,11 +189,11 @@ def test_a_second_mistake_that_undoes_the_first_is_said(numbers):
     [
         ("grad_y_pred", "y - y_pred", "Wrong: the sign is reversed, and the factor 2 is missing."),
         ("grad_y_pred", "2 * (y - y_pred)", "Wrong: the sign is reversed."),
-        ("grad_y_pred", "4 * (y_pred - y)", "Wrong: a factor is missing or added."),
+        ("grad_y_pred", "4 * (y_pred - y)", "Wrong: there is a missing or extra factor."),
         (
             "grad_w2",
             "-0.5 * h_relu.T @ grad_y_pred",
-            "Wrong: the sign is reversed, and a factor is missing or added.",
+            "Wrong: the sign is reversed, and there is a missing or extra factor.",
         ),
         (
             "grad_y_pred",
@@ -213,6 +213,7 @@ def test_a_product_entry_by_entry_where_a_matrix_product_fits_is_told_how_that_i
         "Entry by entry, the shapes must be the same: x (N, D_in), w1 (D_in, H). A matrix product is written "
         "x @ w1."
     )
+    assert "(x - 1) @ w1." in str(judged(numbers, "h", "(x - 1) * w1").message)
     assert "@" not in str(judged(numbers, "h", "w1 * x").message)
 
 

@@ -64,6 +64,6 @@ def test_nothing_is_wider_than_a_phone(visit: Visit) -> None:
         f"/write_it?{SIZES}&lines={pack({'grad_h_relu': 'grad_y_pred @ w2 ' + '* 1 ' * 18})}", width=390
     )
     expect(page.locator(".st-key-verdict_grad_h_relu")).to_contain_text(
-        "Wrong: a transpose is missing or added."
+        "Wrong: there is a missing or extra transpose."
     )
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390

@@ -104,7 +104,7 @@ def test_words_are_those_of_the_page(python, tmp_path: Path):
     ran = python("-m", "twolayer", "check", str(tmp_path / "mine.py"), *TINY)
     assert ran.returncode == 1
     assert (
-        "grad_w1:     Wrong: a factor is missing or added. Every entry is 0.5 times the right one."
+        "grad_w1:     Wrong: there is a missing or extra factor. Every entry is 0.5 times the right one."
         in ran.stdout
     )
     assert "entries differ from PyTorch's autograd" in ran.stdout

@@ -63,8 +63,8 @@ def test_train_reads_a_file_and_its_columns_by_name(file, twolayer):
         (["--csv", "flowers.csv", "--data", "iris"], "none, since the data are not csv"),
         (["--csv", "flowers.csv", "--N", "40"], "N: invalid value 40; expected a whole number from 1 to 39"),
         (["--csv", "bad.csv"], "bad.csv: Line 3, column 3: cells in this line: 3"),
-        (["--data", "csv"], "csv with a file: --csv FILE"),
-        (["--target", "kind"], "give it with --csv FILE"),
+        (["--data", "csv"], "csv with a file: --table FILE"),
+        (["--target", "kind"], "give it with --table FILE"),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("file")

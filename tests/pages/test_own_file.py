@@ -92,10 +92,15 @@ def test_what_is_left_out_is_said():
     said = captions(page)
     assert "flowers" in said
     assert ": 60 rows." in said
-    assert "Rows with missing cells, which are left out: 2." in said
-    assert "Constant, and left out: same." in said
-    assert "Empty, and left out: no." in said
-    assert "Too many different values for a category, and left out: id." in said
+    assert "Rows with missing values, left out: 2." in said
+    assert "Constant columns, left out: same." in said
+    assert "Empty columns, left out: no." in said
+    assert "Columns with too many different values for a category, left out: id." in said
+
+
+def test_a_column_that_varies_only_in_incomplete_rows_is_said_to_be_constant():
+    page = upload(opened(data="csv"), b"a,b,c,t\n1,1,1,1\n1,2,5,2\n1,3,4,3\n1,4,4,9\n2,?,3,4\n")
+    assert "Constant columns, left out: a." in captions(page)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_a_wrong_line_is_named_by_its_kind_and_the_lines_below_carry_it_on():
     assert "comes from grad_y_pred" in verdict(page, "grad_w2")
     assert "4 of 5 right" in solved(page)
     assert not page.success
-    assert any("wrong gradients where ✗ stands" in caption.value for caption in page.caption)
+    assert any("wrong gradients: those marked ✗" in caption.value for caption in page.caption)
 
 
 def test_a_line_that_does_not_fit_is_said_in_letters_at_its_place():

@@ -29,7 +29,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "factor": Kind(
-        N_("a factor is missing or added"),
+        N_("there is a missing or extra factor"),
         N_("Every entry is the right one times the same number."),
         ("no_factor",),
     ),
@@ -47,11 +47,11 @@ KINDS: Mapping[str, Kind] = {
         N_("the mask is inverted"), N_("It is 0 where h > 0, and not 0 where h < 0."), ("wrong_side",)
     ),
     "other_mask": Kind(
-        N_("the mask has another condition"),
+        N_("the mask has the wrong condition"),
         N_("Some entries are 0 that must not be, or the other way round."),
     ),
     "transpose": Kind(
-        N_("a transpose is missing or added"),
+        N_("there is a missing or extra transpose"),
         N_("A matrix is used where its transpose is needed, or the other way round."),
         ("not_transposed",),
     ),
@@ -61,7 +61,7 @@ KINDS: Mapping[str, Kind] = {
         ("off_by_one",),
     ),
     "grad_w2_for_w2": Kind(
-        N_("grad_w2 stands in the place of w2"),
+        N_("grad_w2 is used in place of w2"),
         N_("It is what comes out if grad_w2 stands in the place of w2."),
         ("grad_w2_for_w2",),
     ),

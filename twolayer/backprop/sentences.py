@@ -53,7 +53,8 @@ def details(verdict: Verdict) -> Iterator[Message]:
         yield from _where(verdict.value, verdict.where)
     if verdict.chain:
         yield Message.of(
-            "In the chain its value is right all the same: it undoes the mistake of a line above."
+            "Computed from your own lines, its value is right all the same: it undoes the mistake of a line "
+            "above."
         )
 
 

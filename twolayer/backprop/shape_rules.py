@@ -24,8 +24,8 @@ def _together(term: Term, *types: Typed) -> Shape:
                 "Entry by entry, the shapes must be the same: {shapes}. A matrix product is written {left} @ "
                 "{right}.",
                 shapes=listed,
-                left=term.args[0].text,
-                right=term.args[1].text,
+                left=_bracketed(term.args[0]),
+                right=_bracketed(term.args[1]),
             )
         raise LineError(words, term.span, kind)
     return shape

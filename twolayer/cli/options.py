@@ -21,8 +21,8 @@ FILE_WORDS = (
     f"{MOST_BYTES // 1024**2} MB and {MOST_ROWS:,} rows"
 )
 OF_TABLE = {
-    "target": "Its column to learn, by name or number; several with commas  [default: the last that fits]",
-    "inputs": "Its columns to learn from, in the same way  [default: all others that fit]",
+    "target": "Column to learn, by name or number; several with commas between  [default: last that fits]",
+    "inputs": "Columns to learn from, given in the same way  [default: all others that fit]",
     "kind": "classes or regression  [default: classes if the target is a category]",
 }
 """The options that choose columns of the file."""
@@ -46,7 +46,7 @@ def with_config(command: Callable[..., None]) -> Callable[..., None]:
             config = Config(**values)
             if config.data == CSV and table is None:
                 errors.append(
-                    ConfigError("data", CSV, Message.of("csv with a file: --csv FILE --target COLUMN"))
+                    ConfigError("data", CSV, Message.of("csv with a file: --table FILE --target COLUMN"))
                 )
         except ConfigError as error:
             errors.append(error)
@@ -70,7 +70,10 @@ def _options_of_table(command: Callable[..., None]) -> list[Decorator]:
     which a command has alone if its own --csv is what it writes."""
     of_command = [text for option in getattr(command, "__click_params__", []) for text in option.opts]
     names = ["--table"] if "--csv" in of_command else ["--csv", "--table"]
-    columns = [click.option(f"--{name}", metavar="COLUMN", help=text) for name, text in OF_TABLE.items()]
+    columns = [
+        click.option(f"--{name}", metavar="KIND" if name == "kind" else "COLUMN", help=text)
+        for name, text in OF_TABLE.items()
+    ]
     file = click.option(*names, TABLE, metavar="FILE", help=FILE_WORDS)
     return [*reversed(columns), file]
 
@@ -79,7 +82,7 @@ def _table(file: str | None, **columns: str | None) -> OwnTable | None:
     """Read a table of one's own, if there is one. Raises `click.UsageError`."""
     if file is None:
         if any(columns.values()):
-            raise click.UsageError(f"{', '.join(OF_TABLE)} are of a file: give it with --csv FILE")
+            raise click.UsageError(f"{', '.join(OF_TABLE)} need a file: give it with --table FILE")
         return None
     try:
         return own_table(file, **{name: text for name, text in columns.items() if text})

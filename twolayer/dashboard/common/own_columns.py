@@ -17,14 +17,14 @@ from twolayer.training.messages import N_
 
 MOST_NAMED = 8
 WHATS = {
-    "number": N_("numbers"),
-    "category": N_("category"),
+    "number": N_("numeric"),
+    "category": N_("categorical"),
     "text": N_("text"),
     "constant": N_("constant"),
     "empty": N_("empty"),
 }
 AUTOMATIC = "automatic"
-KIND_LABELS = {AUTOMATIC: N_("Automatic"), "classes": N_("Classes"), "regression": N_("Regression")}
+KIND_LABELS = {AUTOMATIC: N_("Automatic"), "classes": N_("Classification"), "regression": N_("Regression")}
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def choices(upload: Upload, reading: Reading) -> None:
                 on_change=partial(_choose, key),
             )
         st.segmented_control(
-            _("The target has"),
+            _("Type of problem"),
             [AUTOMATIC, *KINDS],
             format_func=lambda kind: _(KIND_LABELS[kind]),
             default=st.session_state["own_kind"],
@@ -85,7 +85,7 @@ def choices(upload: Upload, reading: Reading) -> None:
 
 def _label(number: int, column: Column) -> str:
     """What a column is, for its choice."""
-    text = _("{number}. {name} ({what}, {values} different)")
+    text = _("{number}. {name} ({what}, {values} distinct)")
     return text.format(
         number=number, name=column.name[:40], what=_(WHATS[column.what]), values=f"{column.values:,}"
     )
@@ -111,13 +111,13 @@ def report(upload: Upload, reading: Reading, table: OwnTable) -> list[str]:
     left = reading.rows - table.shape.rows
     said = [_("{file}: {rows} rows.").format(file=plain(upload.name[:40]), rows=f"{reading.rows:,}")]
     if left:
-        said.append(_("Rows with missing cells, which are left out: {count}.").format(count=f"{left:,}"))
+        said.append(_("Rows with missing values, left out: {count}.").format(count=f"{left:,}"))
     texts = {
-        "constant": _("Constant, and left out: {names}."),
-        "empty": _("Empty, and left out: {names}."),
-        "text": _("Too many different values for a category, and left out: {names}."),
-        "missing": _("Missing in more than half of the rows, and left out: {names}."),
-        "more": _("More than {most} inputs with these, which are left out: {names}."),
+        "constant": _("Constant columns, left out: {names}."),
+        "empty": _("Empty columns, left out: {names}."),
+        "text": _("Columns with too many different values for a category, left out: {names}."),
+        "missing": _("Columns with more than half of their values missing, left out: {names}."),
+        "more": _("Columns beyond the {most} inputs that are allowed, left out: {names}."),
     }
     left_out = _left_out(upload, reading, table)
     for why, text in texts.items():
@@ -132,11 +132,15 @@ def _left_out(upload: Upload, reading: Reading, table: OwnTable) -> dict[str, li
     """Return the columns that are neither target nor input though nobody chose so, by why."""
     chosen = table.shape.choices
     found: dict[str, list[Column]] = defaultdict(list)
+    width = 0
     for k, column in enumerate(reading.columns, 1):
+        missing = column.missing > MOST_MISSING * reading.rows
+        if column.usable and not missing and k not in chosen.targets:
+            width += 1 if column.what == "number" else column.values
         if k in (*chosen.targets, *chosen.inputs):
             continue
         if not column.usable:
             found[column.what].append(column)
-        elif not upload.wanted.inputs:
-            found["missing" if column.missing > MOST_MISSING * reading.rows else "more"].append(column)
+        elif not upload.wanted.inputs:  # what varies, but not in the complete rows, is constant
+            found["missing" if missing else "more" if width > MOST_INPUTS else "constant"].append(column)
     return found

@@ -44,15 +44,15 @@ MultiPartParser.spool_max_size = 2 * MOST_BYTES  # a larger upload, by itself fr
 
 def draw() -> None:
     """Draw the uploader, and of an uploaded file what it has and what is chosen of it."""
-    label = _("CSV or TSV file (first line: names; at most {size} MB, {rows} rows, {columns} columns)")
+    label = _("CSV or TSV file (first line: column names; at most {size} MB, {rows} rows, {columns} columns)")
     uploaded = st.file_uploader(
         label.format(size=MOST_BYTES // 1024**2, rows=f"{MOST_ROWS:,}", columns=MOST_COLUMNS),
         ["csv", "tsv", "txt"],
         key="own_file",
         max_upload_size=MOST_BYTES // 1024**2,
         help=_(
-            "The file stays in the memory of this session. It is not written to disk, nobody else can reach "
-            "it, and it is gone with the session."
+            "The file is kept in memory only, and nobody else can reach it. It is gone with this session; a "
+            "run that was trained on it keeps its data for as long as the run is kept."
         ),
     )
     upload: own_columns.Upload | None = st.session_state.get("own_upload")

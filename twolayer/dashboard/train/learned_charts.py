@@ -40,7 +40,7 @@ def chart(config: Config, picture: Picture | None) -> None:
             _("Images: weights of hidden units, held-out digits with the answers to them, confusion matrix"),
         ),
         "table": (_table, _("Scatter chart: predicted against true values of held-out rows")),
-        "confusion": (_confusion, _("Confusion matrix: which class held-out rows of each class were given")),
+        "confusion": (_confusion, _("Confusion matrix: the true and the predicted classes of held-out rows")),
     }[config.data_set.picture]
     traces, layout = make(config, picture)
     if picture is not None:

@@ -33,9 +33,10 @@ def _writing(dialect: str) -> str:
 def _verdicts() -> str:
     return _(
         "First the shapes are checked in letters: N samples, D_in inputs, H hidden units, D_out outputs. A "
-        "line that fits only because two of these sizes happen to be equal is refused. Then its numbers, at "
-        "the first iteration of the run, are compared with the right ones: from right values, so that a "
-        "mistake in one line does not make the lines below wrong. Every correct way to write a line is right."
+        "line that fits only because two of these sizes happen to be equal is refused. Then its numbers at "
+        "the first iteration of the run are compared with the right ones. Each line is computed from right "
+        "values, so that a mistake in one line does not make the lines below it wrong. Every correct way to "
+        "write a line is right."
     )
 
 

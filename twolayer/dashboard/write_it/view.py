@@ -217,7 +217,7 @@ def proof(found: Proof | None) -> None:
 
 def _outcome(*, wrong: bool) -> str:
     if wrong:
-        return _("Computed one after another, your lines give wrong gradients where ✗ stands.")
+        return _("Computed one after another, your lines give wrong gradients: those marked ✗.")
     return _("Computed one after another, your lines give right gradients.")
 
 

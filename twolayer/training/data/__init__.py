@@ -203,8 +203,8 @@ def data_set(data: str, table: str = "") -> DataSet:
 
 
 MISSING_TABLE = Message.of(
-    "These data are a file of your own, which is not here. Upload it; in Python give it as table=…, on the "
-    "command line as --csv FILE."
+    "These data are a file of your own, which is not here. Upload it; in Python, pass it as table=…, on the "
+    "command line as --table FILE."
 )
 
 INSTALLED_AS = {"sklearn": "scikit-learn"}

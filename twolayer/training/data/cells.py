@@ -89,13 +89,15 @@ def of_file(content: bytes, file: str) -> Cells:
                 ),
             )
         if len(rows) == MOST_ROWS:
-            raise refused(line, 1, Message.of("at most {most} rows are read.", most=f"{MOST_ROWS:,}"))
+            raise refused(
+                line, 1, Message.of("too many rows; at most {most} are allowed.", most=f"{MOST_ROWS:,}")
+            )
         rows.append(
             [sys.intern(cell) if len(cell) < SHORT else cell for cell in row]
         )  # a third of the memory
         lines.append(line)
     if not rows:
-        raise refused(line + 1, 1, Message.of("there is no row below the names."))
+        raise refused(line + 1, 1, Message.of("there is no row below the column names."))
     digest = hashlib.sha256(content).hexdigest()[:16]
     source = Source(file[-LONGEST_FILE_NAME:], delimiter, encoding)
     return Cells(names, rows, lines, digest, source, MOST_INPUTS)
@@ -106,7 +108,7 @@ def _decoded(content: bytes) -> tuple[str, str]:
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8-sig")
     if len(content) > MOST_BYTES:
         before = content[:MOST_BYTES].decode(encoding, "ignore")
-        most = Message.of("the file goes on; at most {most} MB are read.", most=MOST_BYTES // 1024**2)
+        most = Message.of("the file is too large; at most {most} MB are allowed.", most=MOST_BYTES // 1024**2)
         raise refused(*_place(before), most)
     try:
         text = content.decode(encoding)
@@ -136,7 +138,7 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             row = next(reader, None)
         except csv.Error as error:
             record = "".join(list(io.StringIO(text, newline=""))[line - 1 :])
-            why = Message.of("a quotation mark is not closed, or stands within a cell that is quoted.")
+            why = Message.of("a quotation mark is not closed, or one within a quoted cell is not doubled.")
             if "limit" in str(error):
                 why = Message.of("a cell has at most {most} characters.", most=f"{csv.field_size_limit():,}")
             raise refused(line, _broken_column(record, delimiter), why) from None
@@ -160,11 +162,11 @@ def _names(line: int, head: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the columns. Raises `TableError`."""
     if len(head) < 2:
         few = Message.of(
-            "a table has two columns at least, a target and an input, with commas or tabs between them."
+            "a table has at least two columns, a target and an input, separated by commas or tabs."
         )
         raise refused(line, 1, few)
     if len(head) > MOST_COLUMNS:
-        most = Message.of("at most {most} columns are read.", most=MOST_COLUMNS)
+        most = Message.of("too many columns; at most {most} are allowed.", most=MOST_COLUMNS)
         raise refused(line, MOST_COLUMNS + 1, most)
     if all(map(is_number, head)):
         raise refused(
@@ -188,10 +190,10 @@ def of_columns(names: Sequence[Any], columns: Sequence[Any]) -> Cells:
         if name in named[:k]:
             raise refused(1, k + 1, Message.of("two columns have the same name."), name)
     if len(named) < 2 or not rows:
-        raise refused(1, 1, Message.of("a table has a row and two columns at least."))
+        raise refused(1, 1, Message.of("a table has at least one row and two columns."))
     if len(rows) > 10 * LARGEST_ARRAYS or len(named) > LARGEST_ARRAYS:
         most = Message.of(
-            "at most {rows} rows and {columns} columns are read.",
+            "at most {rows} rows and {columns} columns are allowed.",
             rows=f"{10 * LARGEST_ARRAYS:,}",
             columns=f"{LARGEST_ARRAYS:,}",
         )

@@ -66,7 +66,7 @@ def choose(cells: Cells, wanted: Choices, columns: Sequence[Column] = ()) -> Own
             break
         inputs = varied
         if not inputs:
-            raise cells.refused(kept[0], targets[0], Message.of("beside this target no column varies."))
+            raise cells.refused(kept[0], targets[0], Message.of("apart from this target, no column varies."))
     for k in targets:
         if _is_constant(cells.of(k, kept)):
             raise cells.refused(kept[0], k, Message.of("the target is the same in all rows."))
@@ -110,7 +110,7 @@ def _last(cells: Cells, columns: Sequence[Column]) -> tuple[int, ...]:
     usable = [k for k, column in enumerate(columns, 1) if column.usable]
     if not usable:
         raise cells.refused(
-            0, len(columns), Message.of("no column can be a target: none is a number or a category.")
+            0, len(columns), Message.of("no column can be a target: none is numeric or categorical.")
         )
     return (usable[-1],)
 
@@ -124,7 +124,7 @@ def _others(cells: Cells, columns: Sequence[Column], targets: Sequence[int]) -> 
     widths = accumulate(1 if columns[k - 1].what == "number" else columns[k - 1].values for k in numbers)
     inputs = tuple(k for k, width in zip(numbers, widths, strict=True) if width <= cells.most_inputs)
     if not inputs:
-        raise cells.refused(0, targets[0], Message.of("beside this target no column can be an input."))
+        raise cells.refused(0, targets[0], Message.of("apart from this target, no column can be an input."))
     return inputs
 
 
@@ -133,7 +133,11 @@ def _check(cells: Cells, targets: Sequence[int], inputs: Sequence[int]) -> None:
     chosen = [*targets, *inputs]
     for place, k in enumerate(chosen):
         if k > len(cells.names):
-            raise refused(1, k, Message.of("the table has {count} columns.", count=len(cells.names)))
+            raise refused(
+                1,
+                k,
+                Message.of("there is no such column: the table has {count} columns.", count=len(cells.names)),
+            )
         if k in chosen[:place]:
             raise cells.refused(0, k, Message.of("the column is chosen twice."))
 
@@ -183,7 +187,7 @@ def _check_width(cells: Cells, inputs: Sequence[int], kept: Sequence[int]) -> No
         width += 1 if are_numbers(list(values)) else len(values)
         if width > cells.most_inputs:
             reason = Message.of(
-                "with this column there are {count} inputs; at most {most}.",
+                "with this column there are {count} inputs; at most {most} are allowed.",
                 count=width,
                 most=cells.most_inputs,
             )
@@ -193,7 +197,7 @@ def _check_width(cells: Cells, inputs: Sequence[int], kept: Sequence[int]) -> No
 def _kind(cells: Cells, targets: Sequence[int], kept: Sequence[int], wanted: Kind | None) -> Kind:
     """Return whether rows belong to classes: if the target is a category, or as wanted."""
     if wanted == "classes" and len(targets) > 1:
-        raise cells.refused(kept[0], targets[1], Message.of("classes take one target."))
+        raise cells.refused(kept[0], targets[1], Message.of("classification takes one target."))
     for k in targets:
         texts = cells.of(k, kept)
         other = next((row for row, text in zip(kept, texts, strict=True) if not is_number(text)), None)

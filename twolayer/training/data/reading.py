@@ -70,7 +70,7 @@ def _cells(table: Any) -> tuple[Cells, tuple[int, ...]]:
             return files.of_columns(names, [*x.T, *y.T]), tuple(range(len(x.T) + 1, len(names) + 1))
     elif hasattr(table, "columns"):
         return files.of_columns(list(table.columns), [table[name] for name in table.columns]), ()
-    takes = Message.of("a file, a data frame, or arrays (x, y) of as many rows")
+    takes = Message.of("a file, a data frame, or arrays (x, y) with the same number of rows")
     raise ConfigError("table", type(table).__name__, takes)
 
 
