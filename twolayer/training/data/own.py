@@ -28,8 +28,8 @@ NAME = (
     r"\.(?P<rows>[2-9]|[1-9]\d{1,4})x(?P<D_in>[2-9]|[1-9]\d{1,4})x(?P<D_out>[1-9]\d{0,3}))?"
 )
 MOST_CATEGORIES = 50
-MOST_COLUMNS = 9999
-"""Targets and inputs together, also of arrays."""
+LARGEST_ARRAYS = 9999
+"""Columns of a table that is given as arrays; a file has fewer."""
 FORM = Message.of("the name of a table, such as 0123456789abcdef.5.1-4.classes.150x5x3")
 
 
@@ -114,7 +114,7 @@ def shape_of(name: str) -> Shape | None:
     if not name or found is None:
         return None
     targets, inputs = _ends(found["targets"]), _ends(found["inputs"])
-    if sum(last - first + 1 for first, last in targets + inputs) > MOST_COLUMNS:
+    if sum(last - first + 1 for first, last in targets + inputs) > LARGEST_ARRAYS:
         return None  # it comes from an address: nothing is made for it that is out of proportion
     rows, D_in, D_out = (int(found[size]) for size in ("rows", "D_in", "D_out"))
     kind = next(k for k in KINDS if k == found["kind"])
