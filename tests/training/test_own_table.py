@@ -12,7 +12,7 @@ from twolayer.training.config import field_of
 from twolayer.training.data import DataError, own
 from twolayer.training.data.cells import TableError
 from twolayer.training.data.files import lines_of
-from twolayer.training.data.own import Choices, shape_of
+from twolayer.training.data.own import LARGEST_ARRAYS, Choices, shape_of
 from twolayer.training.problem import make_held_out, make_problem
 
 RUN = {"init": "he", "learning_rate": 1e-4, "steps": 30, "H": 9}
@@ -139,6 +139,14 @@ def test_the_name_has_the_sizes_and_the_choices():
     assert config.to_query() == {"data": "csv", "table": table.name}
     assert Config.from_query(config.to_query()) == (config, [])
     assert table.name != own_table((np.eye(7)[:, :5] * 2, np.arange(7)), inputs=[1, 2, 3, 5]).name
+
+
+def test_every_other_column_of_the_widest_arrays_has_a_name():
+    x = np.random.default_rng(1).standard_normal((3, LARGEST_ARRAYS - 1))
+    x[:, ::2] = 1
+    table = own_table((x, np.arange(3)))
+    assert Config(data="csv", table=table.name).D_in == LARGEST_ARRAYS // 2 + 1
+    assert shape_of(table.name) == table.shape
 
 
 @pytest.mark.parametrize(

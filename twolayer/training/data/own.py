@@ -22,7 +22,7 @@ CSV = "csv"
 Kind = Literal["classes", "regression"]
 KINDS: tuple[Kind, ...] = ("classes", "regression")
 
-_COLUMNS = r"[1-9]\d{0,3}(?:-[1-9]\d{0,3})?(?:,[1-9]\d{0,3}(?:-[1-9]\d{0,3})?){0,200}"
+_COLUMNS = r"[1-9]\d{0,3}(?:-[1-9]\d{0,3})?(?:,[1-9]\d{0,3}(?:-[1-9]\d{0,3})?){0,4999}"
 NAME = (
     rf"(?:(?P<digest>[0-9a-f]{{16}})\.(?P<targets>{_COLUMNS})\.(?P<inputs>{_COLUMNS})\.(?P<kind>{'|'.join(KINDS)})"
     r"\.(?P<rows>[2-9]|[1-9]\d{1,4})x(?P<D_in>[2-9]|[1-9]\d{1,4})x(?P<D_out>[1-9]\d{0,3}))?"
