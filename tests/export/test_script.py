@@ -11,7 +11,9 @@ from twolayer import Config, fit
 from twolayer.export import script
 from twolayer.export.rungs import SCRIPTS
 from twolayer.training.config import FIELDS
-from twolayer.training.data import DATA_SETS
+from twolayer.training.data import DATA_SETS, own
+from twolayer.training.data.own import Choices
+from twolayer.training.data.reading import read
 from twolayer.training.edits import Edit
 from twolayer.training.kernels import KERNELS
 from twolayer.training.kernels.numpy import BLOCK
@@ -111,6 +113,16 @@ def test_a_script_carries_its_data_and_initial_weights(name, init, tmp_path):
     rows = printed(script.script(config), tmp_path)
     assert len(rows) == 20
     assert_array_equal(rows[:, 1], fit(config).losses)
+
+
+def test_a_file_and_its_columns_may_have_any_name(tmp_path):
+    name = "{seed} {dtype} {table} 'N\".csv"
+    content = b'"{seed}","it\'s ""so""\n{dtype}"\n' + b"".join(b"%d,%d\n" % (k, k * k % 7) for k in range(9))
+    (tmp_path / name).write_bytes(content)
+    table = read(content, name, Choices()).table
+    with own.in_use(table):
+        config = Config(data="csv", table=table.name, H=3, steps=5)
+        assert_array_equal(printed(script.script(config), tmp_path)[:, 1], fit(config).losses)
 
 
 def test_every_program_has_the_lines_that_other_data_replace(kernel):

@@ -8,6 +8,7 @@ from twolayer.dashboard.common import history
 from twolayer.dashboard.common.history import Histories, name_of
 from twolayer.engine.run import Run
 from twolayer.training import methods
+from twolayer.training.data.reading import own_table
 
 
 def run(name: str, steps: int = 10, *, over: bool = True) -> Run:
@@ -119,3 +120,19 @@ def test_of_those_who_are_here_only_as_many_runs_go_as_must(monkeypatch):
     monkeypatch.setattr(history, "MOST_BYTES", histories.of("here").nbytes - 1)
     assert [one.name for one in histories.trim("here")] == ["0"]
     assert [entry.run.name for entry in histories.of("here").entries] == ["1", "2", "3"]
+
+
+def test_a_table_of_several_runs_counts_once_until_the_last_of_them_goes(monkeypatch):
+    histories, table = Histories(), own_table((np.eye(300), np.arange(300)))
+    histories.connected("here")
+    past = histories.of("here")
+    for _ in range(3):
+        past.add(run("a"))
+    curves = past.nbytes
+    for entry in past.entries:
+        entry.run.table = table
+    assert past.nbytes == curves + table.nbytes
+    monkeypatch.setattr(history, "MOST_BYTES", curves + table.nbytes - 1)
+    assert len(histories.trim("here")) == 1
+    monkeypatch.setattr(history, "MOST_BYTES", curves)
+    assert len(histories.trim("here")) == 2

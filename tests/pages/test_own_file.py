@@ -1,16 +1,20 @@
 """A file of the visitor's own on the pages: uploaded, chosen of, trained on, linked to."""
 
+import asyncio
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 from numpy.testing import assert_array_equal
+from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_train_page import opened, shown, until
 from twolayer import Config, fit, own_table
 from twolayer.dashboard.common import visitors
+from twolayer.training.data.cells import MOST_BYTES
 
 PAGES = ("race", "gradients", "one_step", "learning_rate", "write_it")
 FLOWERS = b"length,width,place,kind\n" + b"".join(
@@ -221,3 +225,19 @@ def test_the_code_reads_the_file_and_has_the_run_s_losses(tmp_path):
     until(page, "over")
     losses = [float(line.split()[1]) for line in ran.stdout.splitlines()]
     assert_array_equal(losses, page.session_state["run"].losses)
+
+
+def test_the_server_receives_the_largest_file_in_memory(monkeypatch):
+    head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f.csv"\r\n\r\n'
+    body = head + b"1" * MOST_BYTES + b"\r\n--x--\r\n"
+    scope = {"type": "http", "headers": [(b"content-type", b"multipart/form-data; boundary=x")]}
+
+    async def received() -> int:
+        async def receive() -> dict:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async with Request(scope, receive).form() as form:
+            return len(await form["f"].read())
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)  # what would write it to disk
+    assert asyncio.run(received()) == MOST_BYTES

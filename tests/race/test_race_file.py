@@ -55,6 +55,13 @@ def test_a_file_with_one_race_that_is_not_in_a_list_is_read_too():
     assert len(from_json(json.dumps(plain()[0]).encode())) == 1
 
 
+def test_a_file_from_before_there_were_tables_of_one_s_own_is_read():
+    before = plain()
+    for one in before:
+        del one["config"]["table"]
+    assert from_json(json.dumps(before).encode()) == races()
+
+
 def test_a_byte_order_mark_of_a_windows_shell_does_not_matter():
     assert len(from_json(b"\xef\xbb\xbf" + to_json(races()).encode())) == 2
 

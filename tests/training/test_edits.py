@@ -98,3 +98,11 @@ def test_what_a_fit_counts_is_that_of_all_its_chunks():
     assert result.seconds == pytest.approx(result.laps[:, 1].sum())
     assert result.step_seconds == np.median(result.laps[:, 1] / result.laps[:, 0])
     assert {10, 30, 40} <= set(result.dead[:, 0])
+
+
+@pytest.mark.parametrize("steps", [20, 300])
+def test_a_run_of_another_length_has_the_score_of_its_last_step_that_debts_cannot_put_off(steps, monkeypatch):
+    monkeypatch.setattr("twolayer.training.laps.FREE_SECONDS", -1)
+    config = Config(data="sine", init="he", learning_rate=1e-4, steps=100)
+    changes = [Edit(0, "steps", steps), Edit(steps // 2, "learning_rate", 2e-4)]  # where a chunk ends
+    assert fit(config, changes).held_out[:, 0].tolist() == [steps]

@@ -12,7 +12,7 @@ from twolayer.training.config import field_of
 from twolayer.training.data import DataError, own
 from twolayer.training.data.cells import TableError
 from twolayer.training.data.files import lines_of
-from twolayer.training.data.own import Choices, shape_of
+from twolayer.training.data.own import LARGEST_ARRAYS, Choices, shape_of
 from twolayer.training.problem import make_held_out, make_problem
 
 RUN = {"init": "he", "learning_rate": 1e-4, "steps": 30, "H": 9}
@@ -132,6 +132,7 @@ def test_the_name_has_the_sizes_and_the_choices():
     table = own_table((np.eye(7)[:, :5], np.arange(7)), inputs=[1, 2, 3, 5])
     assert table.name == f"{table.shape.digest}.6.1-3,5.regression.7x5x1"
     assert shape_of(table.name) == table.shape
+    assert own_table((np.eye(7)[:, :5], np.arange(7)), inputs="x1, x2,x3, 5").name == table.name
     config = Config(data="csv", table=table.name)
     assert (config.N, config.D_in, config.D_out) == (5, 5, 1)
     assert field_of("csv", "N", table.name).high == 6
@@ -140,12 +141,22 @@ def test_the_name_has_the_sizes_and_the_choices():
     assert table.name != own_table((np.eye(7)[:, :5] * 2, np.arange(7)), inputs=[1, 2, 3, 5]).name
 
 
+def test_every_other_column_of_the_widest_arrays_has_a_name():
+    x = np.random.default_rng(1).standard_normal((3, LARGEST_ARRAYS - 1))
+    x[:, ::2] = 1
+    table = own_table((x, np.arange(3)))
+    assert Config(data="csv", table=table.name).D_in == LARGEST_ARRAYS // 2 + 1
+    assert shape_of(table.name) == table.shape
+
+
 @pytest.mark.parametrize(
     "name",
     ["x", "0123456789abcdef", "0123456789abcdef.5.1-4.classes.1x5x3", "0123456789abcdef.0.1.classes.9x2x2",
      "0123456789ABCDEF.5.1.classes.9x2x2", "0123456789abcdef.5.1.both.9x2x2",
      "0123456789abcdef.5..classes.9x2x2",
-     "0123456789abcdef.5.1.classes.9x1x2", "0123456789abcdef.5.1.classes.9999999x2x2", None, 5],
+     "0123456789abcdef.5.1.classes.9x1x2", "0123456789abcdef.5.1.classes.9999999x2x2", None, 5,
+     "0123456789abcdef.5.1-4.classes.150x5x51", "0123456789abcdef.5.1-4,5-9999.classes.150x5x3",
+     f"0123456789abcdef.5.{','.join(['1-9999'] * 200)}.classes.150x5x3"],
 )  # fmt: skip
 def test_what_is_no_name_is_refused(name):
     with pytest.raises(ConfigError) as raised:

@@ -152,10 +152,9 @@ class Run(Task):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its curves and pictures, and of its table, in memory."""
+        """Bytes of its curves and pictures in memory."""
         curves = (self._losses, self._laps, self._dead, self._held_out)
-        of_table = self.table.nbytes if self.table is not None else 0
-        return of_table + sum(one.nbytes for one in curves) + sum(one.nbytes for one in self.pictures)
+        return sum(series.nbytes for series in curves) + sum(picture.nbytes for picture in self.pictures)
 
     def wait_for_losses(self, seconds: float) -> bool:
         """Wait at most `seconds` for the first losses, a pause or the end; return whether one has come."""

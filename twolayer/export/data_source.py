@@ -36,15 +36,16 @@ w2 = g.standard_normal((H, D_out)).astype(np.{dtype})
 
 def batch(config: Config) -> str:
     """Return the lines of a program that make x, y, w1 and w2; all programs have the default ones."""
-    text, made = _RANDOM_BATCH, ""
+    text, made, table = _RANDOM_BATCH, "", ""
     if config.data != RANDOM:
         made, table = _own(config) if config.data == CSV else _built_in(config)
-        text = _OF_A_DATA_SET.replace("{table}", table)
+        text = _OF_A_DATA_SET
     if config.init == "he":
         for size in ("D_in", "H"):
             drawn = f"g.standard_normal(({size}, {'H' if size == 'D_in' else 'D_out'}))"
             text = text.replace(drawn, f"({drawn} * np.sqrt(2 / {size}))")
-    return made + text.replace("{seed}", str(config.seed)).replace("{dtype}", config.dtype).rstrip()
+    text = text.replace("{seed}", str(config.seed)).replace("{dtype}", config.dtype)
+    return made + text.replace("{table}", table).rstrip()  # last: a file and its columns may have any name
 
 
 def _built_in(config: Config) -> tuple[str, str]:

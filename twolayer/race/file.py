@@ -25,6 +25,8 @@ from twolayer.training.profiling import ALL as ALL_PHASES
 
 VERSION = 2
 """To be raised when an older program could not read the file, or would read it wrongly."""
+ADDED = ("table",)
+"""Fields of a Config that files of this version have only of late; before, they were at their defaults."""
 LARGEST_BYTES = 2_000_000
 MOST_RACES = 32
 MOST_CONTENDERS = 64
@@ -121,8 +123,10 @@ def _race(one: Value) -> Race:
 
 
 def _config(value: Value) -> Config:
+    given = {name: value[name].value for name in FIELDS if name not in ADDED}
+    given |= {name: value[name].value for name in ADDED if name in value.value}
     try:
-        return Config(**{name: value[name].value for name in FIELDS})
+        return Config(**given)
     except ConfigError as error:
         value[error.field].wrong(error.takes)
 

@@ -37,6 +37,16 @@ STEPS = Whole(1, 5_000_000, default=500, words="Number of weight updates")
 SEED = Whole(0, 2**32 - 1, default=0, words="Seed of the data and the initial weights")
 
 
+class TableName(Name):
+    """The name of a table of one's own, or none."""
+
+    def check(self, value: Any) -> str:
+        name = super().check(value)
+        if name and own.shape_of(name) is None:
+            raise ValueError
+        return name
+
+
 @dataclass(frozen=True)
 class Config:
     """All settings of a run: equal configs give identical losses on the same kind of machine.
@@ -53,7 +63,7 @@ class Config:
 
     data: str = declared(Choice((RANDOM, *DATA_SETS, CSV), default=RANDOM, words="Training data"))
     table: str = declared(
-        Name(own.NAME, own.FORM, default="", words="Name of a table of one's own: what `csv` stands for")
+        TableName(own.NAME, own.FORM, default="", words="Name of a table of one's own: what `csv` stands for")
     )
     init: str = declared(
         Choice(

@@ -51,12 +51,11 @@ def segment(config: Config, edits: Sequence[Edit], step: int) -> tuple[Config, i
 
     The method stays that of the run's start, although `auto` depends on the number of steps.
     """
-    rate, end = config.learning_rate, current(config, edits, "steps")
+    rate, steps = config.learning_rate, current(config, edits, "steps")
+    end = steps
     for edit in edits:
         if edit.field == "learning_rate" and edit.step <= step:
             rate = edit.value
         elif edit.field == "learning_rate":
             end = min(end, edit.step)
-    if rate == config.learning_rate and config.method == methods.used(config):
-        return config, end
-    return replace(config, method=methods.used(config), learning_rate=rate), end
+    return replace(config, method=methods.used(config), learning_rate=rate, steps=steps), end

@@ -69,8 +69,9 @@ class History:
 
     @property
     def nbytes(self) -> int:
-        """Memory of all its curves."""
-        return sum(entry.run.nbytes for entry in self.entries)
+        """Memory of all its curves, and of the tables that its runs share."""
+        tables = {entry.run.table for entry in self.entries if entry.run.table is not None}
+        return sum(entry.run.nbytes for entry in self.entries) + sum(table.nbytes for table in tables)
 
     @property
     def nbytes_with_states(self) -> int:
@@ -164,7 +165,10 @@ class Histories:
                 of_absent -= size
                 total -= past.nbytes
             for present in list(self._histories.values()):
+                if total <= MOST_BYTES:
+                    break
+                size = present.nbytes
                 while total > MOST_BYTES and (run := present.let_oldest_go()):
                     gone.append(run)
-                    total -= run.nbytes
+                    total, size = total - size + present.nbytes, present.nbytes
         return gone

@@ -4,6 +4,7 @@ The address has the choices and a digest of the file; who opens it elsewhere is 
 """
 
 import streamlit as st
+from starlette.formparsers import MultiPartParser
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from twolayer.dashboard.common import jobs, own_columns, parameters, visitors
@@ -38,6 +39,7 @@ def find(name: str | None) -> OwnTable | None:
 
 
 own.found_by(find)
+MultiPartParser.spool_max_size = 2 * MOST_BYTES  # a larger upload, by itself from 1 MB on, is written to disk
 
 
 def draw() -> None:

@@ -37,8 +37,8 @@ h = np.empty((N, H), x.dtype, order="F")
 difference = np.empty_like(minus_y)
 x, w1 = np.asfortranarray(x), np.asfortranarray(w1)
 
-# Blocks of hidden units whose part of h fits in the cache; one block if h does
-units = -(-H // -(-H // max(1, 65536 // N)))
+# Blocks of hidden units whose part of h fits in the cache, of 64 units at least; one block if h fits
+units = -(-H // -(-H // max(64, 65536 // N)))
 blocks = [slice(first, first + units) for first in range(0, H, units)]
 
 for t in range(steps):

@@ -188,7 +188,7 @@ OWN = DataSet(
 """What is known of a table of one's own before it is there."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def data_set(data: str, table: str = "") -> DataSet:
     """Return what a Config's data set is, but for `random`; a table of one's own by its name."""
     if data != CSV:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from twolayer.training.data.columns import is_number
-from twolayer.training.data.own import Source
+from twolayer.training.data.own import LARGEST_ARRAYS, Source
 from twolayer.training.messages import Message, MessageError, shown
 
 MOST_BYTES = 2 * 1024 * 1024
@@ -20,7 +20,6 @@ MOST_ROWS = 10_000
 MOST_COLUMNS = 200
 MOST_INPUTS = 200
 """Inputs of a file's network, a column for each value of a category; the column of ones comes on top."""
-LARGEST_ARRAYS = 9999
 LONGEST_FILE_NAME = 100
 SHORT = 4
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")

@@ -17,10 +17,9 @@ from twolayer.training.data.columns import (
     labels,
     table_of,
 )
-from twolayer.training.data.own import Choices, Kind, OwnTable, Shape
+from twolayer.training.data.own import MOST_CATEGORIES, Choices, Kind, OwnTable, Shape
 from twolayer.training.messages import Message, shown
 
-MOST_CATEGORIES = 50
 LARGEST, SMALLEST = 1e100, 1e-100
 """The largest number, and the smallest standard deviation, whose squares can be computed with."""
 MOST_MISSING = 0.5

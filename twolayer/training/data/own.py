@@ -22,11 +22,14 @@ CSV = "csv"
 Kind = Literal["classes", "regression"]
 KINDS: tuple[Kind, ...] = ("classes", "regression")
 
-_COLUMNS = r"[1-9]\d{0,3}(?:-[1-9]\d{0,3})?(?:,[1-9]\d{0,3}(?:-[1-9]\d{0,3})?){0,200}"
+_COLUMNS = r"[1-9]\d{0,3}(?:-[1-9]\d{0,3})?(?:,[1-9]\d{0,3}(?:-[1-9]\d{0,3})?){0,4999}"
 NAME = (
     rf"(?:(?P<digest>[0-9a-f]{{16}})\.(?P<targets>{_COLUMNS})\.(?P<inputs>{_COLUMNS})\.(?P<kind>{'|'.join(KINDS)})"
     r"\.(?P<rows>[2-9]|[1-9]\d{1,4})x(?P<D_in>[2-9]|[1-9]\d{1,4})x(?P<D_out>[1-9]\d{0,3}))?"
 )
+MOST_CATEGORIES = 50
+LARGEST_ARRAYS = 9999
+"""Columns of a table that is given as arrays; a file has fewer."""
 FORM = Message.of("the name of a table, such as 0123456789abcdef.5.1-4.classes.150x5x3")
 
 
@@ -110,10 +113,14 @@ def shape_of(name: str) -> Shape | None:
     found = re.fullmatch(NAME, name, re.ASCII)
     if not name or found is None:
         return None
-    chosen = Choices(
-        _numbers(found["targets"]), _numbers(found["inputs"]), next(k for k in KINDS if k == found["kind"])
-    )
-    return Shape(found["digest"], chosen, *(int(found[size]) for size in ("rows", "D_in", "D_out")))
+    targets, inputs = _ends(found["targets"]), _ends(found["inputs"])
+    if sum(last - first + 1 for first, last in targets + inputs) > LARGEST_ARRAYS:
+        return None  # it comes from an address: nothing is made for it that is out of proportion
+    rows, D_in, D_out = (int(found[size]) for size in ("rows", "D_in", "D_out"))
+    kind = next(k for k in KINDS if k == found["kind"])
+    if kind == "classes" and D_out > MOST_CATEGORIES:
+        return None
+    return Shape(found["digest"], Choices(_numbers(targets), _numbers(inputs), kind), rows, D_in, D_out)
 
 
 def _written(numbers: Sequence[int]) -> str:
@@ -122,10 +129,15 @@ def _written(numbers: Sequence[int]) -> str:
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    """Return the numbers that `_written` has written."""
+def _ends(text: str) -> list[tuple[int, int]]:
+    """Return the first and the last number of each range that `_written` has written."""
     ends = ([int(end) for end in part.split("-")] for part in text.split(","))
-    return tuple(k for run in ends for k in range(run[0], run[-1] + 1))
+    return [(run[0], run[-1]) for run in ends]
+
+
+def _numbers(ends: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Return the numbers of ranges."""
+    return tuple(k for first, last in ends for k in range(first, last + 1))
 
 
 _in_use: ContextVar[OwnTable | None] = ContextVar("own table", default=None)

@@ -77,7 +77,7 @@ def _cells(table: Any) -> tuple[Cells, tuple[int, ...]]:
 def _numbers(cells: Cells, field: str, columns: Columns) -> tuple[int, ...]:
     """Return the numbers of columns that are given by their names, or by their numbers themselves."""
     if isinstance(columns, str):
-        columns = [columns] if columns in cells.names else columns.split(",")
+        columns = [columns] if columns in cells.names else [name.strip() for name in columns.split(",")]
     several = [columns] if isinstance(columns, int) else columns
     return tuple(sorted(_number(cells, field, column) for column in several))
 

@@ -99,11 +99,14 @@ class Tutorial(Kernel):
 
 BLOCK = 1 << 16
 """Elements of h in a block of hidden units: with h_relu and the mask, a block fits in the cache."""
+FEWEST_UNITS = 64
+"""Hidden units of a block where there are so many samples that no block fits: each block is added to the
+outputs, and with a few units at a time that takes longer than what the cache saves."""
 
 
 def blocks(N: int, H: int) -> list[slice]:
     """Return the hidden units in blocks of equal size; one block where h is small."""
-    most = max(1, BLOCK // N)
+    most = max(FEWEST_UNITS, BLOCK // N)
     units = -(-H // -(-H // most))
     return [slice(first, min(first + units, H)) for first in range(0, H, units)]
 
