@@ -146,9 +146,9 @@ CARDS: Mapping[str, tuple[str, int, Callable[[float], str]]] = {
     STEPS: ("metric_step", 112, "{:,}".format),
     LOSS: ("metric_loss", 128, figure),
     STEP_TIME: ("metric_step_time", 112, "{:,.0f}".format),
-    DEAD: ("metric_dead", 112, "{:.0f}".format),
+    DEAD: ("", 112, "{:.0f}".format),
 }
-"""The figures that have cards: the key and the width of each, and how it is written."""
+"""The figures that have cards: the key of a container, which some have, the width, and how it is written."""
 
 
 def _figures(run: Run | None) -> DeltaGenerator:
@@ -164,8 +164,10 @@ def _figures(run: Run | None) -> DeltaGenerator:
             if run is not None and run.step:
                 text = f"{form(one.of(run.config, run))} {one.unit}".strip()
                 text += f" / {run.config.H}" if name == DEAD else ""
-            hint = about if name == DEAD else None
-            st.container(key=key, width=width).metric(_(one.label), text, help=hint)
+            if key:
+                st.container(key=key, width=width).metric(_(one.label), text)
+            else:
+                st.metric(_(one.label), text, help=about, width=width)
         state_place = st.container(key="metric_state", width=112)
         _progress(run)
     return state_place
