@@ -18,9 +18,15 @@ from twolayer.training.kernels import KERNELS
 from twolayer.training.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
-threadpool_limits(1, user_api="blas")  # else threads of two test processes wait for each other
 settings.load_profile("short")  # `--hypothesis-profile` is heard after this
 BACKENDS = FIELDS["backend"].options
+
+
+def pytest_configure() -> None:
+    """Give the BLAS of a test process one thread: those of two test processes would wait for each other. Not
+    on import, for workers import the modules of tests too, and have as many as a run asks for."""
+    threadpool_limits(1, user_api="blas")
+
 
 QUICK = ("training", "backprop", "rates", "test_layers.py", "test_docs.py")
 """Where tests take milliseconds, apart from those that start a process."""
