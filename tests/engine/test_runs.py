@@ -241,7 +241,7 @@ def test_stopping_a_running_and_a_queued_run_together_frees_their_memory(limited
 def test_each_run_that_is_over_is_one_line_in_the_log(engine, finished, wait_until, caplog):
     caplog.set_level("INFO", logger="twolayer")
     run = finished(engine, Config(**TINY, steps=30), visitor="somebody")
-    wait_until(lambda: run.name not in engine._loop.tasks)
+    wait_until(lambda: run.name not in engine.live)  # after the line was written
     lines = [record for record in caplog.records if record.args and record.args["name"] == run.name]
     assert [(record.msg, record.args["state"], record.args["done"]) for record in lines] == [
         ("run", "finished", 30)
