@@ -183,3 +183,17 @@ def test_a_table_stays_read_only_and_counts_in_the_memory():
     config = Config(data="csv", table=table.name)
     assert methods.own_table_bytes(config) == 2 * table.nbytes
     assert methods.own_table_bytes(Config()) == 0
+
+
+def test_a_config_that_names_a_table_is_trained_on_that_table_or_not_at_all(tmp_path):
+    path = tmp_path / "flowers.csv"
+    path.write_text("a,b,kind,c\n" + "\n".join(f"{k},{k * k},{'xy'[k % 2]},{k % 5}" for k in range(20)))
+    chosen = own_table(path, target="kind", inputs="a,c")
+    config = Config(data="csv", table=chosen.name, steps=3)
+    assert_array_equal(fit(config, table=path).losses, fit(config, table=chosen).losses)
+    other = own_table(path, target="c")
+    with pytest.raises(ConfigError, match=rf"table: invalid value '{chosen.name}'; expected {other.name}"):
+        fit(config, table=other)
+    path.write_text(path.read_text() + "\n21,441,x,1")
+    with pytest.raises(ConfigError, match="the table given"):
+        fit(config, table=path)

@@ -56,11 +56,23 @@ def in_hand(config: Config, table: Any) -> Iterator[Config]:
     if config.data != CSV:
         yield config
         return
-    here = own.current() if table is None else own_table(table)
+    here = own.current() if table is None else _read(config, table)
     if here is None:
         raise data.DataError(data.MISSING_TABLE)
     with own.in_use(here):
         yield with_table(config, here.name)
+
+
+def _read(config: Config, table: Any) -> own.OwnTable:
+    """Return a given table: that of the Config, with its choices, if the Config names one."""
+    named = own.shape_of(config.table)
+    if named is None:
+        return own_table(table)
+    chosen = named.choices
+    here = own_table(table, chosen.targets, chosen.inputs, chosen.kind)
+    if here.name != config.table:
+        raise ConfigError("table", config.table, Message.of("{name}, the table given", name=here.name))
+    return here
 
 
 def make_problem(config: Config) -> Problem:
