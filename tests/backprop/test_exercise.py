@@ -237,6 +237,7 @@ def test_the_shape_of_a_number_is_said_in_words(numbers):
         ("torch", "grad_h_relu[h < 0] = 0", "grad_h_relu.clone(); grad_h[h < 0] = 0"),
         ("numpy", "grad_h[h <= 0] = 0.0", "grad_h_relu.copy(); grad_h[h <= 0] = 0.0"),
         ("numpy", "grad_h_relu[h < 0]", "grad_h_relu.copy(); grad_h[h < 0] = 0"),
+        ("numpy", "grad_h_relu[0]", "grad_h_relu.copy(); grad_h[h < 0] = 0"),
     ],
 )
 def test_entries_set_without_a_semicolon_are_told_how_and_that_is_right(numbers, dialect, line, example):

@@ -114,7 +114,7 @@ class _Reader:
                 return Statement(self.term(whole), source=ast.unparse(node))
             case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=mask)], value=value):
                 begin = name if name in self.names else ""
-                words = set_under_mask(self.value, self.dialect, begin, ast.unparse(mask), ast.unparse(value))
+                words = set_under_mask(self.value, self.dialect, begin, mask, ast.unparse(value))
                 raise self._error(node, words)
         raise self._error(
             node,
@@ -168,7 +168,7 @@ class _Reader:
                 return self._call(node, value, name)
             case ast.Subscript(value=ast.Name(id=name), slice=mask):
                 begin = name if name in self.names else ""
-                raise self._error(node, set_under_mask(self.value, self.dialect, begin, ast.unparse(mask)))
+                raise self._error(node, set_under_mask(self.value, self.dialect, begin, mask))
             case ast.Call(func=ast.Constant() | ast.BinOp() as factor, args=[_]):
                 found = Message.of(
                     "A product is written with *: {factor} * ( … )", factor=ast.unparse(factor)

@@ -147,8 +147,9 @@ def met(node: ast.expr) -> str:
     )
 
 
-def set_under_mask(value: str, dialect: str, begin: str, mask: str, number: str = "0") -> Message:
+def set_under_mask(value: str, dialect: str, begin: str, index: ast.expr, number: str = "0") -> Message:
     """Say how entries of `value` under a mask are set, by an example that begins with a copy of `begin`."""
+    mask = ast.unparse(index) if isinstance(index, ast.Compare) else "h < 0"
     begin = begin or {"h_relu": "h", "grad_h": "grad_h_relu"}.get(value, "")
     copy = f"{begin}.{'copy' if dialect == 'numpy' else 'clone'}()" if begin else "…"
     return Message.of(
