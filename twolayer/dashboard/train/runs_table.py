@@ -86,9 +86,9 @@ def _table(entries: list[Entry]) -> None:
         alt=_("Table of the runs"),
         column_config={
             "colour": st.column_config.ImageColumn("", width=36),
-            "shown": st.column_config.CheckboxColumn(_("Show"), width=56),
+            "shown": st.column_config.CheckboxColumn(_("Show"), width=92),
             "name": text(_("Name"), max_chars=LONGEST_NAME, required=True),
-            "config": text(_("Settings"), disabled=True, width="medium"),
+            "config": text(_("Settings"), disabled=True, width=160),
             "state": text(_("Status"), disabled=True, width="small"),
             **{
                 name: number(heading(FIGURES[name]), disabled=True, format=form)
