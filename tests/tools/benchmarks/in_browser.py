@@ -22,6 +22,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS, ROOT, serving, settled, state_is
 from tests.tools.benchmarks.visitors import words
+from twolayer.backprop.levels import SOLUTIONS
+from twolayer.training.program import GRADIENTS
 
 BOUNDS: dict[str, float | None] = {
     "Train: from the click to the end": 3.0,
@@ -34,6 +36,7 @@ BOUNDS: dict[str, float | None] = {
     "Learning rate: from the click to the first points": 1.0,
     "Learning rate: from the click to the last point": 4.0,
     "Race: from the address to the verdict": 20.0,
+    "Write it: from Enter to the verdict of the line": 0.3,
 }
 """Seconds. Formula, program, figures and graphs are there before the heatmap, which waits for Plotly: the
 browser takes a second to read and run that, wherever it comes from."""
@@ -112,7 +115,19 @@ def race(page: Page, address: str, timed: Timed) -> None:
     timed("Race: from the address to the verdict", since(began))
 
 
-VISITS = (gradients, one_step, train, change_pages, learning_rate, race)
+def write_it(page: Page, address: str, timed: Timed) -> None:
+    page.goto(f"{address}/write_it")
+    settled(page)
+    for name in GRADIENTS:
+        page.fill(f"input[aria-label='{name} =']", SOLUTIONS["numpy"][name])
+        began = time.perf_counter()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f".st-key-verdict_{name} :text('Right, ')")
+        timed("Write it: from Enter to the verdict of the line", since(began))
+        settled(page)
+
+
+VISITS = (gradients, one_step, train, change_pages, learning_rate, race, write_it)
 
 
 @contextmanager
