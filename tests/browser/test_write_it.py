@@ -49,11 +49,12 @@ def test_each_hint_stands_below_its_line_though_tab_comes_to_it_after_all_lines(
 ) -> None:
     page = visit(f"/write_it?{SIZES}&level=3", width=width)
     expect(page.locator("[class*=st-key-hint_]")).to_have_count(len(STEPS))
-    places = []
-    for name in STEPS:
-        for key in (f"line_{name}", f"verdict_{name}", f"hint_{name}"):
-            places.append(page.locator(f".st-key-{key}").bounding_box()["y"])
-    assert places == sorted(places)
+    keys = [f".st-key-{part}_{name}" for name in STEPS for part in ("line", "verdict", "hint")]
+    page.wait_for_function(  # the style sheet comes with the bar
+        """keys => keys.map(key => document.querySelector(key).getBoundingClientRect().y)
+            .every((y, i, all) => i === 0 || all[i - 1] <= y)""",
+        arg=keys,
+    )
     page.locator(f"input[aria-label='{STEPS[-1]} =']").focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent").startswith(f"Hint for {STEPS[0]} ")
