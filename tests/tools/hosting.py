@@ -102,7 +102,8 @@ def measure(python: Path, options: argparse.Namespace) -> dict[str, Any]:
                 group.join()
 
         with Server(ROOT / "app.py", python=python, before=as_hosted) as server:
-            queries = [QUERIES[number % len(QUERIES)] for number in range(options.visitors)]
+            there = options.query or QUERIES
+            queries = [there[number % len(there)] for number in range(options.visitors)]
             visitors = [
                 Visitor(server.address, query, DONE["ko" if "lang=ko" in query else "en"])
                 for query in queries
@@ -138,6 +139,7 @@ def main() -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--visitors", type=int, default=10, choices=range(1, 51), metavar="1..50")
     parser.add_argument("--memory-mb", type=int, default=690)
+    parser.add_argument("--query", action="append", help="of the addresses, in turn; else three runs")
     parser.add_argument("--environment", type=Path, help="of an environment that is there: its folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hosting-") as folder:
