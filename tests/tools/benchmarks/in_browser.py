@@ -29,9 +29,9 @@ BOUNDS: dict[str, float | None] = {
     "Train: from the click to the end": 3.0,
     "Gradients: from the address to the verdict": 2.0,
     "Gradients: from another page to the verdict": 2.0,
-    "One step: from the address to the figures": 2.0,
+    "One step: from the address to the line": 2.0,
     "One step: from the address to the heatmap": None,
-    "One step: from another page to the figures": 2.0,
+    "One step: from another page to the line": 2.0,
     "One step: from another page to the heatmap": None,
     "Learning rate: from the click to the first points": 1.0,
     "Learning rate: from the click to the last point": 4.0,
@@ -45,7 +45,7 @@ SCANNED = (
     "?.data?.reduce((count, trace) => count + trace.customdata.length, 0)"
 )
 VERDICT = ".st-key-verdict [data-testid=stAlert]"
-FIGURES = "[data-testid=stMetricValue]"
+LINE = ".st-key-line .katex"
 HEATMAP = ".st-key-window .heatmap-label"
 TRAININGS = 300
 
@@ -75,8 +75,8 @@ def gradients(page: Page, address: str, timed: Timed) -> None:
 def one_step(page: Page, address: str, timed: Timed) -> None:
     began = time.perf_counter()
     page.goto(f"{address}/one_step")
-    page.wait_for_selector(FIGURES)
-    timed("One step: from the address to the figures", since(began))
+    page.wait_for_selector(LINE)
+    timed("One step: from the address to the line", since(began))
     page.wait_for_selector(HEATMAP, state="attached")
     timed("One step: from the address to the heatmap", since(began))
 
@@ -86,7 +86,7 @@ def change_pages(page: Page, address: str, timed: Timed) -> None:
     settled(page)
     for name, things in (
         ("Gradients", {"verdict": VERDICT}),
-        ("One step", {"figures": FIGURES, "heatmap": HEATMAP}),
+        ("One step", {"line": LINE, "heatmap": HEATMAP}),
     ):
         began = time.perf_counter()
         page.click(f".st-key-links >> text={name}")
