@@ -19,7 +19,7 @@ from twolayer.training.config import FIELDS
 from twolayer.training.fields import Choice, Whole
 
 LONG_SECONDS = 2.0
-settings.register_profile("short", max_examples=100, deadline=None, derandomize=True, database=None)
+settings.register_profile("short", max_examples=200, deadline=None, derandomize=True, database=None)
 settings.register_profile("long", max_examples=2000, deadline=1000 * LONG_SECONDS)
 
 

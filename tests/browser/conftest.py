@@ -27,7 +27,7 @@ ARGUMENTS = [
 ]
 
 
-PATIENCE_MS = 600_000
+PATIENCE_MS = 180_000
 """A condition is waited for this long before a test fails: the machine may be busy with something else."""
 expect.set_options(timeout=PATIENCE_MS)
 

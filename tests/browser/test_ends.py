@@ -53,7 +53,8 @@ def last_point(
     return point
 
 
-@pytest.mark.parametrize(("steps", "seed"), [(500, 0), (1500, 1), (4000, 2)])
+@pytest.mark.parametrize("steps", [500, 1500, 4000])
+@pytest.mark.parametrize("seed", range(3))
 def test_the_chart_ends_where_the_run_ends_when_the_state_says_so(
     visit: Visit, steps: int, seed: int
 ) -> None:

@@ -72,9 +72,10 @@ RANGES = (
 )
 
 
-@pytest.mark.parametrize(("width", "height", "locale"), [(1280, 720, "en-US"), (390, 844, "ko-KR")])
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
 def test_the_result_is_in_view_and_nothing_moves_from_the_click_to_the_end(
-    visit: Visit, width: int, height: int, locale: str
+    visit: Visit, locale: str, width: int, height: int
 ) -> None:
     page = visit("/learning_rate?steps=200&rates=40", width=width, locale=locale)
     page.set_viewport_size({"width": width, "height": height})
@@ -125,8 +126,9 @@ def test_the_settings_of_a_page_are_there_when_one_comes_back_by_the_links(visit
     expect(page.locator(".st-key-rates input")).to_have_value("50")
 
 
-def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit) -> None:
-    page = visit(f"/learning_rate?{SMALL}&run=1", width=390, scheme="dark", locale="ko-KR")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit, scheme: str) -> None:
+    page = visit(f"/learning_rate?{SMALL}&run=1", width=390, scheme=scheme, locale="ko-KR")
     scanned(page, 24)
     unfold(page, "why")
     page.wait_for_selector(".st-key-curvature_chart .js-plotly-plot")

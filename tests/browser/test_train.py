@@ -106,8 +106,9 @@ def test_a_slow_network_does_not_cost_the_settings(visit: Visit) -> None:
     expect(page.locator(".st-key-learning_rate input")).to_have_value("5e-7")
 
 
-def test_a_phone_shows_everything_without_scrolling_sideways(visit: Visit) -> None:
-    page = visit("/?run=1", width=390, scheme="dark")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(visit: Visit, scheme: str) -> None:
+    page = visit("/?run=1", width=390, scheme=scheme)
     state_is(page, "finished")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     for key in ("loss_chart", "time_chart", "metric_state", "train"):
@@ -147,7 +148,7 @@ def test_back_and_forward_bring_the_settings_back(visit: Visit) -> None:
 def test_charts_are_drawn_each_time_that_a_page_is_opened(visit: Visit) -> None:
     """Streamlit may draw a page twice at its start, and clean up after a component that stays."""
     page = visit("/?run=1&method=auto")
-    for _ in range(3):
+    for _ in range(8):
         for chart in ("loss_chart", "time_chart"):
             page.wait_for_function(
                 f"document.querySelector('.st-key-{chart} .js-plotly-plot')?.calcdata?.[0]?.length > 10"

@@ -89,9 +89,11 @@ def two(new_engine):
 
 def test_killed_workers_cost_no_result_of_an_exclusive_job(two, wait_until):
     job = two.map(square, [(n, 0.005) for n in range(400)], manner="exclusive")
-    wait_until(lambda: job.done > 20)
-    for worker in workers_of(cluster_of(two)):
-        worker.kill()
+    for _ in range(2):
+        before = job.done
+        wait_until(lambda before=before: job.done > before + 20)
+        for worker in workers_of(cluster_of(two)):
+            worker.kill()
     assert job.wait(600)
     assert (job.state, str(job.message)) == ("finished", "None")
     assert sorted(job.results()) == [(n, n * n) for n in range(400)]

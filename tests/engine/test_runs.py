@@ -251,7 +251,7 @@ def test_each_run_that_is_over_is_one_line_in_the_log(engine, finished, wait_unt
 
 def test_a_run_that_is_stopped_while_its_result_is_fetched_stops_no_other(new_engine):
     engine = new_engine(workers=2)
-    for number in range(20):
+    for number in range(60):
         seeds = range(4 * number, 4 * number + 4)
         for run in [engine.submit(Config(method="gram", steps=300, seed=seed)) for seed in seeds]:
             assert run.wait(600)
