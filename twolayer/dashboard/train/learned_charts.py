@@ -142,7 +142,7 @@ def _digits(config: Config, picture: Picture | None) -> tuple[list[Part], Part]:
         "yaxis": {"domain": [0, 0.62], "autorange": "reversed", **PLAIN},
         "xaxis2": {"domain": [0, 1], "anchor": "y2", **PLAIN},
         "yaxis2": {"domain": [0.74, 1], "anchor": "x2", "range": [SIDE + ROOM, -0.5], **PLAIN},
-        "xaxis3": {"domain": [0.66, 1], "anchor": "y3", "title": {"text": _("said")}, **ticks},
+        "xaxis3": {"domain": [0.66, 1], "anchor": "y3", "title": {"text": _("predicted class")}, **ticks},
         "yaxis3": {"domain": [0, 0.62], "anchor": "x3", "autorange": "reversed", **ticks},
         "annotations": notes,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 36},
@@ -232,7 +232,7 @@ def _confusion(config: Config, picture: Picture | None) -> tuple[list[Part], Par
         "range": [-0.5, len(names) - 0.5],
     }
     return traces, {
-        "xaxis": {"title": {"text": _("said")}, **ticks},
+        "xaxis": {"title": {"text": _("predicted class")}, **ticks},
         "yaxis": {"title": {"text": _("true")}, **ticks, "range": [len(names) - 0.5, -0.5]},
         "margin": {"l": 80, "r": 8, "t": 8, "b": 44},
     }
