@@ -80,12 +80,14 @@ def test_the_result_is_in_view_and_nothing_moves_from_the_click_to_the_end(
     page = visit("/learning_rate?steps=200&rates=40", width=width, locale=locale)
     page.set_viewport_size({"width": width, "height": height})
     watch(page, "scan_chart")
+    page.evaluate("window.bar = document.querySelector('[data-testid=stProgress]')")
     assert page.locator(".js-plotly-plot").count() == 1
     page.click(".st-key-scan button")
     page.wait_for_function(f"![0, 180].includes({POINTS})")
     first = page.evaluate(RANGES)
     scanned(page, 120)
     assert page.evaluate(RANGES) == first
+    assert page.evaluate("window.bar.isConnected")  # a bar that is replaced is gone for a moment
     assert_nothing_moved(page)
     chart = page.locator(".st-key-scan_chart").bounding_box()
     advice = page.locator(".st-key-advice").bounding_box()

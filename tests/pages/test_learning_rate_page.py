@@ -15,6 +15,8 @@ from streamlit.testing.v1 import AppTest
 from twolayer import Config, fit
 from twolayer.dashboard.learning_rate import charts, job
 from twolayer.dashboard.plot import plot
+from twolayer.engine.engine import Engine
+from twolayer.engine.waiting import Wait
 from twolayer.export import files
 from twolayer.rates.advice import advise
 from twolayer.rates.grid import computed, sweep_grid
@@ -255,3 +257,17 @@ def test_the_axes_are_known_before_the_first_run(monkeypatch: pytest.MonkeyPatch
     finals = np.log10(job.example().rows["final"])
     assert axes[1][0] < finals.min()
     assert finals[job.example().rows["diverged_at"] < 0].max() < axes[1][1]
+
+
+@pytest.mark.parametrize("name", ["scan", "grid"])
+def test_what_a_sweep_waits_for_stands_where_there_is_room_for_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A long sentence on the progress bar breaks its line on a phone, and all below it moves."""
+    monkeypatch.setattr(Engine, "wait_of", lambda _engine, _task: Wait("race", seconds=3.0))
+    page = opened("sizes", **SMALL | {"steps": "20000"})  # long enough not to be over when it is drawn
+    page.button(key="scan" if name == "scan" else "start_grid").click().run()
+    assert not page.exception
+    assert not any("race" in bar.proto.text for bar in page.get("progress"))
+    said = [box.value for boxes in (page.markdown, page.caption) for box in boxes]
+    assert sum("Waiting for the current round of a race" in text for text in said) == 1

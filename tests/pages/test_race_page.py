@@ -15,6 +15,8 @@ from tests.conftest import ROOT
 from tests.race.races import GRAM, TORCH_GRAM, TUTORIAL, race_of
 from twolayer import Config
 from twolayer.dashboard.race.job import Heat
+from twolayer.engine.engine import Engine
+from twolayer.engine.waiting import Wait
 from twolayer.race.file import LARGEST_BYTES, from_json, to_json
 
 SMALL = {"N": "7", "D_in": "30", "H": "5", "D_out": "3", "learning_rate": "1e-4", "steps": "60"}
@@ -297,3 +299,10 @@ def test_a_contender_made_wrong_is_flagged_in_the_table_and_does_not_win() -> No
     }
     assert "Excluded from the verdict" in shown(page)
     assert "numpy gram" not in shown(page).split("Excluded")[0]
+
+
+def test_what_a_race_waits_for_stands_where_there_is_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "wait_of", lambda _engine, _task: Wait("race", seconds=3.0))
+    page = opened(run="1", **FEW)
+    assert not any("Waiting" in bar.proto.text for bar in page.get("progress"))
+    assert "Waiting for the current round of a race" in shown(page)

@@ -32,9 +32,14 @@ STATES: Mapping[str, str] = {
 
 
 def state(task: Task) -> str:
-    """Return the state of a run or job in words; of one that waits, what it waits for."""
+    """Return the state of a run or job in a word."""
+    return _(STATES[task.state])
+
+
+def awaited(task: Task) -> str:
+    """Return what a run or job waits for, as a sentence; empty if it does not wait."""
     wait = server.engine().wait_of(task)
-    return _(STATES[task.state]) if wait is None else say(wait.message)
+    return "" if wait is None else say(wait.message)
 
 
 @dataclass

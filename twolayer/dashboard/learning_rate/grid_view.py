@@ -16,7 +16,7 @@ def grid() -> None:
     search = jobs.current("grid")
     if search is not None:
         search.update()
-    progress(search, "grid")
+    progress(search)
     if search is None:
         return
     grid = search.sweep.grid
@@ -49,7 +49,7 @@ def grid() -> None:
         grid_charts.band_chart(search)
     else:
         grid_charts.loss_map(search.sweep, min(layer, grid.shape[0] - 1))
-    st.caption(_of_grid(search))
+    st.caption(jobs.awaited(search.job) or _of_grid(search))
 
 
 def _of_grid(search: Search) -> str:

@@ -21,14 +21,8 @@ from twolayer.rates.story import story
 from twolayer.rates.sweep import Sweep, zones
 from twolayer.training.config import Config
 
-ROOM = """<style>
-.st-key-advice {min-height: 2.6rem}
-@media (max-width: 640px) {.st-key-advice {min-height: 7rem} .st-key-scan_caption {min-height: 6rem}}
-</style>"""
-"""So that nothing below the advice moves when it arrives."""
 
-
-def progress(search: Search | None, name: str) -> None:
+def progress(search: Search | None) -> None:
     """Draw how far a sweep is; the place is there before the first one."""
     if search is None:
         st.progress(0.0, text=_("No training runs yet"))
@@ -39,8 +33,7 @@ def progress(search: Search | None, name: str) -> None:
     state = jobs.state(job)
     if job.elapsed is not None:
         state = _("{state}, {seconds} s").format(state=state, seconds=f"{job.elapsed:.1f}")
-    with st.container(key=f"progress_{name}"):
-        st.progress(sweep.done / sweep.grid.size, text=text + (left or f" · {state}"))
+    st.progress(sweep.done / sweep.grid.size, text=text + (left or f" · {state}"))
     if job.message is not None:
         st.error(say(job.message))
 
@@ -51,10 +44,9 @@ def sweep(config: Config) -> None:
     search = jobs.current("scan")
     if search is not None:
         search.update()
-    progress(search, "scan")
+    progress(search)
     shown = search.sweep if search else example()
     found = advised(search) if search else advice.advise(shown.grid, shown.there)
-    st.html(ROOM)
     with st.container(key="advice", horizontal=True, vertical_alignment="center"):
         st.markdown(unbroken(_advice(search, found)), width="content")
         if found is not None and found.rate is not None:
@@ -90,7 +82,9 @@ def _look_at(index: int) -> None:
 def _advice(search: Search | None, found: advice.Advice | None) -> str:
     """Return the one line of advice, as Markdown: amber where not every seed does."""
     if search is not None and search.live:
-        return _("Sweeping learning rates. A recommendation appears when all runs are done.")
+        return jobs.awaited(search.job) or _(
+            "Sweeping learning rates. A recommendation appears when all runs are done."
+        )
     if found is None or found.rate is None:
         return f":orange[{say(found.reason) if found else _('Stopped. Results so far are kept.')}]"
     text = _("Recommended: **{rate}**.").format(rate=f"{found.rate:.2g}")

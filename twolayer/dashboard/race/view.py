@@ -36,22 +36,12 @@ QUESTIONS = (
     Message.of("A smarter method: how much faster does another way get the same losses?"),
     Message.of("How sure: do enough rounds agree, and are all results correct?"),
 )
-ROOM = """<style>
-.st-key-race_verdict {min-height: 6.5rem}
-.st-key-race_caption {min-height: 3.2rem}
-@media (max-width: 640px) {
-    .st-key-race_verdict {min-height: 12rem}
-    .st-key-race_caption {min-height: 6.5rem}
-}
-</style>"""
-"""So that nothing below the verdict moves when its lines grow longer."""
 
 
 @server.in_turn
 def live(heat: Heat | None, plan: Plan | None) -> None:
     """Draw what changes while a race is on: its progress, its verdict so far, its chart."""
     _progress(heat)
-    st.html(ROOM)
     with st.container(key="race_verdict"):
         _verdict(heat)
     plan = heat.plan if heat is not None else plan
@@ -158,6 +148,8 @@ def _verdict(heat: Heat | None) -> None:
     if heat is not None and heat.job.state == "failed":
         reason = say(heat.job.message) if heat.job.message else ""
         st.error(_("Failed: {reason}").format(reason=reason))
+    elif heat is not None and (awaited := jobs.awaited(heat.job)):
+        st.markdown(awaited)
     elif not races:
         _lines(QUESTIONS, grey=True)
     elif sweep is None:

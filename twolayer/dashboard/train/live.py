@@ -181,7 +181,7 @@ def _verdict(run: Run | None) -> tuple[str, str]:
     if run.live and trouble is not None:
         return WARNING, _("{reason} Retrying; results so far are kept.").format(reason=say(trouble))
     if run.state == "queued":
-        return "", jobs.state(run)
+        return "", jobs.awaited(run) or jobs.state(run)
     if run.state == "running" and (silent := monotonic() - run.heard) > _patience(run):
         text = _(
             "No new data for {seconds} s. Other runs are being computed, or a worker failed and is being "
