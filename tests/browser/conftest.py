@@ -9,10 +9,12 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = [
@@ -24,6 +26,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",  # the app's scripts are compiled once, not for each tab
 ]
 
 
@@ -86,27 +89,40 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def profile(browser: Browser, server: str) -> Callable[[str], BrowserContext]:
+    """A function that returns the browser's profile for a language. Each has a tab that stays open, or the
+    process that has the app's scripts would end with the last visit."""
+
+    @cache
+    def in_language(locale: str) -> BrowserContext:
+        profile = browser.new_context(locale=locale)
+        profile.new_page().goto(f"{server}/_stcore/health")
+        return profile
+
+    return in_language
+
+
 @pytest.fixture
-def visit(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
-    """A function that opens an address as a new visitor and waits until the page is drawn.
+def visit(profile: Callable[[str], BrowserContext], server: str) -> Iterator[Callable[..., Page]]:
+    """A function that opens an address in a new tab, as a new visitor, and waits until the page is drawn.
 
     It calls `before` with the tab before anything is loaded.
     """
-    contexts = []
+    opened: set[BrowserContext] = set()
 
     def open_page(
         path: str = "/",
         *,
         width: int = 1280,
         locale: str = "en-US",
-        scheme: str = "light",
+        scheme: Literal["dark", "light"] = "light",
         before: Callable[[Page], object] = lambda _page: None,
     ) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, locale=locale, color_scheme=scheme
-        )
-        contexts.append(context)
-        page = context.new_page()
+        opened.add(profile(locale))
+        page = profile(locale).new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
         page.set_default_timeout(PATIENCE_MS)
         before(page)
         page.goto(path if path.startswith("http") else server + path)
@@ -114,8 +130,8 @@ def visit(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in [page for context in opened for page in context.pages[1:]]:  # the first stays
+        page.close()
 
 
 def settled(page: Page) -> None:

@@ -49,7 +49,7 @@ def last_point(
         meanwhile()
     page.wait_for_function("window.atTheEnd !== undefined")
     point: list[float] = page.evaluate("window.atTheEnd")
-    page.context.close()
+    page.close()
     return point
 
 
