@@ -83,7 +83,7 @@ def test_streamlit_stays_in_the_dashboard_and_plotly_there_and_in_notebooks():
 
 def test_only_kernels_and_the_probe_of_a_machine_know_pytorch():
     users = {path.relative_to(PACKAGE).as_posix() for path in SOURCES if "torch" in top_levels(path)}
-    kernels = {"training/kernels/torch.py", "training/kernels/autograd.py"}
+    kernels = {f"training/kernels/{name}.py" for name in ("torch", "autograd", "cuda_graph")}
     assert users == {*kernels, "training/machine.py"}
 
 

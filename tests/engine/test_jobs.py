@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 import time
 import warnings
 
@@ -9,9 +10,9 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.engine.conftest import TINY, cluster_of, tasks_on_scheduler, workers_of
+from tests.engine.conftest import TINY, cluster_of, settings, tasks_on_scheduler, workers_of
 from twolayer import Config
-from twolayer.engine.engine import LimitError
+from twolayer.engine.engine import Engine, LimitError
 from twolayer.training.messages import Message, MessageError
 
 
@@ -47,6 +48,21 @@ def test_each_result_comes_once_with_its_index(engine, wait_until):
     assert job.results(since=98) == job.results()[98:]
     wait_until(lambda: tasks_on_scheduler(engine) == 0)
     assert job.name not in engine.live
+
+
+def has_loaded(library: str) -> bool:
+    return library in sys.modules
+
+
+def test_workers_load_pytorch_before_it_is_needed_unless_they_are_not_to(engine, wait_until):
+    wait_until(lambda: engine.capabilities.complete)
+    plain = Engine(settings(workers=1), preload=False)
+    try:
+        jobs = [one.map(has_loaded, [("torch",)]) for one in (engine, plain)]
+        wait_until(lambda: all(job.over for job in jobs))
+    finally:
+        plain.close()
+    assert [job.results() for job in jobs] == [[(0, True)], [(0, False)]]
 
 
 def test_an_empty_job_is_finished(engine):

@@ -46,6 +46,16 @@ def test_panels_are_transposed_as_the_matrix_is(sizes):
 
 
 @pytest.mark.parametrize("method", ["fused", "gram"])
+def test_all_arrays_of_a_step_begin_with_a_cache_line(method, dtype):
+    config = Config(backend="numba", method=method, N=5, D_in=70, H=9, D_out=3, dtype=dtype)
+    problem = training.prepare(config)
+    kernel_type = kernels.load("numba", method)
+    kernel = kernel_type(config, problem, kernel_type.start(problem), 1)
+    places = {name: array.ctypes.data % numba.LINE_BYTES for name, array in kernel.arrays._asdict().items()}
+    assert places == dict.fromkeys(places, 0)
+
+
+@pytest.mark.parametrize("method", ["fused", "gram"])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_padding_stays_0(sizes, method):
     N, D_in, H, D_out = sizes

@@ -83,7 +83,7 @@ def compute(sweep: Sweep, on_progress: Callable[[int], None]) -> tuple[Curvature
     """
     from twolayer.engine.engine import Engine  # loads Dask
 
-    engine = Engine(from_environment())
+    engine = Engine(from_environment(), preload=False)  # a sweep computes in NumPy
     try:
         grid = sweep.grid
         first = grid.config(0)

@@ -66,9 +66,10 @@ class Connection:
     """A client of the embedded cluster, or of the one in the settings, and what its workers can do."""
 
     def __init__(
-        self, settings: Settings, in_background: Callable[[Coroutine[Any, Any, None]], None]
+        self, settings: Settings, in_background: Callable[[Coroutine[Any, Any, None]], None], preload: bool
     ) -> None:
         self.settings = settings
+        self._preload = preload or settings.scheduler is not None  # others may compute on those workers
         self.capabilities: Capabilities | None = None
         self.trouble: Message | None = None
         """Why the cluster cannot be used right now, if it cannot."""
@@ -138,7 +139,7 @@ class Connection:
         try:
             await client.wait_for_workers(1, timeout=20)
             await self._check_version(client)
-            await client.register_plugin(WarmUp())
+            await client.register_plugin(WarmUp(preload=self._preload))
         except BaseException:
             await client.close()
             raise

@@ -46,12 +46,12 @@ CHECKPOINTS_SHARE = 8
 
 
 class Engine:
-    """All runs and jobs of one process, and the cluster that computes them.
+    """All runs and jobs of one process, and the cluster that computes them. Safe to use from any thread.
 
-    Safe to use from any thread. No method but `close` waits for the cluster.
+    No method but `close` waits for the cluster. Its workers `preload` PyTorch, for seconds, or when needed.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, preload: bool = True) -> None:
         self.settings = settings
         self.live: dict[str, Task] = {}
         """The live runs and jobs by name, in the order of their submission."""
@@ -65,7 +65,7 @@ class Engine:
         )
         self._loop = EventLoop(self._ended)
         self._visitors = Visitors(self._loop.loop, self._stop_all_of)
-        self._connection = Connection(settings, self._loop.in_background)
+        self._connection = Connection(settings, self._loop.in_background, preload)
         self._loop.soon(lambda: self._loop.in_background(self._connection.warm()))
 
     # -- for the pages, from any thread ---------------------------------------------------------

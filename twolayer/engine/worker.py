@@ -94,11 +94,15 @@ def report(chunk: Chunk) -> Chunk:
 
 
 class WarmUp(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
-    """Prepares a new worker: sets its allocator, and loads all kernels in the background."""
+    """Prepares a new worker: sets its allocator. With `preload`, loads all kernels in the background."""
 
     name = "twolayer-warm-up"
+
+    def __init__(self, *, preload: bool) -> None:
+        self.preload = preload
 
     def setup(self, worker: Any) -> None:
         """Prepare a worker. Called by Dask."""
         keep_freed_memory()
-        Thread(target=lambda: capabilities.failures.update(kernels.load_all()), daemon=True).start()
+        if self.preload:
+            Thread(target=lambda: capabilities.failures.update(kernels.load_all()), daemon=True).start()

@@ -26,6 +26,9 @@ class Autograd(Tutorial):
         with Tutorial.threads(count), torch.inference_mode(mode=False):
             yield
 
+    def _recorded(self, steps: int) -> None:
+        """Record nothing: a PyTorch user's loop launches the operations of each step."""
+
     def step(self) -> None:
         # Forward pass
         y_pred = self.x.mm(self.w1).clamp(min=0).mm(self.w2)

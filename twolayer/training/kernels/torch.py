@@ -1,8 +1,9 @@
 """The iteration in PyTorch, with the backward pass by hand, on any device that PyTorch has.
 
-Tested on the CPU only: nobody has run it on a GPU yet. The code for cuda and mps is the same. No step waits
-for the device or copies from it: losses and counts of dead units come to the host after the last step of a
-chunk. Only the clock waits for the device, between its laps.
+Tested on the CPU only: nobody has run it on a GPU yet. The code for cuda and mps is the same, but on cuda the
+steps of a chunk are replays of one that was recorded (`cuda_graph`). No step waits for the device or copies
+from it: losses and counts of dead units come to the host after the last step of a chunk. Only the clock waits
+for the device, between its laps.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from twolayer.training.config import Config
-from twolayer.training.kernels import Kernel, State
+from twolayer.training.kernels import Kernel, State, cuda_graph
 from twolayer.training.kernels.dual import Dual
 from twolayer.training.problem import Problem
 
@@ -27,15 +28,21 @@ class Tutorial(Kernel):
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         self._own(config, problem, state, steps)
-        self.x, self.w1 = self._copy(problem.x), self._copy(state["w1"])
+        self._load(problem, state)
+        self._graph = self._recorded(steps)
 
     def _own(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         """Allocate what every kernel needs."""
         self.device = torch.device(config.device)
         self.y, self.w2 = self._copy(problem.y), self._copy(state["w2"])
         self.learning_rate = config.learning_rate
-        self._losses = torch.empty(steps, dtype=self.y.dtype, device=self.device)
+        # One place more than steps: that of a recorded step
+        self._losses = torch.empty(steps + 1, dtype=self.y.dtype, device=self.device)
         self._done = 0
+
+    def _load(self, problem: Problem, state: State) -> None:
+        """Copy to the device what stands for the hidden layer."""
+        self.x, self.w1 = self._copy(problem.x), self._copy(state["w1"])
 
     def _copy(self, array: Array) -> torch.Tensor:
         """Copy an array from the host to the device, into row-major order."""
@@ -59,8 +66,40 @@ class Tutorial(Kernel):
     def losses(self) -> NDArray[np.float64]:
         return self._losses[: self._done].cpu().numpy().astype(np.float64)  # copies to the host
 
+    def _on_device(self) -> dict[str, torch.Tensor]:
+        """Return the state on the device."""
+        return {"w1": self.w1, "w2": self.w2}
+
     def state(self) -> State:
-        return {"w1": self.w1.cpu().numpy(), "w2": self.w2.cpu().numpy()}  # copies to the host
+        return {
+            name: weight.cpu().numpy() for name, weight in self._on_device().items()
+        }  # copies to the host
+
+    def _recorded(self, steps: int) -> cuda_graph.Graph | None:
+        """Record a step, if the device can. A graph cannot count: the step's loss goes to the last place, and
+        from there to the one that a number on the device names."""
+        if steps < cuda_graph.FEWEST_STEPS:
+            return None
+        losses, loss = self._losses[:steps], self._losses[steps:]
+        self._place = torch.zeros(1, dtype=torch.int64, device=self.device)
+
+        def step() -> None:
+            self._done = steps
+            self.step()
+            losses.index_copy_(0, self._place, loss)
+            self._place.add_(1)
+
+        graph = cuda_graph.recorded(step, tuple(self._on_device().values()), self.device)
+        self._done = 0
+        return graph
+
+    def steps(self, count: int) -> None:
+        if self._graph is None:
+            return super().steps(count)
+        self._place.fill_(self._done)
+        for _ in range(count):
+            self._graph.replay()
+        self._done += count
 
     def dead(self) -> torch.Tensor:
         return self._count_dead(self.x.mm(self.w1))
@@ -100,10 +139,6 @@ class Fused(Tutorial):
     a threshold, here the largest number below 0.
     """
 
-    def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
-        super().__init__(config, problem, state, steps)
-        self.x_T = self.x.t()
-
     def _own(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         super()._own(config, problem, state, steps)
         self.y_T, self.w2_T = self.y.t().contiguous(), self.w2.t().contiguous()
@@ -118,6 +153,10 @@ class Fused(Tutorial):
         self.below_0 = -numbers.smallest_normal * (numbers.eps if self.device.type != "mps" else 1)
         self.rate = 2 * config.learning_rate
         self._places = self._losses.unbind()
+
+    def _load(self, problem: Problem, state: State) -> None:
+        super()._load(problem, state)
+        self.x_T = self.x.t()
 
     def _hidden(self) -> None:
         """Compute h = x·w1."""
@@ -152,14 +191,13 @@ class Fused(Tutorial):
 class Gram(Dual, Fused):
     """The dual form: S in place of w1."""
 
-    def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
-        self._own(config, problem, state, steps)
+    def _load(self, problem: Problem, state: State) -> None:
         constants = problem.constants
         self.K, self.h_start = self._copy(constants["K"]), self._copy(constants["h"])
         self.S = self._copy(state["S"])
 
-    def state(self) -> State:
-        return {"S": self.S.cpu().numpy(), "w2": self.w2.cpu().numpy()}  # copies to the host
+    def _on_device(self) -> dict[str, torch.Tensor]:
+        return {"S": self.S, "w2": self.w2}
 
     def _hidden(self) -> None:
         """Compute h = h_start − K·S."""
