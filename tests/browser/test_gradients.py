@@ -255,3 +255,20 @@ def test_a_line_its_numbers_and_its_diagram_are_in_view_at_once_and_stay(visit: 
     page.mouse.wheel(0, -3000)
     page.wait_for_function("document.querySelector('.st-key-line').getBoundingClientRect().y > 0")
     assert top(page, ".st-key-line .katex") < 844 - 200
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+@pytest.mark.parametrize("name", ["grad_w2", "grad_h_relu", "grad_w1"])
+def test_where_a_line_comes_from_is_wholly_in_view_above_the_bar(
+    visit: Visit, name: str, locale: str
+) -> None:
+    page = visit(f"/one_step?show={name}", locale=locale)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    shows(page, name)
+    page.wait_for_selector(".st-key-derivation .katex")
+    derivation, bar = (
+        page.locator(place).bounding_box() for place in (".st-key-derivation", "[data-testid=stBottom]")
+    )
+    assert derivation is not None
+    assert bar is not None
+    assert derivation["y"] + derivation["height"] <= bar["y"]

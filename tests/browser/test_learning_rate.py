@@ -81,14 +81,19 @@ def test_the_result_is_in_view_and_nothing_moves_from_the_click_to_the_end(
     page.set_viewport_size({"width": width, "height": height})
     watch(page, "scan_chart")
     page.evaluate("window.bar = document.querySelector('[data-testid=stProgress]')")
+    begins = "document.querySelector('.st-key-advice p').getBoundingClientRect().y"
+    places = {page.evaluate(begins)}
     assert page.locator(".js-plotly-plot").count() == 1
     page.click(".st-key-scan button")
     page.wait_for_function(f"![0, 180].includes({POINTS})")
     first = page.evaluate(RANGES)
+    places.add(page.evaluate(begins))
     scanned(page, 120)
+    places.add(page.evaluate(begins))
     assert page.evaluate(RANGES) == first
     assert page.evaluate("window.bar.isConnected")  # a bar that is replaced is gone for a moment
     assert_nothing_moved(page)
+    assert width > height or len(places) == 1, "the advice begins where it did, however long it is"
     chart = page.locator(".st-key-scan_chart").bounding_box()
     advice = page.locator(".st-key-advice").bounding_box()
     assert chart is not None

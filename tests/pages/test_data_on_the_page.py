@@ -83,8 +83,8 @@ def test_of_random_numbers_it_is_said_that_they_are_memorised(lang, words):
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ({"preset": "diverges"}, "The dotted curve is the loss on held-out rows"),
-        ({"data": "iris", "learning_rate": "1"}, "The dotted curve is the loss on held-out rows"),
+        ({"preset": "diverges"}, "ended before there was a finite loss on held-out rows"),
+        ({"data": "iris", "learning_rate": "1"}, "ended before there was a finite loss on held-out rows"),
         ({"learning_rate": "1e-12", "steps": "20"}, "on the rows that train"),
     ],
 )

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from twolayer import Config
 from twolayer.backprop.bugs import BUGS, program
 from twolayer.backprop.check import Settings, check
+from twolayer.dashboard.common import browser
 
 TINY = {"N": "5", "D_in": "4", "H": "3", "D_out": "2"}
 
@@ -59,7 +60,7 @@ def code(page: AppTest) -> str:
 
 def charts(page: AppTest) -> list[str]:
     """The keys of the charts on the page."""
-    return [chart.key for chart in page.get("bidi_component") if chart.key.endswith("_plot")]
+    return [chart.key for chart in page.get("bidi_component") if chart.key != browser.KEY]
 
 
 def figures(page: AppTest) -> list[dict]:

@@ -73,16 +73,14 @@ def test_next_and_previous_stop_at_the_ends() -> None:
 
 def test_what_is_folded_is_not_drawn_before_it_is_opened() -> None:
     page = opened(**TINY, show="grad_w1")
-    keys = ["diagram", "window_plot"]
-    assert [part.key for part in page.get("bidi_component") if part.key in (*keys, "picture_plot")] == keys[
-        ::-1
-    ]
+    keys = ["diagram", "window"]
+    assert [part.key for part in page.get("bidi_component") if part.key in (*keys, "picture")] == keys[::-1]
     assert not page.dataframe
     assert "sample" not in {box.key for box in page.number_input}
     for fold in ("whole", "chain", "help"):
         unfolded(page, fold)
     drawn = {part.key for part in page.get("bidi_component")}
-    assert {"picture_plot", "network"} <= drawn
+    assert {"picture", "network"} <= drawn
     assert len(page.dataframe) == 2
 
 

@@ -472,7 +472,7 @@ def test_gram_where_it_does_not_pay_is_shown_with_what_would_be_faster() -> None
     )
 
 
-MOST_MESSAGES = 57
+MOST_MESSAGES = 55
 """Elements and containers of a visit with a finished run: each is a message to the browser, and its time on
 the server."""
 

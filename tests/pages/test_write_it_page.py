@@ -199,7 +199,7 @@ def test_ones_own_program_trains_beside_the_right_one(wait_until):
     page.run()
     assert not page.exception
     assert len(job.curves.own) == len(job.curves.right) == 50
-    assert "own_chart_plot" in [chart.key for chart in page.get("bidi_component")]
+    assert "own_chart" in [chart.key for chart in page.get("bidi_component")]
     assert any("After 50 steps your loss is" in caption.value for caption in page.caption)
     assert not any("with other lines" in caption.value for caption in page.caption)
     page = written(page, grad_y_pred="2 * (y_pred - y)")

@@ -13,6 +13,7 @@ from twolayer.training import methods
 from twolayer.training.config import Config
 from twolayer.training.data import own
 from twolayer.training.edits import Edit, current
+from twolayer.training.figures import SHARES, quantiles
 from twolayer.training.learned import Picture
 from twolayer.training.messages import Message
 from twolayer.training.training import Chunk
@@ -99,7 +100,7 @@ class Run(Task):
         self._held_out = Series(3)
         self.pictures: tuple[Picture, ...] = ()
         """What it had learned at some steps, in their order; the last one is the newest."""
-        self._median = (0, np.nan)
+        self._spread = (0, np.full(3, np.nan))
 
     def value(self, field: str) -> Any:
         """Return the value of a field of its config after its edits."""
@@ -135,10 +136,17 @@ class Run(Task):
     @property
     def step_seconds(self) -> float:
         """The median time of a step. At least one lap must have been received."""
-        count = len(self.laps)
-        if self._median[0] != count:
-            self._median = count, float(np.median(self.laps[:count, 1]))
-        return self._median[1]
+        return float(self.spread[1])
+
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        """The times in seconds that a tenth, half and nine tenths of the steps took at most. At least one lap
+        must have been received."""
+        laps = self.laps
+        if self._spread[0] != len(laps):
+            steps = np.diff(laps[:, 0], prepend=0)
+            self._spread = len(laps), quantiles(laps[:, 1], steps, SHARES)
+        return self._spread[1]
 
     @property
     def dead(self) -> NDArray[np.float64]:

@@ -98,9 +98,10 @@ def _same_program(race: Race, same: Sequence[Standing]) -> Message:
     found = judge(race, same)
     if found.winner and found.runner_up:
         return Message.of(
-            "The same program: {times} per step. {name} is {ahead}× as fast here.",
+            "The same program: {times} per step. {name} is {ahead}× as fast as {other} here.",
             times=times,
             name=found.winner.contender.library,
+            other=found.runner_up.contender.library,
             ahead=ratio(found.runner_up.median / found.winner.median),
         )
     if len(found.first) > 1 and is_reliable(race) and has_enough_rounds(race):
@@ -122,7 +123,11 @@ def _smarter_method(race: Race, same: Sequence[Standing], other: Sequence[Standi
     if base is None or (winner := judge(race, [base, other[0]]).winner) is None:
         return Message.of("A smarter method: {name}, {time} per step: {what}.", **values)
     if winner == base:
-        return Message.of("A smarter method: none is faster here; {name} takes {time}.", **values)
+        return Message.of(
+            "A smarter method: none is faster than {base} here; {name} takes {time}.",
+            base=base.contender.name,
+            **values,
+        )
     return Message.of(
         "A smarter method: {name}, {time} per step, {ahead}× as fast as {base}: {what}.",
         ahead=ratio(base.median / other[0].median),

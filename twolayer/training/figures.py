@@ -1,15 +1,33 @@
 """The figures of a training that people read: what each is, its unit, and how it is computed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from twolayer.training.config import Config
 from twolayer.training.messages import N_
 from twolayer.training.methods import flops_per_step
+
+SHARES = (0.1, 0.5, 0.9)
+"""Of the steps: those of a band about a median."""
+
+
+def quantiles(
+    times: NDArray[np.float64], steps: NDArray[np.float64], shares: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return, for each share, the time that this share of the steps took at most.
+
+    `times` are those of a step in each lap, (…, laps), and `steps` how many the lap has: a lap of many steps
+    counts as many times. The result has the shape (shares, …).
+    """
+    order = np.argsort(times, axis=-1)
+    ranked, done = np.take_along_axis(times, order, -1), np.take_along_axis(steps, order, -1).cumsum(-1)
+    places = [(done < share * done[..., -1:]).sum(-1, keepdims=True) for share in shares]
+    return np.stack([np.take_along_axis(ranked, place, -1)[..., 0] for place in places])
 
 
 class Trained(Protocol):

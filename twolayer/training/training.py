@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from twolayer.training import capabilities, jupyter, kernels, learned, methods
 from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current, segment
+from twolayer.training.figures import quantiles
 from twolayer.training.kernels import State
 from twolayer.training.laps import timed_steps
 from twolayer.training.learned import Picture
@@ -96,7 +97,8 @@ class Result:
     @property
     def step_seconds(self) -> float:
         """The median time of a step. At least one must have been taken."""
-        return float(np.median(self.laps[:, 1] / self.laps[:, 0]))
+        steps, seconds = self.laps.T
+        return float(quantiles(seconds / steps, steps, [0.5])[0])
 
     def figure(self) -> Any:
         """Return the loss of each step as a Plotly figure. Raises `UnavailableError` without Plotly."""

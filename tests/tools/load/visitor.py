@@ -22,7 +22,7 @@ from tests.tools.benchmarks.visits import STATE_KEY
 from tests.tools.benchmarks.websocket_client import Page
 from twolayer import Config
 
-CHART = "loss_chart_plot"
+CHART = "loss_chart"
 ENDS = ("finished", "failed", "stopped", "diverged")
 LEAVES_AFTER_A_RUN = 0.5
 UNTIL_SEEN_SECONDS = 10.0

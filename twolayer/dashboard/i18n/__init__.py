@@ -64,8 +64,9 @@ def plain(text: str) -> str:
 
 
 def unbroken(text: str) -> str:
-    """`text` in which no line ends within a number: in 1.5e-06 a browser may break after the hyphen."""
-    return re.sub(r"(\de\\?-)(?=\d)", "\\1\N{WORD JOINER}", text)
+    """`text` in which no line ends within 1.5e-06 or 2/λmax, or between a number and µs."""
+    text = re.sub(r"(\de\\?-)(?=\d)|(\d/)(?=[ηλ])", "\\g<0>\N{WORD JOINER}", text)
+    return re.sub(r"(?<=\d) (?=µs)", "\N{NO-BREAK SPACE}", text)
 
 
 def preferred(locale: str | None) -> str:

@@ -57,9 +57,10 @@ def sweep(config: Config) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="scan_caption"):
         text = _(
             "Each point is one training run of {N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps. "
-            "Click a point to inspect it below."
+            "Click a point to inspect it below. ≈ 2/λmax: on a quadratic, gradient descent would diverge "
+            "above it; λmax is the sharpness expected from the sizes."
         )
-        st.caption(text.format(**vars(shown.grid.base)), width="stretch")
+        st.caption(unbroken(text.format(**vars(shown.grid.base))), width="stretch")
         _numbers(shown)
         downloads(shown, "scan", disabled=search is None)
 

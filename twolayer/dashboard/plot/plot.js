@@ -132,11 +132,15 @@ function onKey(event) {
   window.Plotly.relayout(host, change);
 }
 
-// The buttons of a chart are one stop of the Tab key; the arrow keys go from one to the next.
-function makeToolbar(host, label) {
+const TOOLBAR_HEIGHT = 26;
+
+// The buttons of a chart are one stop of the Tab key; the arrow keys go from one to the next. Where they are
+// always in view, they are not above a legend.
+function makeToolbar(host, { toolbar: label, layout, height }) {
   const bar = host.querySelector(".modebar");
   const buttons = [...host.querySelectorAll(".modebar-btn")];
   if (!bar || !buttons.length) return;
+  if (coarse) bar.style.top = layout.showlegend ? `${height - TOOLBAR_HEIGHT}px` : "";
   bar.setAttribute("role", "toolbar");
   bar.setAttribute("aria-label", label);
   const focused = Math.max(0, buttons.indexOf(document.activeElement));
@@ -184,7 +188,7 @@ async function draw(parentElement, { data, setTriggerValue }) {
   host.setAttribute("aria-label", data.alt);
   const traces = data.traces.map((trace) => coloured(trace, colours));
   await Plotly.react(host, traces, themed(data.layout, colours), configuration(Plotly, data));
-  makeToolbar(host, data.toolbar);
+  makeToolbar(host, data);
   if (host.listening) return;
   host.listening = true;
   host.addEventListener("keydown", onKey);

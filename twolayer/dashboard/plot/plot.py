@@ -120,7 +120,7 @@ def draw(
     height: int = HEIGHT,
     on_click: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
-    """Draw a chart in a container with the key `key`, the same node for as long as the page lives.
+    """Draw a chart with the key `key`, the same node for as long as the page lives.
 
     `traces` and `layout` are Plotly's, as plain dictionaries. A colour may be `theme:2`, the third of the
     theme's chart colours, or `theme:border-color`, its variable of that name. A trace with a `uid` and
@@ -135,41 +135,39 @@ def draw(
         **layout,
     }
     address = library()
-    with st.container(key=key):
-        if address is None or st.session_state.get(_CANNOT_LOAD):
-            drawn = [{k: v for k, v in _made(trace).items() if k != "revision"} for trace in traces]
-            figure = _coloured({"data": drawn, "layout": {**layout, "height": height}})
-            st.plotly_chart(figure, key=f"{key}_plot", alt=alt)
-            return
-        language = st.session_state.get("lang", "en")
-        data = {
-            "name": key,
-            "script": address,
-            "traces": _unsent(traces, key),
-            "layout": layout,
-            "height": height,
-            "alt": alt,
-            "clickable": on_click is not None,
-            "locale": language,
-            "words": None if language == "en" else {word: _(word) for word in WORDS},
-            "toolbar": _("Chart tools"),
-        }
-        component_key = f"{key}_plot"
+    if address is None or st.session_state.get(_CANNOT_LOAD):
+        drawn = [{k: v for k, v in _made(trace).items() if k != "revision"} for trace in traces]
+        figure = _coloured({"data": drawn, "layout": {**layout, "height": height}})
+        st.plotly_chart(figure, key=key, alt=alt)
+        return
+    language = st.session_state.get("lang", "en")
+    data = {
+        "name": key,
+        "script": address,
+        "traces": _unsent(traces, key),
+        "layout": layout,
+        "height": height,
+        "alt": alt,
+        "clickable": on_click is not None,
+        "locale": language,
+        "words": None if language == "en" else {word: _(word) for word in WORDS},
+        "toolbar": _("Chart tools"),
+    }
 
-        def clicked() -> None:
-            point = st.session_state[component_key].get("clicked")
-            if on_click is not None and isinstance(point, dict):
-                on_click(point)
+    def clicked() -> None:
+        point = st.session_state[key].get("clicked")
+        if on_click is not None and isinstance(point, dict):
+            on_click(point)
 
-        # As bytes: Streamlit looks through a dictionary for data frames, which takes longer than all else
-        _component(
-            key=component_key,
-            data=json.dumps(data).encode(),
-            height=height,
-            on_clicked_change=clicked,
-            on_missing_change=lambda: st.session_state.pop(f"{key}_sent", None),
-            on_failed_change=_use_streamlits_own,
-        )
+    # As bytes: Streamlit looks through a dictionary for data frames, which takes longer than all else
+    _component(
+        key=key,
+        data=json.dumps(data).encode(),
+        height=height,
+        on_clicked_change=clicked,
+        on_missing_change=lambda: st.session_state.pop(f"{key}_sent", None),
+        on_failed_change=_use_streamlits_own,
+    )
 
 
 def numbers(tables: Callable[[], dict[str, dict[str, NDArray[Any]]]], *, key: str, ready: bool) -> None:

@@ -20,6 +20,11 @@ COLOURS = 8
 DASHES = ("solid", "dash", "dot", "dashdot")
 TALL, SMALL = 400, 192
 SMALL_MARGIN = {"l": 70, "r": 16, "t": 8, "b": 40}
+CORNER = {
+    **{"xref": "paper", "x": 1, "xanchor": "right", "yref": "paper", "y": 1, "yanchor": "top"},
+    **{"showarrow": False, "font": {"size": 12}, "bgcolor": "theme:background-color"},
+}
+"""A note in the corner of a chart, below its tools."""
 
 
 def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bool, by_seconds: bool) -> None:
@@ -68,21 +73,20 @@ def time_chart(entries: Sequence[Entry], current: Run | None, *, height: int) ->
     timed = [entry for entry in entries if len(entry.run.laps)]
     traces = [trace for entry in timed for trace in _median_and_band(entry)]
     end, highest = points.calm_ends([entry.run for entry in timed])
-    about = _("running median, 10th–90th percentile")
-    if highest > end:
-        about += ", " + _("up to {most} µs").format(most=f"{highest:,.0f}")
+    cut = _("up to {most} µs ↑").format(most=f"{highest:,.0f}") if highest > end else ""
     layout = {
         "xaxis": _axis(entries),
         "yaxis": figure.axis(_("µs per step"), range=[0, end]),
         "uirevision": current.name if current else "",
         "margin": SMALL_MARGIN | {"t": 24},
         "title": {
-            "text": about,
+            "text": _("running median, 10th–90th percentile"),
             "font": {"size": 12},
             "xref": "paper",
             "x": 0,
             "y": 0.99,
         },
+        "annotations": [CORNER | {"text": cut}] if cut else [],
     }
     alt = _(
         "Line chart: running median of the time per step in microseconds, and a band from the 10th to the "

@@ -7,7 +7,7 @@ import streamlit as st
 
 from twolayer.dashboard.common import jobs
 from twolayer.dashboard.common.jobs import Question
-from twolayer.dashboard.i18n import _
+from twolayer.dashboard.i18n import _, unbroken
 from twolayer.engine.run import Run
 from twolayer.rates import curvature, divergence
 from twolayer.training import methods
@@ -42,7 +42,7 @@ def show(run: Run | None) -> None:
         elif found is None:
             st.markdown(_("The cause could not be determined."))
         else:
-            st.markdown(" ".join((*_where(run, found), *_rate(run, found))))
+            st.markdown(unbroken(" ".join((*_where(run, found), *_rate(run, found)))))
 
 
 def cure(run: Run | None) -> None:

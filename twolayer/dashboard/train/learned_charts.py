@@ -129,7 +129,7 @@ def _digits(config: Config, picture: Picture | None) -> tuple[list[Part], Part]:
         matrix = {
             "colorscale": [[0, "theme:background-color"], [1, "theme:0"]],
             "customdata": plot.packed(confusion),
-            "hovertemplate": _("true %{y}, said %{x}: %{customdata}") + "<extra></extra>",
+            "hovertemplate": _("true %{y}, predicted %{x}: %{customdata}") + "<extra></extra>",
         }
         traces += [
             _images(units, UNITS_A_ROW, "", colorscale=COLOURS, zmin=-most, zmax=most),
@@ -137,12 +137,13 @@ def _digits(config: Config, picture: Picture | None) -> tuple[list[Part], Part]:
         ]
         notes += _answers(held_out, picture.arrays["outputs"])
     ticks = {"tickvals": list(range(10)), "showgrid": False, "zeroline": False, "tickfont": {"size": 9}}
+    title = {"text": _("predicted class"), "font": {"size": 11}, "standoff": 4}
     return traces, {
         "xaxis": {"domain": [0, 0.58], **PLAIN},
         "yaxis": {"domain": [0, 0.62], "autorange": "reversed", **PLAIN},
         "xaxis2": {"domain": [0, 1], "anchor": "y2", **PLAIN},
         "yaxis2": {"domain": [0.74, 1], "anchor": "x2", "range": [SIDE + ROOM, -0.5], **PLAIN},
-        "xaxis3": {"domain": [0.66, 1], "anchor": "y3", "title": {"text": _("predicted class")}, **ticks},
+        "xaxis3": {"domain": [0.66, 1], "anchor": "y3", "title": title, **ticks},
         "yaxis3": {"domain": [0, 0.62], "anchor": "x3", "autorange": "reversed", **ticks},
         "annotations": notes,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 36},
@@ -220,7 +221,7 @@ def _confusion(config: Config, picture: Picture | None) -> tuple[list[Part], Par
         matrix = {
             "colorscale": [[0, "theme:background-color"], [1, "theme:0"]],
             "customdata": plot.packed(confusion),
-            "hovertemplate": _("true %{y}, said %{x}: %{customdata}") + "<extra></extra>",
+            "hovertemplate": _("true %{y}, predicted %{x}: %{customdata}") + "<extra></extra>",
         }
         traces = [figure.heatmap(np.sqrt(confusion), {}, showscale=False, **matrix)]
     ticks = {

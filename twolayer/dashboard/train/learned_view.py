@@ -60,6 +60,8 @@ def accuracy(run: Run | None) -> str:
 
 def held_out(run: Run | None) -> str:
     """What a run makes of rows that do not train."""
+    if run is not None and run.over and not _has_scores(run):
+        return _("The run ended before there was a finite loss on held-out rows.")
     if run is None or not _has_scores(run):
         return _(
             "The dotted curve is the loss on held-out rows, which do not train, scaled as if they were "

@@ -26,12 +26,14 @@ DONE, WARNING, ERROR = (
     f":{colour}[:material/{icon}:]"
     for colour, icon in (("green", "check_circle"), ("orange", "warning"), ("red", "error"))
 )
-DISTURBED, LEAST_LAPS = 1.5, 20
-"""Times are called disturbed from this ratio of the 90th percentile to the median, and this many laps."""
+DISTURBED, LEAST_LAPS = 1.6, 20
+"""Times are called disturbed from this ratio of the 90th percentile to the 10th, and this many laps."""
 LOGARITHMIC, BY_TIME = "logarithmic", "by time"
 """The choices for the axes of the loss chart."""
 GAP = 16
 """Pixels between two charts, one above the other."""
+BLANK = "\N{NO-BREAK SPACE}"
+"""What stands where there will be a line."""
 SILENT_SECONDS = 2.5
 SILENT_STEPS = 5
 
@@ -84,7 +86,7 @@ def options(run: Run | None) -> None:
 def _shown(run: Run | None) -> str:
     """Which run the figures are of, and what was changed in it on the way."""
     if run is None:
-        return _("Press Train. The default settings are those of the tutorial.")
+        return BLANK
     text = _("Charts show: {summary}").format(summary=controls.summary(run.config))
     if run.edits:
         edits = "; ".join(_edit(edit) for edit in run.edits)
@@ -96,10 +98,14 @@ def _disturbance(run: Run) -> str:
     """How disturbed the machine was, if it was."""
     if len(run.laps) < LEAST_LAPS:
         return ""
-    ratio = float(np.quantile(run.laps[:, 1], 0.9)) / run.step_seconds
+    low, _median, high = run.spread
+    ratio = high / low
     if ratio < DISTURBED:
         return ""
-    text = _("The server was busy with other work: a tenth of the steps took over {ratio} times the median.")
+    text = _(
+        "The server was busy with other work: the slowest tenth of the steps took at least {ratio} times as "
+        "long as the fastest tenth."
+    )
     return text.format(ratio=f"{ratio:,.1f}")
 
 
@@ -176,7 +182,7 @@ def _figures(run: Run | None) -> DeltaGenerator:
 def _verdict(run: Run | None) -> tuple[str, str]:
     """A mark and a line that is always there, so that nothing moves when a run ends."""
     if run is None:
-        return "", _("No run yet")
+        return "", _("Press Train. The default settings are those of the tutorial.")
     trouble = server.engine().trouble
     if run.live and trouble is not None:
         return WARNING, _("{reason} Retrying; results so far are kept.").format(reason=say(trouble))

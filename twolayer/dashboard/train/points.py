@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from twolayer.dashboard.plot import plot
 from twolayer.engine.run import Run
+from twolayer.training.figures import SHARES, quantiles
 
 Points = tuple[NDArray[Any], NDArray[Any]]
 
@@ -44,22 +45,32 @@ def held_out(run: Run, by_seconds: bool) -> Points:
     return place(run, steps[at], by_seconds), loss[at] * run.config.N * run.config.D_out
 
 
-def running_quantiles(values: NDArray[np.float64], most: int = TIME_POINTS) -> tuple[NDArray[np.intp], Any]:
-    """Return indices of at most `most` values, and the quantiles 0.1, 0.5 and 0.9 of the `WINDOW` values
-    around each (of shape 3 × indices). The ends are continued by their mirror images."""
-    at = np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).astype(np.intp))
-    padded = np.pad(values, WINDOW // 2, mode="symmetric")
-    return at, np.quantile(sliding_window_view(padded, WINDOW)[at], (0.1, 0.5, 0.9), axis=1)
+def running_quantiles(laps: NDArray[np.float64], most: int = TIME_POINTS) -> tuple[NDArray[np.intp], Any]:
+    """Return the indices of at most `most` laps, and what a tenth, half and nine tenths of the steps in the
+    `WINDOW` laps around each took at most, in microseconds (of shape 3 × indices).
+
+    The ends are continued by their mirror images. Fewer laps are one window: their median is that of the run.
+    """
+    count = len(laps)
+    at = np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.intp))
+    steps, times = np.diff(laps[:, 0], prepend=0), laps[:, 1] * 1e6
+    if count <= WINDOW:
+        return at, np.repeat(quantiles(times, steps, SHARES)[:, None], len(at), axis=1)
+    steps, times = (
+        sliding_window_view(np.pad(each, WINDOW // 2, mode="symmetric"), WINDOW)[at]
+        for each in (steps, times)
+    )
+    return at, quantiles(times, steps, SHARES)
 
 
 def median(run: Run) -> Points:
-    at, (_low, median, _high) = running_quantiles(run.laps[:, 1] * 1e6)
+    at, (_low, median, _high) = running_quantiles(run.laps)
     return run.laps[at, 0], median
 
 
 def band(run: Run) -> Points:
     """The band as one outline: along the 10th percentile, and back along the 90th."""
-    at, (low, _mid, high) = running_quantiles(run.laps[:, 1] * 1e6)
+    at, (low, _mid, high) = running_quantiles(run.laps)
     steps = run.laps[at, 0]
     return np.concatenate((steps, steps[::-1])), np.concatenate((low, high[::-1]))
 
@@ -85,7 +96,7 @@ def calm_ends(runs: Sequence[Run]) -> tuple[float, float]:
     """
     if not runs:
         return 1000.0, 0.0
-    usual = max(run.step_seconds for run in runs)
-    quantiles = [running_quantiles(run.laps[:, 1])[1] for run in runs]
-    median, high = (max(curves[at].max() for curves in quantiles) for at in (1, 2))
-    return 1.1e6 * max(min(median, 6 * usual), min(high, 2 * usual)), 1e6 * float(high)
+    usual = max(run.step_seconds for run in runs) * 1e6
+    curves = [running_quantiles(run.laps)[1] for run in runs]
+    median, high = (float(max(of_run[at].max() for of_run in curves)) for at in (1, 2))
+    return 1.1 * max(min(median, 6 * usual), min(high, 2 * usual)), high

@@ -163,7 +163,7 @@ def _hints(exercise: Exercise, report: Report | None) -> None:
             label = _("Hint for {value} ({grade} of {most})").format(
                 value=value, grade=fields.grade(value) + 1, most=GRADES
             )
-            st.button(label, key=f"hint_{value}", type="tertiary", on_click=fields.take_hint, args=(value,))
+            st.button(label, key=f"hint_{value}", on_click=fields.take_hint, args=(value,))
 
 
 def notes(report: Report | None, texts: Texts) -> None:
