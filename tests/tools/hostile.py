@@ -63,19 +63,17 @@ class Hostile:
             status = await page.upload("own_file", f"{self.done['uploads']}.csv", content)
             self.done["uploads" if status < 300 else f"uploads refused: {status}"] += 1
 
-        tabs = [("Learning rate", SWEEP, sweep)] * 2 + [("Race", RACE, race)] * 2
+        tabs = [("learning_rate", SWEEP, sweep)] * 2 + [("race", RACE, race)] * 2
         tabs.append(("", "data=csv&lang=en", upload))
         async with asyncio.TaskGroup() as group:
             for tab in tabs:
                 group.create_task(self._tab(*tab))
 
-    async def _tab(self, label: str, query: str, act: Act) -> None:
+    async def _tab(self, path: str, query: str, act: Act) -> None:
         while not self.over:
             try:
-                async with Page.open(self.address, "lang=en" if label else query, STATE_KEY) as page:
+                async with Page.open(self.address, query, STATE_KEY, path) as page:
                     await page.until(lambda page=page: page.full_runs > 0)
-                    if label:
-                        await page.follow((page.place_of(label)[0], query))
                     while not self.over:
                         await act(page)
                         await page.read(PAUSE_SECONDS)

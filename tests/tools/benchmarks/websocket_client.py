@@ -41,7 +41,7 @@ class _Kept:
 class Page:
     """One open page; `Page.open` makes it."""
 
-    def __init__(self, socket: ClientConnection, address: str, query: str, key: str) -> None:
+    def __init__(self, socket: ClientConnection, address: str, query: str, key: str, path: str) -> None:
         self.exceptions: list[str] = []
         """What went wrong where the visitor sees it."""
         self.full_runs = 0
@@ -56,12 +56,14 @@ class Page:
         """Messages received, and the elements and containers in them."""
         self._boxes: dict[DeltaPath, str] = {}
         self._socket, self._address, self._query, self._key = socket, address, query, key
+        self._path = path
         self._script_hash = ""
         self._timers: dict[str, tuple[float, asyncio.Task[None]]] = {}
         self._widgets: dict[str, WidgetState] = {}
         self._drawn: set[str] = set()
         self._buttons: dict[str, str] = {}
         self._uploaders: dict[str, str] = {}
+        self._folds: dict[str, str] = {}
         self._may_upload: FileURLs | None = None
         self._missing: set[str] = set()
         self._links: dict[str, Place] = {}
@@ -76,8 +78,8 @@ class Page:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, address: str, query: str, key: str) -> AsyncIterator["Page"]:
-        """Open `http://address/?query`. What stands in the container `key` is kept in `texts`."""
+    async def open(cls, address: str, query: str, key: str, path: str = "") -> AsyncIterator["Page"]:
+        """Open `http://address/path?query`. What stands in the container `key` is kept in `texts`."""
         async with connect(
             f"ws://{address}/_stcore/stream",
             origin=Origin(f"http://{address}"),
@@ -90,7 +92,7 @@ class Page:
             max_queue=None,
             proxy=None,
         ) as socket:
-            page = cls(socket, address, query, key)
+            page = cls(socket, address, query, key, path)
             await page._rerun()
             try:
                 yield page
@@ -127,10 +129,6 @@ class Page:
         """Where its links to other pages lead."""
         return [place for place in self._links.values() if place[0] != self._script_hash]
 
-    def place_of(self, label: str) -> Place:
-        """Where the link with this label leads."""
-        return self._links[label]
-
     @property
     def ticking(self) -> bool:
         """Whether a fragment's timer runs."""
@@ -163,6 +161,14 @@ class Page:
         self._stop_timers()
         self._widgets.clear()
         self._links.clear()
+        runs = self.full_runs
+        await self._rerun()
+        await self.until(lambda: self.full_runs > runs)
+
+    async def unfold(self, key: str) -> None:
+        """Open the fold with this key, whose content is drawn only then."""
+        await self.answered()
+        self._widgets[self._folds[key]] = WidgetState(id=self._folds[key], bool_value=True)
         runs = self.full_runs
         await self._rerun()
         await self.until(lambda: self.full_runs > runs)
@@ -202,6 +208,7 @@ class Page:
         state.widget_states.widgets.extend(self._widgets.values())
         state.widget_states.widgets.extend(triggers)
         state.page_script_hash = self._script_hash
+        state.page_name = "" if self._script_hash else self._path
         state.fragment_id = fragment
         state.is_auto_rerun = bool(fragment)
         state.cached_message_hashes.extend(self._kept)
@@ -305,6 +312,10 @@ class Page:
             self._containers.discard(path)
             if key_of(delta.add_block.id) == self._key:
                 self._containers.add(path)
+            fold = delta.add_block.expandable.id or delta.add_block.popover.id
+            if fold:
+                self._folds[key_of(fold)] = fold
+                self._drawn.add(fold)
             return
         if delta.WhichOneof("type") != "new_element":
             return
