@@ -129,19 +129,22 @@ def test_the_largest_errors_and_the_map_of_all(page: AppTest, expected: Any, lan
 
 
 def test_a_cell_of_a_large_map_is_the_largest_error_of_its_block() -> None:
-    page = opened(N="3", D_in="100", H="4", D_out="2", learning_rate="1e-3", fault="no_mask", dtype="float64")
+    page = opened(
+        N="3", D_in="100", H="67", D_out="2", learning_rate="1e-4", fault="no_mask", dtype="float64"
+    )
     unfolded(page, "tables")
-    given = by_loops.drawn(3, 100, 4, 2, 0)
+    given = by_loops.drawn(3, 100, 67, 2, 0)
     right, ours = by_loops.iteration(given)["grad_w1"], by_loops.iteration(given, "no_mask")["grad_w1"]
     (trace,) = chart(page, "error_picture")["traces"]
-    assert (trace["dy"], trace["dx"]) == (2, 1)
-    assert figures(page, "each cell shows the maximum of {rows} × {columns} entries.", "en") == {
-        "rows": "2",
-        "columns": "1",
-    }
-    for row, column in np.ndindex(50, 4):
-        pair = [by_loops.relative_error(ours[i, column], right[i, column]) for i in (2 * row, 2 * row + 1)]
-        assert 10.0 ** trace["z"][row, column] == pytest.approx(max(pair), rel=1e-3, abs=1e-9)
+    assert trace["z"].shape == (50, 34)
+    assert (trace["dy"], trace["dx"]) == (2, 2)
+    sentence = "Relative error; each cell shows the maximum of {rows} × {columns} entries."
+    assert figures(page, sentence, "en") == {"rows": "2", "columns": "2"}
+    apart = np.array([by_loops.relative_error(*pair) for pair in zip(ours.flat, right.flat, strict=True)])
+    apart = apart.reshape(right.shape)
+    for row, column in np.ndindex(50, 34):
+        of_block = apart[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        assert 10.0 ** trace["z"][row, column] == pytest.approx(max(of_block.flat), rel=1e-3, abs=1e-9)
 
 
 def test_the_scatter_has_the_reference_across_and_the_hand_written_upwards(
@@ -188,6 +191,18 @@ def test_the_directional_check_counts_and_names_its_smallest_step(
     assert agree == 8
     assert min(steps) < STEP
     assert min(steps) == two_digits(found["step"])
+
+
+def test_of_a_right_program_all_directions_agree() -> None:
+    page = opened(**QUERY, dtype="float64")
+    unfolded(page, "tables")
+    sentence = (
+        "Directional check: along {count} random directions through all of w1 or all of w2, {agree} agree"
+    )
+    found = figures(page, sentence, "en")
+    assert (found["count"], found["agree"]) == ("16", "16")
+    rows = page.dataframe[0].value.to_dict("records")
+    assert [(row["Wrong entries"], row["Cosine similarity"]) for row in rows] == [(0, "1.000000000")] * 4
 
 
 def test_the_errors_over_the_steps_of_the_differences(
