@@ -26,18 +26,20 @@ HONEST, APART_SECONDS, MOST_SECONDS = 10, 0.5, 60.0
 WARM_SECONDS, MOST_WARM_SECONDS = 5.0, 60.0
 LOSSES_SECONDS, PAGE_SECONDS = 2.0, 1.0
 """What is asked for: the median until the first losses, and the time until the page is there."""
-UPLOAD_BYTES = 2 * 1024**2 - 4096
+ROWS, COLUMNS = 9_900, 41
+"""Of an uploaded file: nearly 2 MB, and as many rows as may be."""
 SWEEP = "rates=1000&seeds=20&lang=en"
-RACE = "lang=en"
+RACE = "rounds=3&contenders=numpy.tutorial,numpy.gram&lang=en"
 PAUSE_SECONDS = 0.2
 CHART = "loss_chart_plot"
 Act = Callable[[Page], Awaitable[None]]
 
 
 def table() -> bytes:
-    """A CSV file of nearly 2 MB."""
-    line = b"0.25,0.5,0.125,1.75,2.5\n"
-    return b"a,b,c,d,e\n" + line * ((UPLOAD_BYTES - 10) // len(line))
+    """A CSV file of nearly 2 MB that is read to its end."""
+    names = ",".join(f"c{number}" for number in range(COLUMNS))
+    rows = (",".join(f"{(row * 7 + column) % 10}.25" for column in range(COLUMNS)) for row in range(ROWS))
+    return "\n".join((names, *rows)).encode()
 
 
 @dataclass
