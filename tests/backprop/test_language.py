@@ -124,6 +124,13 @@ def test_what_is_said_of_a_whole_line_has_no_place_in_it(line):
     assert caught.value.span == (0, 0)
 
 
+@pytest.mark.parametrize(("line", "at"), [("x @ * w1", 4), ("  x @ * w1", 6), ("x @ w1)", 6)])
+def test_what_is_no_expression_is_marked_where_it_goes_wrong(line, at):
+    with pytest.raises(LineError, match="not a complete expression") as caught:
+        parse("h", line, "numpy")
+    assert caught.value.span == (at, at + 1)
+
+
 def test_a_result_or_a_product_far_larger_than_the_iterations_is_refused():
     sizes = {"N": 64, "D_in": 1000, "H": 100, "D_out": 10}
     with pytest.raises(LineError, match="1,000,000 entries"):

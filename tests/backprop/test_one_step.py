@@ -49,6 +49,10 @@ def test_a_small_value_is_shown_whole_and_a_large_one_as_means_and_a_window():
         assert view.whole
 
 
+def test_the_first_cell_of_each_value_is_chosen_unless_another_is():
+    assert {view.chosen for view in observe(TINY, 0).views.values()} == {(0, 0)}
+
+
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_the_iteration_of_a_run_on_a_data_set_is_its_own(name):
     config = Config(data=name, init="he", H=6, learning_rate=1e-5, steps=9)

@@ -94,5 +94,15 @@ def test_the_edge_is_named_only_where_the_curve_stays_there():
     assert "rises to 2/η = 2000 or above by step 3" in away
 
 
+def test_a_flat_end_is_said_only_of_the_end():
+    losses = [9.0, 6, 5, 5]
+    flat = told(1e-3, losses, [2500, 1500, 0, 0])
+    assert "falls below 2/η = 2000 by step 1" in flat
+    assert "At the end λmax = 0: the loss is flat there." in flat
+    curved = told(1e-3, losses, [2500, 0, 1500, 1000])
+    assert "flat" not in curved
+    assert "At the end λmax = 1000: 2/λmax = 0.002 exceeds η" in curved
+
+
 def test_a_flat_start_is_said():
     assert "flat" in said(Config(N=1, D_in=1, H=1, D_out=1, seed=2, dtype="float64", steps=12))

@@ -5,10 +5,12 @@
 Each case has hostile visitors on an engine of this process, one and then twenty: runs of five million
 steps that fill the memory, the same in slow motion, sweeps, and races. A bystander trains the default run
 again and again, each time as another visitor; the same is timed alone before. Then a large run waits
-while small ones keep coming.
+while small ones keep coming. Last, on a server of its own, one hostile visitor has five tabs at once, with
+sweeps of 20,000 runs, races back to back and uploads of 2 MB, while ten honest ones a round open `/?run=1`.
 
 Exit status 1 if a bystander's run began later than after 1 s, if the median took longer than 3 times as
-long as alone (5 times with twenty visitors), or if the large run did not start within 60 s.
+long as alone (5 times with twenty visitors), if the large run did not start within 60 s, or if beside the
+five tabs a page took longer than 1 s, or the first losses longer than 2 s in the median.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from dataclasses import replace
 from statistics import median
 
 from tests.engine.conftest import settings
+from tests.tools.hostile import beside_five_tabs
 from twolayer import Config
 from twolayer.engine.engine import Engine, LimitError
 from twolayer.engine.run import Run
@@ -138,14 +141,8 @@ def turn_comes(engine: Engine) -> bool:
     return seconds <= TURN_SECONDS
 
 
-def main() -> int:
-    """Measure, print, and say by the exit status whether the bounds were kept."""
-    parser = argparse.ArgumentParser(prog="python -m tests.tools.fairness", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--workers", type=int, default=2, choices=range(1, 17), metavar="1..16")
-    parser.add_argument("--cases", nargs="*", default=[*CASES, "turn"], choices=[*CASES, "turn"])
-    parser.add_argument("--visitors", nargs="*", type=int, default=[*TIMES], choices=[*TIMES])
-    options = parser.parse_args()
+def on_an_engine(options: argparse.Namespace) -> list[bool]:
+    """Measure the cases on an engine of this process. Say of each whether the bounds were kept."""
     engine = Engine(settings(workers=options.workers, memory_mb=MEMORY_MB))
     try:
         wait(lambda: engine.capabilities is not None and engine.capabilities.complete, "the cluster")
@@ -156,13 +153,29 @@ def main() -> int:
         kept = [
             fair(engine, name, visitors, alone)
             for name in options.cases
-            if name != "turn"
+            if name in CASES
             for visitors in options.visitors
         ]
         if "turn" in options.cases:
             kept.append(turn_comes(engine))
     finally:
         engine.close()
+    return kept
+
+
+def main() -> int:
+    """Measure, print, and say by the exit status whether the bounds were kept."""
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.fairness", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--workers", type=int, default=2, choices=range(1, 17), metavar="1..16")
+    every = [*CASES, "turn", "tabs"]
+    parser.add_argument("--cases", nargs="*", default=every, choices=every)
+    parser.add_argument("--visitors", nargs="*", type=int, default=[*TIMES], choices=[*TIMES])
+    parser.add_argument("--rounds", type=int, default=3, choices=range(1, 21), metavar="1..20")
+    options = parser.parse_args()
+    kept = on_an_engine(options) if {*options.cases} - {"tabs"} else []
+    if "tabs" in options.cases:
+        kept.append(beside_five_tabs(options.rounds))
     return 0 if all(kept) else 1
 
 

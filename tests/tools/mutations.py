@@ -6,10 +6,12 @@ that they pass has survived. Those that change nothing are listed in `equivalent
 reason, and are not counted. Exit status 1 if one survived.
 
     python -m tests.tools.mutations --all --sample 50     every package
+    python -m tests.tools.mutations --all --sample 7 --seconds 120 --survivors survivors.toml
     python -m tests.tools.mutations rates/advice          all mutations of one module
 """
 
 import argparse
+import json
 import random
 import shutil
 import subprocess
@@ -65,9 +67,9 @@ class Tests:
             key=lambda test: (not found and own not in test, self.seconds[test]),
         )
 
-    def timeout(self, chosen: Sequence[str]) -> float:
-        """After how many seconds tests that would take far less hang."""
-        return SPARE_SECONDS + 5 * sum(self.seconds[test] for test in chosen)
+    def timeout(self, chosen: Sequence[str], most: float) -> float:
+        """After how many seconds, `most` at most, tests that would take far less hang."""
+        return min(most, SPARE_SECONDS + 5 * sum(self.seconds[test] for test in chosen))
 
 
 def tests_of(package: str) -> Tests:
@@ -132,11 +134,11 @@ def reasons() -> dict[tuple[str, ...], str]:
     return {tuple(line.strip() for line in entry["lines"]): entry["why"] for entry in entries}
 
 
-def outcomes(tests: Tests, chosen: Sequence[MutationSpec]) -> Iterator[tuple[str, str]]:
+def outcomes(tests: Tests, chosen: Sequence[MutationSpec], most: float) -> Iterator[tuple[str, str]]:
     """Make mutations one by one, and give of each what came of it, and its difference."""
     for number, mutation in enumerate(chosen, 1):
         names = tests.of(mutation)
-        result = mutate_and_test([mutation], " ".join([PYTEST, "-x", *names]), tests.timeout(names))
+        result = mutate_and_test([mutation], " ".join([PYTEST, "-x", *names]), tests.timeout(names, most))
         output = result.output or ""
         survived = result.test_outcome == TestOutcome.SURVIVED
         outcome = SURVIVED if survived else NO_PROGRAM if "SyntaxError: " in output else KILLED
@@ -148,17 +150,48 @@ def outcomes(tests: Tests, chosen: Sequence[MutationSpec]) -> Iterator[tuple[str
         yield outcome, result.diff or ""
 
 
-def check(place: str, sample: int, seed: int) -> tuple[int, int, int]:
-    """Return how many mutations of a package survived, how many changed nothing, and how many were made."""
+@dataclass(frozen=True)
+class Score:
+    """What came of the mutations of a package or module."""
+
+    place: str
+    made: int
+    same: int
+    """How many change nothing."""
+    survivors: list[list[str]]
+    """The lines that the others took and gave."""
+
+    def __str__(self) -> str:
+        counted = self.made - self.same
+        share = 100 * (counted - len(self.survivors)) / max(1, counted)
+        return (
+            f"{self.place}: {len(self.survivors)} of {self.made} survived, {self.same} change nothing: "
+            f"{share:.0f} % noticed"
+        )
+
+    def as_toml(self) -> str:
+        """The survivors as entries of `equivalent_mutations.toml` that lack their reason."""
+        entries = (
+            "".join(f"    {json.dumps(line[:1] + line[1:].strip(), ensure_ascii=False)},\n" for line in lines)
+            for lines in self.survivors
+        )
+        return f"# {self}\n" + "".join(
+            f'\n[[mutation]]\nlines = [\n{entry}]\nwhy = ""\n' for entry in entries
+        )
+
+
+def check(place: str, options: argparse.Namespace) -> Score:
+    """Make the mutations of a package or module, as many as asked for."""
     tests = tests_of(place.partition("/")[0])
     found = mutations(place)
-    chosen = random.Random(seed).sample(found, min(sample or len(found), len(found)))
+    sample = min(options.sample or len(found), len(found))
+    chosen = random.Random(options.seed).sample(found, sample)
     print(f"{place}: {len(chosen)} of {len(found)} mutations", flush=True)
-    known, results = reasons(), list(outcomes(tests, chosen))
+    known, results = reasons(), list(outcomes(tests, chosen, options.seconds))
     left = [changed(difference) for outcome, difference in results if outcome == SURVIVED]
-    same = sum(tuple(line[:1] + line[1:].strip() for line in lines) in known for lines in left)
+    survivors = [lines for lines in left if tuple(line[:1] + line[1:].strip() for line in lines) not in known]
     made = sum(outcome != NO_PROGRAM for outcome, _ in results)
-    return len(left) - same, same, made
+    return Score(place, made, len(left) - len(survivors), survivors)
 
 
 def main() -> None:
@@ -168,19 +201,19 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help=f"{', '.join(PACKAGES)}")
     parser.add_argument("--sample", type=int, default=0, help="mutations of each place; 0: all")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--seconds", type=float, default=600.0, help="the most that a mutation's tests take")
+    parser.add_argument("--survivors", type=Path, help="a TOML file to write those that survive to")
     options = parser.parse_args()
-    missed = 0
+    scores, file = [], options.survivors and options.survivors.absolute()
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         copy_of_the_checkout(Path(folder))
         for place in PACKAGES if options.all else options.places:
-            survived, same, made = check(place, options.sample, options.seed)
-            share = 100 * (made - same - survived) / max(1, made - same)
-            print(
-                f"{place}: {survived} of {made} survived, {same} change nothing: {share:.0f} % noticed",
-                flush=True,
-            )
-            missed += survived
-    raise SystemExit(missed > 0)
+            scores.append(check(place, options))
+            print(scores[-1], flush=True)
+            if file:
+                file.write_text("\n".join(score.as_toml() for score in scores), encoding="utf-8")
+    print("", *scores, sep="\n", flush=True)
+    raise SystemExit(any(score.survivors for score in scores))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python -m tests.tools.soak
 
 First 2,000 runs through one engine, as fast as they go, and what its process and its scheduler hold on
-the way; then 300 visits to one server, each with seven runs, and what its web process holds. Last, eight
-runs of five million steps, one after the other, and what the engine's process holds with the run and its
-file in Parquet, and of a run that is short enough for it, its file in CSV.
+the way; then 300 visits to one server, each with seven runs and one of all pages, and what its web process
+holds. Last, eight runs of five million steps, one after the other, and what the engine's process holds with
+the run and its file in Parquet, and of a run that is short enough for it, its file in CSV.
 
 Exit status 1 if the process of the web server grew by more than 30 MB, or opened files or threads that
 it did not close, between a quarter of the way and the end; if tasks stayed on the scheduler; or if a run of
@@ -26,6 +26,7 @@ import psutil
 from tests.tools.benchmarks.server import Server
 from tests.tools.benchmarks.visits import STATE_KEY, Visitor
 from tests.tools.benchmarks.websocket_client import Page
+from tests.tools.places import PLACES, use
 from twolayer import Config
 from twolayer.engine.engine import Engine
 from twolayer.engine.run import Run
@@ -171,23 +172,24 @@ async def visits(server: Server, count: int) -> list[Held]:
     held, done = [], 0
     for goal in steps(count):
         while done < goal:
-            await asyncio.gather(*(_visit(server.address) for _ in range(AT_A_TIME)))
+            await asyncio.gather(*(_visit(server.address, done + number) for number in range(AT_A_TIME)))
             done += AT_A_TIME
         if len(held) + 1 in (SAMPLES // 4, SAMPLES):
             await asyncio.sleep(FORGETTING_SECONDS)
-            await _visit(server.address)
+            await _visit(server.address, 0)
         held.append(Held.by(psutil.Process(server.pid), done))
     return held
 
 
-async def _visit(address: str) -> None:
+async def _visit(address: str, number: int) -> None:
     async with asyncio.timeout(60), Page.open(address, "method=auto&lang=en", STATE_KEY) as page:
         await page.until(lambda: page.full_runs > 0)
         for _ in range(RUNS_OF_A_VISIT):
             await page.press("train")
             await page.until(lambda: page.at_rest and "finished" in " ".join(page.texts).lower())
-        if page.exceptions:
-            raise SystemExit(f"an exception on a page: {page.exceptions}")
+        shown = page.exceptions + await use(address, list(PLACES.values())[number % len(PLACES)])
+        if shown:
+            raise SystemExit(f"an exception on a page: {shown}")
 
 
 def levels_off(name: str, held: Sequence[Held]) -> bool:

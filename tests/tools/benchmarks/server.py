@@ -30,6 +30,9 @@ class Usage:
 
     cpu_seconds: float
     resident_mb: float
+    files: int = 0
+    """Open files and connections."""
+    threads: int = 0
 
 
 class Server:
@@ -143,15 +146,17 @@ class Server:
 
         Processor time that a process used before it died counts on.
         """
-        resident: dict[str, float] = {}
+        held: dict[str, tuple[float, int, int]] = {}
         for process in sorted(self._processes(), key=lambda p: p.pid):
             with contextlib.suppress(psutil.NoSuchProcess), process.oneshot():
                 role = self._cpu[process][0] if process in self._cpu else self._role(process)
                 times = process.cpu_times()
                 self._cpu[process] = role, times.user + times.system
-                resident[role] = resident.get(role, 0.0) + process.memory_info().rss / 2**20
+                more = (process.memory_info().rss / 2**20, process.num_fds(), process.num_threads())
+                before = held.get(role, (0.0, 0, 0))
+                held[role] = before[0] + more[0], before[1] + more[1], before[2] + more[2]
         return {
-            role: Usage(sum(cpu for name, cpu in self._cpu.values() if name == role), resident.get(role, 0.0))
+            role: Usage(sum(cpu for name, cpu in self._cpu.values() if name == role), *held.get(role, (0.0,)))
             for role in dict.fromkeys(name for name, _ in self._cpu.values())
         }
 

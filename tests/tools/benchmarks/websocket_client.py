@@ -1,18 +1,21 @@
 """The browser's side of a Streamlit page, without the browser: Streamlit 1.67's protocol.
 
 A `Page` is one open tab. It asks for the first script run, reruns fragments by their timers, reports
-the widgets with the values that the server gave them, presses buttons, follows links, and keeps the
-messages that the server may later refer to by their hash. It fetches no files and draws nothing.
+the widgets with the values that the server gave them, presses buttons, follows links, uploads files, and
+keeps the messages that the server may later refer to by their hash. It fetches no files and draws nothing.
 """
 
 import asyncio
 import contextlib
+import http.client
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import FileURLs, UploadedFileInfo
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
@@ -38,7 +41,7 @@ class _Kept:
 class Page:
     """One open page; `Page.open` makes it."""
 
-    def __init__(self, socket: ClientConnection, address: str, query: str, key: str) -> None:
+    def __init__(self, socket: ClientConnection, address: str, query: str, key: str, path: str) -> None:
         self.exceptions: list[str] = []
         """What went wrong where the visitor sees it."""
         self.full_runs = 0
@@ -53,11 +56,15 @@ class Page:
         """Messages received, and the elements and containers in them."""
         self._boxes: dict[DeltaPath, str] = {}
         self._socket, self._address, self._query, self._key = socket, address, query, key
+        self._path = path
         self._script_hash = ""
         self._timers: dict[str, tuple[float, asyncio.Task[None]]] = {}
         self._widgets: dict[str, WidgetState] = {}
         self._drawn: set[str] = set()
         self._buttons: dict[str, str] = {}
+        self._uploaders: dict[str, str] = {}
+        self._folds: dict[str, str] = {}
+        self._may_upload: FileURLs | None = None
         self._missing: set[str] = set()
         self._links: dict[str, Place] = {}
         self.traces: dict[str, list[dict[str, Any]]] = {}
@@ -71,8 +78,8 @@ class Page:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, address: str, query: str, key: str) -> AsyncIterator["Page"]:
-        """Open `http://address/?query`. What stands in the container `key` is kept in `texts`."""
+    async def open(cls, address: str, query: str, key: str, path: str = "") -> AsyncIterator["Page"]:
+        """Open `http://address/path?query`. What stands in the container `key` is kept in `texts`."""
         async with connect(
             f"ws://{address}/_stcore/stream",
             origin=Origin(f"http://{address}"),
@@ -85,7 +92,7 @@ class Page:
             max_queue=None,
             proxy=None,
         ) as socket:
-            page = cls(socket, address, query, key)
+            page = cls(socket, address, query, key, path)
             await page._rerun()
             try:
                 yield page
@@ -158,6 +165,34 @@ class Page:
         await self._rerun()
         await self.until(lambda: self.full_runs > runs)
 
+    async def unfold(self, key: str) -> None:
+        """Open the fold with this key, whose content is drawn only then."""
+        await self.answered()
+        self._widgets[self._folds[key]] = WidgetState(id=self._folds[key], bool_value=True)
+        runs = self.full_runs
+        await self._rerun()
+        await self.until(lambda: self.full_runs > runs)
+
+    async def upload(self, key: str, name: str, content: bytes) -> int:
+        """Choose a file in the uploader with this key. Returns the status of the answer to the upload."""
+        await self.answered()
+        self._may_upload = None
+        request = BackMsg()
+        request.file_urls_request.request_id = secrets.token_hex(8)
+        request.file_urls_request.file_names.append(name)
+        await self._socket.send(request.SerializeToString())
+        await self.until(lambda: self._may_upload is not None)
+        urls = self._may_upload
+        status = await asyncio.to_thread(put, self._address, urls.upload_url, name, content)
+        if status < 300:
+            info = UploadedFileInfo(name=name, size=len(content), file_id=urls.file_id, file_urls=urls)
+            state = WidgetState(id=self._uploaders[key])
+            state.file_uploader_state_value.uploaded_file_info.append(info)
+            self._widgets[state.id], runs = state, self.full_runs
+            await self._rerun()
+            await self.until(lambda: self.full_runs > runs)
+        return status
+
     async def answered(self) -> None:
         """All that was asked for before has been answered: what comes next is the answer to what is next."""
         await self.read(A_MOMENT)
@@ -173,6 +208,7 @@ class Page:
         state.widget_states.widgets.extend(self._widgets.values())
         state.widget_states.widgets.extend(triggers)
         state.page_script_hash = self._script_hash
+        state.page_name = "" if self._script_hash else self._path
         state.fragment_id = fragment
         state.is_auto_rerun = bool(fragment)
         state.cached_message_hashes.extend(self._kept)
@@ -239,6 +275,8 @@ class Page:
             case "stop_auto_rerun":
                 for fragment in message.stop_auto_rerun.fragment_ids:
                     self._stop_timers(fragment)
+            case "file_urls_response":
+                self._may_upload = message.file_urls_response.file_urls[0]
             case "page_info_changed":
                 self._query = message.page_info_changed.query_string
             case "session_event" if message.session_event.HasField("script_compilation_exception"):
@@ -274,6 +312,10 @@ class Page:
             self._containers.discard(path)
             if key_of(delta.add_block.id) == self._key:
                 self._containers.add(path)
+            fold = delta.add_block.expandable.id or delta.add_block.popover.id
+            if fold:
+                self._folds[key_of(fold)] = fold
+                self._drawn.add(fold)
             return
         if delta.WhichOneof("type") != "new_element":
             return
@@ -290,6 +332,9 @@ class Page:
             case "page_link":
                 link = element.page_link
                 self._links[link.label] = link.page_script_hash, link.query_string
+            case "file_uploader":
+                self._uploaders[key_of(element.file_uploader.id)] = element.file_uploader.id
+                self._drawn.add(element.file_uploader.id)
             case "bidi_component":
                 self._draw_chart(element.bidi_component.id, element.bidi_component.bytes)
         state = widget_state(element)
@@ -325,3 +370,23 @@ class Page:
         ]
         self._missing.clear()
         await self._rerun(triggers=triggers)
+
+
+def put(address: str, path: str, name: str, content: bytes) -> int:
+    """Send a file as a browser's form does, with the token against requests of other sites."""
+    connection = http.client.HTTPConnection(address, timeout=60)
+    with contextlib.closing(connection):
+        connection.request("GET", "/_stcore/health")
+        answer = connection.getresponse()
+        answer.read()
+        cookie = (answer.getheader("Set-Cookie") or "").partition(";")[0]
+        border = secrets.token_hex(16)
+        head = (
+            f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+            "Content-Type: text/csv\r\n\r\n"
+        )
+        headers = {"Content-Type": f"multipart/form-data; boundary={border}"}
+        headers |= {"Cookie": cookie, "X-Xsrftoken": cookie.partition("=")[2].strip('"')}
+        body = head.encode() + content + f"\r\n--{border}--\r\n".encode()
+        connection.request("PUT", path, body, headers)
+        return connection.getresponse().status

@@ -3,9 +3,10 @@
     python -m tests.tools.load --visitors 100 --seconds 120
 
 Starts the app on a free port of the loopback interface. Each visitor opens pages, trains, watches,
-stops, changes pages and closes tabs in mid-run, as the seed has it, with pauses to read in between;
-they are raw WebSocket clients on the same machine. Every loss that a chart shows at the end of a run
-is compared with `fit`, bit for bit.
+stops, changes pages and closes tabs in mid-run, as the seed has it, with pauses to read in between; every
+fourth tab is for another page, an own file, digits or the code of a run (`tests/tools/places.py`). They are
+raw WebSocket clients on the same machine. Every loss that a chart shows at the end of a run is compared with
+`fit`, bit for bit.
 
 Exit status 1 if a run was lost or wrong, if there was an exception on a page or a traceback in the
 server's output, if 95 % of page changes took longer than a second, or if a process is left behind.
@@ -62,6 +63,7 @@ async def load(server: Server, options: argparse.Namespace) -> dict[str, Any]:
         "exceptions": dict(tally.exceptions),
         "tracebacks": tracebacks,
         "pages": len(tally.to_page),
+        "places": dict(tally.places),
         "seconds_to_a_page": spread(tally.to_page),
         "seconds_to_first_losses": spread(tally.to_first_losses),
         "seconds_to_the_end": {kind: spread(times) for kind, times in tally.to_end.items()},

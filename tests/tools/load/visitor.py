@@ -1,4 +1,5 @@
 """One visitor of many: opens pages, trains, watches, stops, changes pages, closes the tab in mid-run.
+Some of its tabs are for other things: each of `PLACES` has its turn.
 
 What a visitor does follows from the seed alone; when it comes, from the server's answers.
 """
@@ -20,11 +21,13 @@ from websockets.exceptions import WebSocketException
 
 from tests.tools.benchmarks.visits import STATE_KEY
 from tests.tools.benchmarks.websocket_client import Page
+from tests.tools.places import PLACES, use
 from twolayer import Config
 
 CHART = "loss_chart"
 ENDS = ("finished", "failed", "stopped", "diverged")
 LEAVES_AFTER_A_RUN = 0.5
+COMES_FOR_ANOTHER_PLACE = 0.25
 UNTIL_SEEN_SECONDS = 10.0
 """How long after the end of a run its whole curve may take to come: it is asked for if it was overtaken."""
 PATIENCE_SECONDS = 60.0
@@ -63,6 +66,8 @@ class Tally:
     to_end: Mapping[str, list[float]] = field(default_factory=lambda: {"short": [], "long": []})
     """Seconds from the click on Train."""
     losses_checked: int = 0
+    places: Counter[str] = field(default_factory=Counter)
+    """What was used of `PLACES`."""
 
 
 class Visitor:
@@ -83,6 +88,9 @@ class Visitor:
         """Come with a tab, stay for some runs, go, come again."""
         while True:
             await asyncio.sleep(self._a_while)
+            if self.choose.random() < COMES_FOR_ANOTHER_PLACE:
+                await self._use(self.choose.choice(list(PLACES)))
+                continue
             long = self.choose.random() < 0.3
             config = self.choose.choice(LONG if long else SHORT)
             try:
@@ -93,6 +101,13 @@ class Visitor:
                             break
             except (OSError, WebSocketException) as error:
                 self.tally.lost_by[f"connection: {type(error).__name__}"] += 1
+
+    async def _use(self, name: str) -> None:
+        try:
+            self.tally.exceptions.update(await use(self.address, PLACES[name]))
+            self.tally.places[name] += 1
+        except (OSError, WebSocketException) as error:  # a TimeoutError is an OSError
+            self.tally.lost_by[f"{name}: {type(error).__name__}"] += 1
 
     @property
     def _a_while(self) -> float:
@@ -171,8 +186,12 @@ class Visitor:
 
     @staticmethod
     def _shown(page: Page) -> list[dict[str, Any]]:
-        """The curves of the chart of the losses that have points."""
-        return [trace for trace in page.traces.get(CHART, []) if trace.get("x", {}).get("bdata")]
+        """The curves of the chart of the losses that have points, without those of rows held out."""
+        return [
+            trace
+            for trace in page.traces.get(CHART, [])
+            if trace.get("x", {}).get("bdata") and not trace.get("uid", "").endswith("held out")
+        ]
 
     def _reached(self, page: Page) -> int:
         """The steps of the newest run that its curve shows."""
