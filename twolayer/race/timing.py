@@ -10,7 +10,7 @@ after the other in any process: the process prepares and warms up what it has no
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
 from time import perf_counter, process_time, thread_time
 
@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 
 from twolayer.race.contenders import Contender
-from twolayer.training import methods, profiling, training
+from twolayer.training import profiling, training
 from twolayer.training.config import Config
 from twolayer.training.fields import Whole
 from twolayer.training.messages import N_
@@ -67,6 +67,7 @@ class Part:
     phases: Mapping[int, dict[str, float]]
     load: Load
     repeated: bool
+    compiling: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Round:
     load: Load
     repeated: bool
     """Whether the machine was busy at the first attempt of a part, so that there was a second."""
+    compiling: Mapping[int, float] = field(default_factory=dict)
+    """The seconds of compiling, outside the timings, of the contenders that are compiled, by their index."""
 
     @classmethod
     def of(cls, parts: Sequence[Part]) -> "Round":
@@ -91,6 +94,7 @@ class Round:
             tuple(phases[i] for i in sorted(phases)),
             reduce(Load.higher, (part.load for part in parts)),
             any(part.repeated for part in parts),
+            {i: of_one for part in parts for i, of_one in part.compiling.items()},
         )
 
 
@@ -102,6 +106,7 @@ class Entry:
         self.kernel_type = contender.kernel()
         self.problem = training.prepare(self.config, problem=problem, kernel_type=self.kernel_type)
         self.start = self.kernel_type.start(self.problem)
+        self.compile_seconds = 0.0
         self.steps = 2
         seconds = self.block()[0] * self.steps
         while seconds < BLOCK_SECONDS / 4 and self.steps < config.steps:
@@ -112,14 +117,16 @@ class Entry:
 
     def block(self) -> tuple[float, float]:
         """Take the steps once. Return the seconds per step and the share of steal time."""
+        processor_time = process_time if self.kernel_type.asynchronous else thread_time
         with self.kernel_type.threads(self.config.threads), np.errstate(over="ignore", invalid="ignore"):
             kernel = self.kernel_type(self.config, self.problem, self.start, self.steps)
             kernel.synchronize()
-            ran, begin = thread_time(), perf_counter()
+            ran, begin = processor_time(), perf_counter()
             kernel.steps(self.steps)
             kernel.synchronize()
             seconds = perf_counter() - begin
-            ran = thread_time() - ran
+            ran = processor_time() - ran
+        self.compile_seconds = kernel.compile_seconds
         alone = self.config.threads == 1 and self.config.device == "cpu"
         return seconds / self.steps, max(0.0, 1 - ran / seconds) if alone else 0.0
 
@@ -149,7 +156,7 @@ _kept_field = lru_cache(maxsize=1)(_Field)
 
 def is_small(config: Config, contenders: tuple[Contender, ...]) -> bool:
     """Return whether a worker keeps the contenders of a race from one round to the next."""
-    return sum(methods.run_bytes(contender.config(config)) for contender in contenders) <= KEPT_BYTES
+    return sum(contender.run_bytes(config) for contender in contenders) <= KEPT_BYTES
 
 
 def order_of_round(number: int, contenders: int) -> list[int]:
@@ -177,7 +184,7 @@ def part_of_round(
 
 
 def _time(field: _Field, number: int, those: Iterable[int], *, repeated: bool) -> Part:
-    seconds, spent, stolen = {}, {}, 0.0
+    seconds, spent, compiling, stolen = {}, {}, {}, 0.0
     machine, own, begin = _busy_seconds(), process_time(), perf_counter()
     for i in those:
         entry = field.entry(i)
@@ -188,9 +195,11 @@ def _time(field: _Field, number: int, those: Iterable[int], *, repeated: bool) -
         if not number % 2:
             spent[i] = entry.phases()
         stolen = max(stolen, stolen_from_block)
+        if entry.compile_seconds:
+            compiling[i] = entry.compile_seconds
     wall, own = perf_counter() - begin, process_time() - own
     others = max(0.0, _busy_seconds() - machine - own) / wall
-    return Part(seconds, spent, Load(stolen, others, psutil.cpu_count() or 1), repeated)
+    return Part(seconds, spent, Load(stolen, others, psutil.cpu_count() or 1), repeated, compiling)
 
 
 def _busy_seconds() -> float:

@@ -213,7 +213,8 @@ def _figures(race: Race, races: list[Race]) -> None:
     numeric = [name for name, value in rows[0].items() if isinstance(value, float)]
     config = {name: st.column_config.NumberColumn(format="%.4g") for name in numeric}
     st.dataframe(rows, hide_index=True, column_config=config)
-    st.caption(_("Spread: the interquartile range of the step times relative to their median."))
+    spread = _("Spread: the interquartile range of the step times relative to their median.")
+    st.caption(" ".join([spread, *map(say, verdict.compiling(race))]))
     files.export(races)
     files.machine(race)
 
