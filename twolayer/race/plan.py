@@ -188,8 +188,8 @@ class Plan:
         grams = sum(c.method == "gram" for c in self.contenders)
         constants = grams * pace.product_seconds(methods.METHODS["gram"].once(config))
         preparing = pace.drawing_seconds(config) + constants + 3 * blocks
-        preparing += pace.COMPILE_SECONDS * sum(c.backend in PICKED for c in self.contenders)
         preparing *= 1 if is_small(config, self.contenders) else self.rounds
+        preparing += pace.COMPILE_SECONDS * sum(c.backend in PICKED for c in self.contenders)
         compared = steps_compared(config)
         reference = 2 * compared * pace.reference_step_seconds(config)
         return 3 * TRY_SECONDS + preparing + self.rounds * 2 * blocks + reference + compared * sum(steps)

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 
 from twolayer.race.contenders import Contender
-from twolayer.training import profiling, training
+from twolayer.training import methods, profiling, training
 from twolayer.training.config import Config
 from twolayer.training.fields import Whole
 from twolayer.training.messages import N_
@@ -26,7 +26,9 @@ from twolayer.training.problem import Problem, make_problem
 
 ROUNDS = Whole(3, 1000, default=15, words="Number of rounds; each times every implementation once.")
 BLOCK_SECONDS = 0.02
-KEPT_BYTES = 32 << 20
+GROWTH = 4
+"""Factor from one length that is tried for a block to the next: a loop of JAX is compiled for each."""
+KEPT_BYTES = 40 << 20
 """Memory that a worker keeps between the rounds of a race; larger races are prepared again in each round."""
 CLOCK = N_(
     "Timings cover only the training steps, synchronized with the device. They exclude creating the data, "
@@ -110,7 +112,7 @@ class Entry:
         self.steps = 2
         seconds = self.block()[0] * self.steps
         while seconds < BLOCK_SECONDS / 4 and self.steps < config.steps:
-            self.steps = min(2 * self.steps, config.steps)
+            self.steps = min(GROWTH * self.steps, config.steps)
             seconds = self.block()[0] * self.steps
         self.steps = max(1, min(config.steps, round(self.steps * BLOCK_SECONDS / seconds)))
         self.block()
@@ -156,7 +158,7 @@ _kept_field = lru_cache(maxsize=1)(_Field)
 
 def is_small(config: Config, contenders: tuple[Contender, ...]) -> bool:
     """Return whether a worker keeps the contenders of a race from one round to the next."""
-    return sum(contender.run_bytes(config) for contender in contenders) <= KEPT_BYTES
+    return sum(methods.run_bytes(contender.config(config)) for contender in contenders) <= KEPT_BYTES
 
 
 def order_of_round(number: int, contenders: int) -> list[int]:

@@ -190,7 +190,12 @@ def compiling(race: Race) -> list[Message]:
     )
     if not times:
         return []
-    return [Message.of("Compiled before they were timed, or read from a cache: {times}.", times=times)]
+    return [
+        Message.of(
+            "Compile time (or loading compiled code from the cache), not included in the timings: {times}.",
+            times=times,
+        )
+    ]
 
 
 def disturbances(races: Sequence[Race]) -> list[Message]:

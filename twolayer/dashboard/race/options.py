@@ -102,8 +102,8 @@ def _pills(here: list[Contender]) -> None:
         on_change=pick,
         help=_(
             "Every backend, device and method available on this server, plus torch autograd, the code a "
-            "PyTorch user would normally write. JAX takes part only if you pick it: compiling takes it a few "
-            "seconds."
+            "PyTorch user would normally write. JAX takes part only if you pick it, since it takes a "
+            "few seconds to compile."
         ),
     )
     for why in _missing().values():

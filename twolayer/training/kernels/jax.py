@@ -118,7 +118,7 @@ class Tutorial(Kernel):
         self._losses.append(losses)
 
     def synchronize(self) -> None:
-        jax.block_until_ready(self.awaited)  # type: ignore[no-untyped-call]  # as JAX declares it
+        jax.block_until_ready(self.awaited)
 
     def losses(self) -> NDArray[np.float64]:
         return np.hstack([np.empty(0), *map(np.asarray, self._losses)])
