@@ -95,13 +95,16 @@ def test_jax_takes_part_once_it_is_picked() -> None:
 
 
 def test_a_race_with_jax_ends_with_a_verdict_and_says_how_long_compiling_took() -> None:
-    page = unfolded(raced(**{**FEW, "contenders": "numpy.tutorial,jax.tutorial,jax.gram"}), "figures")
+    page = unfolded(
+        raced(**{**FEW, "contenders": "numpy.tutorial,jax.tutorial,jax.gram"}), "figures", "phases"
+    )
     (race,) = page.session_state["job_race"].races
     assert [s.contender.key for s in race.standings] == ["numpy.tutorial", "jax.tutorial", "jax.gram"]
     assert all(s.agreement.right for s in race.standings)
     assert "JAX" in shown(page).split("**A smarter method**")[0]
     said = "\n".join(caption.value for caption in page.caption).replace("\\", "")
     assert "not included in the timings: " in said
+    assert "Its phases are timed as separate calls" in said
     assert all(f"{s.contender.name} {s.compile_seconds:.1f} s" in said for s in race.standings[1:])
 
 
