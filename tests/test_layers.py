@@ -92,6 +92,11 @@ def test_only_its_kernels_know_numba():
     assert users == {"training/kernels/numba_loops.py"}
 
 
+def test_only_its_kernels_know_jax():
+    users = {path.relative_to(PACKAGE).as_posix() for path in SOURCES if "jax" in top_levels(path)}
+    assert users == {"training/kernels/jax.py"}
+
+
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
@@ -119,7 +124,7 @@ def test_an_import_loads_no_more_than_it_needs(python, statement, absent):
     assert ran.returncode == 0, ran.stderr
     loaded = json.loads(ran.stdout)
     assert "numpy" in loaded or "cluster" in statement
-    assert [name for name in (*absent, "numba") if name in loaded] == []
+    assert [name for name in (*absent, "numba", "jax") if name in loaded] == []
 
 
 MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 250, 60, 6

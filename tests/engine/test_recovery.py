@@ -104,7 +104,7 @@ run = engine.submit(Config(backend="torch", steps=50))
 while not run.over:
     time.sleep(0.01)
 engine.submit(Config(N=3, D_in=4, H=5, D_out=2, steps=4_000_000))
-loaded = [name for name in ("torch", "numba") if name in sys.modules]
+loaded = [name for name in ("torch", "numba", "jax") if name in sys.modules]
 found = {"state": run.state, "losses": run.losses.tolist(), "loaded": loaded}
 print(json.dumps(found), flush=True)
 sys.stdin.read()

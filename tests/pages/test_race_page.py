@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from twolayer.dashboard.race.job import Heat
 from twolayer.engine.engine import Engine
 from twolayer.engine.waiting import Wait
 from twolayer.race.file import LARGEST_BYTES, from_json, to_json
+from twolayer.training.capabilities import probe
+from twolayer.training.messages import Message
 
 SMALL = {"N": "7", "D_in": "30", "H": "5", "D_out": "3", "learning_rate": "1e-4", "steps": "60"}
 FEW = {**SMALL, "rounds": "8", "contenders": "numpy.tutorial,numpy.gram"}
@@ -70,14 +73,60 @@ def finished() -> AppTest:
 def test_everyone_takes_part_until_somebody_is_taken_out() -> None:
     page = opened(**SMALL)
     pills = page.pills(key="contender_pills")
-    assert len(pills.options) == 10
+    assert len(pills.options) == 12
     assert len(pills.value) == 10
+    assert {"jax tutorial", "jax gram"} == set(pills.options[-2:])
     pills.unselect("torch.autograd").run()
     assert page.query_params["contenders"].count(",") == 8
     assert "torch.autograd" not in page.query_params["contenders"]
     pills.set_value([]).run()
     assert "contenders" not in page.query_params
     assert len(page.pills(key="contender_pills").value) == 10
+
+
+def test_jax_takes_part_once_it_is_picked() -> None:
+    page = opened(**SMALL)
+    assert not any(key.startswith("jax") for key in page.pills(key="contender_pills").value)
+    assert "contenders" not in page.query_params
+    page.pills(key="contender_pills").select("jax.gram").run()
+    assert page.query_params["contenders"].endswith(",jax.gram")
+    page.pills(key="contender_pills").unselect("jax.gram").run()
+    assert "contenders" not in page.query_params
+
+
+def test_a_race_with_jax_ends_with_a_verdict_and_says_how_long_compiling_took() -> None:
+    page = unfolded(
+        raced(**{**FEW, "contenders": "numpy.tutorial,jax.tutorial,jax.gram"}), "figures", "phases"
+    )
+    (race,) = page.session_state["job_race"].races
+    assert [s.contender.key for s in race.standings] == ["numpy.tutorial", "jax.tutorial", "jax.gram"]
+    assert all(s.agreement.right for s in race.standings)
+    assert "JAX" in shown(page).split("**A smarter method**")[0]
+    said = "\n".join(caption.value for caption in page.caption).replace("\\", "")
+    assert "not included in the timings: " in said
+    assert "Its phases are timed as separate calls" in said
+    assert all(f"{s.contender.name} {s.compile_seconds:.1f} s" in said for s in race.standings[1:])
+
+
+def test_where_jax_is_not_installed_it_is_not_offered_and_the_reason_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = probe()
+    devices = tuple(row for row in found.machine.devices if row[0] != "jax")
+    lacking = replace(
+        found,
+        machine=replace(found.machine, devices=devices),
+        missing=(("jax", Message.of("pip install jax")),),
+    )
+    monkeypatch.setattr(Engine, "capabilities", lacking)
+    page = opened(**SMALL)
+    pills = page.pills(key="contender_pills")
+    assert len(pills.options) == len(pills.value) == 10
+    assert "pip install jax" in [caption.value for caption in page.caption]
+    assert not page.warning
+    page = opened(**{**SMALL, "contenders": "jax.gram,numpy.gram"})
+    assert [box.value for box in page.warning] == ["pip install jax"]
+    assert page.pills(key="contender_pills").value == ["numpy.gram"]
 
 
 def test_a_race_ends_with_a_verdict_charts_and_tables(finished: AppTest) -> None:

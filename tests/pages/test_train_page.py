@@ -1,6 +1,7 @@
 """The Train page without a browser: controls, messages, a whole run."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +15,13 @@ from twolayer.dashboard.common.presets import PRESETS
 from twolayer.dashboard.i18n import plain, say, unbroken
 from twolayer.dashboard.train import live
 from twolayer.dashboard.train.runs_table import differences
+from twolayer.engine.engine import Engine
 from twolayer.engine.info import limits, machine
 from twolayer.engine.run import Run
+from twolayer.training.capabilities import probe
 from twolayer.training.config import DEFAULTS, FIELDS
 from twolayer.training.edits import Edit
+from twolayer.training.messages import Message
 from twolayer.training.methods import gain_of_auto
 
 
@@ -130,6 +134,17 @@ def test_numba_is_offered_and_trains() -> None:
     page.run()
     assert "Numba" in page.button_group(key="backend").options
     assert "Numba (gram)" in shown(page)
+
+
+def test_a_library_that_only_races_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = (("numba", Message.of("no numba")), ("jax", Message.of("no jax")))
+    monkeypatch.setattr(Engine, "capabilities", replace(probe(), missing=why))
+    page = opened()
+    page.session_state["compute"] = True
+    page.run()
+    said = [caption.value for caption in page.caption]
+    assert "no numba" in said
+    assert "no jax" not in said
 
 
 def test_more_threads_than_numba_has_are_said_and_one_is_used() -> None:

@@ -15,18 +15,21 @@ import pytest
 
 from tests.race.races import GRAM, TUTORIAL, race_of
 from twolayer import Config
+from twolayer.cli import race as command_line
 from twolayer.race import timing
-from twolayer.race.contenders import BASELINE, Contender, ContenderError, chosen, contenders
+from twolayer.race.contenders import BASELINE, Contender, ContenderError, by_default, chosen, contenders
 from twolayer.race.file import from_json
 from twolayer.race.plan import MOST_SIZES, Plan, PlanError, Sweep, logarithmic, parse_sweep, perform, race
 from twolayer.race.roofline import measure
 from twolayer.race.timing import Load, Part, Round, part_of_round
-from twolayer.race.verdict import judge, sentences
+from twolayer.race.verdict import compiling, judge, sentences
 from twolayer.training.capabilities import probe
 from twolayer.training.config import BACKENDS
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels.numpy import Tutorial
-from twolayer.training.methods import METHODS
+from twolayer.training.messages import Message
+from twolayer.training.methods import METHODS, flops_per_step
+from twolayer.training.problem import make_problem
 from twolayer.training.profiling import ALL
 
 SMALL = Config(N=7, D_in=30, H=5, D_out=3, learning_rate=1e-4, steps=60)
@@ -39,9 +42,10 @@ def result():
     return one
 
 
-def test_everyone_here_takes_part_and_autograd_as_a_peer(result):
+def test_everyone_here_takes_part_and_autograd_and_jax_as_peers(result):
     names = {standing.contender.name for standing in result.standings}
-    assert names == {*(f"{b} {m}" for b in BACKENDS for m in METHODS), "torch autograd"}
+    peers = {"torch autograd", "jax tutorial", "jax gram"}
+    assert names == {*(f"{b} {m}" for b in BACKENDS for m in METHODS), *peers}
 
 
 def test_each_contender_has_a_time_for_each_round_and_each_phase(result):
@@ -115,6 +119,40 @@ def test_numba_takes_no_part_with_two_threads():
     devices = (("numpy", ("cpu",)), ("numba", ("cpu",)))
     assert {c.backend for c in contenders(devices, Config(threads=2))} == {"numpy"}
     assert {c.backend for c in contenders(devices, Config())} == {"numpy", "numba"}
+
+
+def test_jax_takes_part_if_it_is_picked_and_with_one_thread():
+    devices = (("jax", ("cpu",)), ("numpy", ("cpu",)))
+    here = contenders(devices, Config())
+    assert [c.name for c in here][-2:] == ["jax tutorial", "jax gram"]
+    assert [c.library for c in here][-2:] == ["JAX", "JAX"]
+    assert {c.backend for c in by_default(here)} == {"numpy"}
+    assert chosen("jax.gram", here) == [Contender("jax", "cpu", "gram")]
+    assert {c.backend for c in contenders(devices, Config(threads=2))} == {"numpy"}
+
+
+def test_a_peer_counts_the_operations_of_its_method():
+    for method in ("tutorial", "gram"):
+        ours, theirs = (Contender(backend, "cpu", method).config(Config()) for backend in ("numpy", "jax"))
+        assert flops_per_step(ours) == flops_per_step(theirs)
+
+
+def test_what_is_compiled_says_for_how_long_and_it_is_not_in_its_timings(result):
+    times = {s.contender.backend: s.compile_seconds for s in result.standings}
+    assert times["jax"] > 100 * max(s.median for s in result.standings if s.contender.backend == "jax")
+    assert times["numba"] > 0
+    assert times["numpy"] == times["torch"] == 0
+    (said,) = map(str, compiling(result))
+    assert "jax tutorial" in said
+    assert "numpy" not in said
+    assert "Compile time (or loading" in command_line._table(result)
+    assert compiling(race_of({GRAM: [1e-5] * 3})) == []
+
+
+def test_the_processor_time_of_jax_is_that_of_its_own_threads(monkeypatch):
+    monkeypatch.setattr(timing, "thread_time", lambda: pytest.fail("the thread that calls only waits"))
+    entry = timing.Entry(Contender("jax", "cpu", "gram"), SMALL, make_problem(SMALL))
+    assert 0 <= entry.block()[1] < 1
 
 
 def test_a_large_product_is_not_slower_than_a_tiny_one():
@@ -303,6 +341,11 @@ def test_contenders_are_chosen_by_their_keys_in_the_order_of_those_here():
         chosen("numpy.gram,x", here)
 
 
+def test_a_contender_without_its_library_is_refused_with_the_reason():
+    with pytest.raises(ContenderError, match=r"^pip install jax$"):
+        chosen("numpy.gram,jax.gram", [GRAM], {"jax": Message.of("pip install jax")})
+
+
 # -- the command line -------------------------------------------------------------------------------
 
 
@@ -318,6 +361,7 @@ def test_the_command_prints_a_table_csv_and_json(python):
         )
     )
     assert {row["H"] for row in rows} == {"4", "6"}
+    assert not [row for row in rows if row["contender"].startswith("jax")], "it has to be picked"
     as_json = python(
         "-m", "twolayer", "race", *few, "--contenders", "numpy.gram,numpy.fused", "--json"
     ).stdout

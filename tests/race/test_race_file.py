@@ -12,6 +12,7 @@ import pytest
 
 from tests.race.races import GRAM, RIGHT, TUTORIAL, WRONG, race_of
 from twolayer.race.agreement import Agreement, Drift
+from twolayer.race.contenders import Contender
 from twolayer.race.file import LARGEST_BYTES, VERSION, from_json, to_csv, to_json
 from twolayer.race.timing import Load
 from twolayer.race.untrusted import RaceFileError
@@ -60,6 +61,21 @@ def test_a_file_from_before_there_were_tables_of_one_s_own_is_read():
     for one in before:
         del one["config"]["table"]
     assert from_json(json.dumps(before).encode()) == races()
+
+
+def test_a_file_from_before_compiling_was_told_is_read():
+    before = plain()
+    for one in before:
+        for contender in one["contenders"]:
+            del contender["compile_seconds"]
+    assert from_json(json.dumps(before).encode()) == races()
+
+
+def test_a_race_with_jax_is_read_back_with_its_seconds_of_compiling():
+    (jax,) = race_of({Contender("jax", "cpu", "gram"): [1e-5] * 9}).standings
+    written = dataclasses.replace(races()[0], standings=(dataclasses.replace(jax, compile_seconds=0.25),))
+    (read,) = from_json(to_json([written]).encode())
+    assert read.standings == written.standings
 
 
 def test_a_byte_order_mark_of_a_windows_shell_does_not_matter():
@@ -172,11 +188,17 @@ def put(value: Any, path: tuple, new: Any) -> Any:
         (0, "contenders", 0, "phases", "loss"),
         (0, "contenders", 0, "agreement", "drift", "weight"),
         (0, "contenders", 0, "flops"),
+        (0, "contenders", 0, "compile_seconds"),
     ],
     ids=lambda path: ".".join(map(str, path)),
 )
 def test_any_value_that_cannot_be_is_named_with_its_place(path, new):
-    if (path[-1], new) in (("versions", {}), ("devices", {}), ("weight", 1e300)):
+    if (path[-1], new) in (
+        ("versions", {}),
+        ("devices", {}),
+        ("weight", 1e300),
+        ("compile_seconds", KeyError),
+    ):
         return  # these may be: nothing is known of the versions, or a contender is far off
     message = refusal(put(plain(), path, new))
     assert "expected" in message

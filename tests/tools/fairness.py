@@ -28,7 +28,7 @@ from twolayer import Config
 from twolayer.engine.engine import Engine, LimitError
 from twolayer.engine.run import Run
 from twolayer.engine.task import Task
-from twolayer.race.contenders import contenders
+from twolayer.race.contenders import by_default, contenders
 from twolayer.race.plan import Plan, perform
 from twolayer.rates.grid import computed, sweep_grid
 from twolayer.rates.sweep import blocks, memory_bytes, train
@@ -67,7 +67,7 @@ def sweeps(engine: Engine, visitor: str) -> list[Task]:
 def races(engine: Engine, visitor: str) -> list[Task]:
     """Start races of three hundred rounds."""
     assert engine.capabilities is not None
-    plan = Plan(Config(), tuple(contenders(engine.capabilities.machine.devices, Config())), 300)
+    plan = Plan(Config(), tuple(by_default(contenders(engine.capabilities.machine.devices, Config()))), 300)
     tasks = [(task,) for task in plan.tasks]
     return [
         engine.map(perform, tasks, visitor, memory_bytes=plan.run_bytes, manner="exclusive") for _ in range(3)

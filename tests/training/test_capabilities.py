@@ -15,6 +15,7 @@ from twolayer.training.machine import Machine
 from twolayer.training.messages import Message
 
 MB = 1 << 20
+LIBRARIES = ("numpy", "torch", "numba", "jax")
 
 
 @pytest.fixture
@@ -89,8 +90,8 @@ def test_this_process_knows_its_own_machine():
     assert here.machine.processor
     assert dict(here.machine.devices)["numpy"] == ("cpu",)
     assert dict(here.machine.devices)["torch"][0] == "cpu"
-    assert {name: dict(here.machine.versions)[name] for name in ("numpy", "torch", "numba")} == {
-        name: version(name) for name in ("numpy", "torch", "numba")
+    assert {name: dict(here.machine.versions)[name] for name in LIBRARIES} == {
+        name: version(name) for name in LIBRARIES
     }
     assert here.missing == ()
     assert here.complete
@@ -116,15 +117,16 @@ def test_without_pytorch_it_is_missing_and_all_is_known(monkeypatch):
     lack(monkeypatch, "torch")
     here = probe()
     assert dict(here.missing) == {"torch": Message.of("pip install torch")}
-    assert set(dict(here.machine.devices)) == {"numpy", "numba"}
+    assert set(dict(here.machine.devices)) == {"numpy", "numba", "jax"}
     assert here.complete
 
 
-def test_without_numba_it_is_missing(monkeypatch):
-    lack(monkeypatch, "numba")
+@pytest.mark.parametrize(("library", "other"), [("numba", "jax"), ("jax", "numba")])
+def test_without_numba_or_jax_it_is_missing(monkeypatch, library, other):
+    lack(monkeypatch, library)
     here = probe()
-    assert dict(here.missing) == {"numba": Message.of("pip install numba")}
-    assert set(dict(here.machine.devices)) == {"numpy", "torch"}
+    assert dict(here.missing) == {library: Message.of(f"pip install {library}")}
+    assert set(dict(here.machine.devices)) == {"numpy", "torch", other}
 
 
 @pytest.mark.parametrize("error", [ImportError, OSError])

@@ -7,7 +7,7 @@ import click
 from twolayer.cli.options import progress_bar, whole, with_config
 from twolayer.cli.output import deliver, output_option, say
 from twolayer.race import crossover, verdict
-from twolayer.race.contenders import chosen
+from twolayer.race.contenders import by_default, chosen
 from twolayer.race.contenders import contenders as all_contenders
 from twolayer.race.file import to_csv, to_json
 from twolayer.race.plan import Plan, parse_sweep, race
@@ -25,7 +25,7 @@ from twolayer.training.messages import MessageError
 @click.option(
     "--contenders",
     metavar="NAMES",
-    help="Implementations to benchmark, such as numpy.gram,torch.fused  [default: all]",
+    help="Implementations to benchmark, such as numpy.gram,jax.gram  [default: all but those of jax]",
 )
 @click.option(
     "--sweep",
@@ -38,10 +38,16 @@ from twolayer.training.messages import MessageError
     "--output", "Write all results to this file as JSON; as a CSV table with --csv, or to a .csv file."
 )
 def command(config: Config, contenders: str | None, sweep: str | None, **options: Any) -> None:
-    """Benchmark every backend and method on this machine. PyTorch autograd takes part for comparison."""
+    """Benchmark every backend and method on this machine. PyTorch autograd takes part for comparison.
+
+    So does JAX where it is installed, if it is named in --contenders.
+    """
     try:
-        here = all_contenders(probe(load_torch=True).machine.devices, config)
-        taking_part = here if contenders is None else chosen(contenders, here)
+        found = probe(load_torch=True)
+        here = all_contenders(found.machine.devices, config)
+        taking_part = by_default(here)
+        if contenders is not None:
+            taking_part = chosen(contenders, here, dict(found.missing))
         plan = Plan(
             config, tuple(taking_part), options["rounds"], None if sweep is None else parse_sweep(sweep)
         )
@@ -94,5 +100,6 @@ def _table(result: Race) -> str:
         f"errors: relative to the formulas in float64 over {steps.steps} steps; "
         "× NumPy: speedup over the tutorial's NumPy loop",
         CLOCK,
+        *map(str, verdict.compiling(result)),
     ]
     return "\n".join(lines)

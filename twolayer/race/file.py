@@ -11,14 +11,13 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from twolayer.race.agreement import Agreement, Drift
-from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
+from twolayer.race.contenders import LIBRARIES, METHODS_IN_A_RACE, Contender
 from twolayer.race.result import Race, Standing
 from twolayer.race.roofline import Roofline
 from twolayer.race.timing import CLOCK, ROUNDS, Load
 from twolayer.race.untrusted import RaceFileError, Value, parse
 from twolayer.training.config import FIELDS, STEPS, Config
 from twolayer.training.fields import Choice, ConfigError
-from twolayer.training.kernels import KERNELS
 from twolayer.training.machine import Machine
 from twolayer.training.messages import Message, shown
 from twolayer.training.profiling import ALL as ALL_PHASES
@@ -151,7 +150,7 @@ def _machine(value: Value) -> Machine:
 def _standing(value: Value, rounds: int) -> Standing:
     return Standing(
         contender=Contender(
-            backend=value["backend"].take(Choice(tuple(sorted({backend for backend, _ in KERNELS})))),
+            backend=value["backend"].take(Choice(tuple(sorted(LIBRARIES)))),
             method=value["method"].take(Choice(METHODS_IN_A_RACE)),
             device=value["device"].take(FIELDS["device"]),
         ),
@@ -160,6 +159,7 @@ def _standing(value: Value, rounds: int) -> Standing:
         flops=value["flops"].whole(1, 1 << 62),
         moved=value["moved_bytes"].whole(1, 1 << 62),
         agreement=None if value["agreement"].value is None else _agreement(value["agreement"]),
+        compile_seconds=value["compile_seconds"].number(0, 1e6) if "compile_seconds" in value.value else 0.0,
     )
 
 

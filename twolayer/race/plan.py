@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from twolayer.race.agreement import Agreement, agreement, steps_compared
-from twolayer.race.contenders import BASELINE, Contender
+from twolayer.race.contenders import BASELINE, PICKED, Contender
 from twolayer.race.result import Race, race_from
 from twolayer.race.roofline import COPY_BYTES, TRY_SECONDS, Roofline, measure
 from twolayer.race.timing import (
@@ -172,7 +172,7 @@ class Plan:
     @property
     def run_bytes(self) -> int:
         """Estimate the peak memory of the tasks in bytes; one runs at a time."""
-        runs = [methods.run_bytes(one.config(config)) for config in self.configs for one in self.contenders]
+        runs = [one.run_bytes(config) for config in self.configs for one in self.contenders]
         references = [2 * methods.run_bytes(replace(config, dtype="float64")) for config in self.configs]
         return KEPT_BYTES + max(2 * COPY_BYTES, *runs, *references)
 
@@ -189,6 +189,7 @@ class Plan:
         constants = grams * pace.product_seconds(methods.METHODS["gram"].once(config))
         preparing = pace.drawing_seconds(config) + constants + 3 * blocks
         preparing *= 1 if is_small(config, self.contenders) else self.rounds
+        preparing += pace.COMPILE_SECONDS * sum(c.backend in PICKED for c in self.contenders)
         compared = steps_compared(config)
         reference = 2 * compared * pace.reference_step_seconds(config)
         return 3 * TRY_SECONDS + preparing + self.rounds * 2 * blocks + reference + compared * sum(steps)

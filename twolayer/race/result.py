@@ -33,6 +33,8 @@ class Standing:
     """Bytes that a step must move."""
     agreement: Agreement | None
     """None before the comparison."""
+    compile_seconds: float = 0.0
+    """Seconds in which it was compiled, before it was timed; 0 if it is not compiled."""
 
     @cached_property
     def median(self) -> float:
@@ -125,6 +127,7 @@ class Race:
             "weight_error_allowed": a.allowed(a.one_rounding.weight) if a else None,
             "right": a.right if a else None,
             **{f"{phase}_us": s.phases[phase] * 1e6 for phase in ALL_PHASES},
+            "compile_seconds": s.compile_seconds,
         }
 
 
@@ -153,6 +156,7 @@ def race_from(
                 flops=methods.flops_per_step(its_config),
                 moved=methods.bytes_per_step(its_config),
                 agreement=agreements.get(contender),
+                compile_seconds=max(one.compiling.get(i, 0.0) for one in rounds),
             )
         )
     return Race(

@@ -10,7 +10,7 @@ after the other in any process: the process prepares and warms up what it has no
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
 from time import perf_counter, process_time, thread_time
 
@@ -26,7 +26,9 @@ from twolayer.training.problem import Problem, make_problem
 
 ROUNDS = Whole(3, 1000, default=15, words="Number of rounds; each times every implementation once.")
 BLOCK_SECONDS = 0.02
-KEPT_BYTES = 32 << 20
+GROWTH = 4
+"""Factor from one length that is tried for a block to the next: a loop of JAX is compiled for each."""
+KEPT_BYTES = 40 << 20
 """Memory that a worker keeps between the rounds of a race; larger races are prepared again in each round."""
 CLOCK = N_(
     "Timings cover only the training steps, synchronized with the device. They exclude creating the data, "
@@ -67,6 +69,7 @@ class Part:
     phases: Mapping[int, dict[str, float]]
     load: Load
     repeated: bool
+    compiling: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class Round:
     load: Load
     repeated: bool
     """Whether the machine was busy at the first attempt of a part, so that there was a second."""
+    compiling: Mapping[int, float] = field(default_factory=dict)
+    """The seconds of compiling, outside the timings, of the contenders that are compiled, by their index."""
 
     @classmethod
     def of(cls, parts: Sequence[Part]) -> "Round":
@@ -91,6 +96,7 @@ class Round:
             tuple(phases[i] for i in sorted(phases)),
             reduce(Load.higher, (part.load for part in parts)),
             any(part.repeated for part in parts),
+            {i: of_one for part in parts for i, of_one in part.compiling.items()},
         )
 
 
@@ -102,24 +108,27 @@ class Entry:
         self.kernel_type = contender.kernel()
         self.problem = training.prepare(self.config, problem=problem, kernel_type=self.kernel_type)
         self.start = self.kernel_type.start(self.problem)
+        self.compile_seconds = 0.0
         self.steps = 2
         seconds = self.block()[0] * self.steps
         while seconds < BLOCK_SECONDS / 4 and self.steps < config.steps:
-            self.steps = min(2 * self.steps, config.steps)
+            self.steps = min(GROWTH * self.steps, config.steps)
             seconds = self.block()[0] * self.steps
         self.steps = max(1, min(config.steps, round(self.steps * BLOCK_SECONDS / seconds)))
         self.block()
 
     def block(self) -> tuple[float, float]:
         """Take the steps once. Return the seconds per step and the share of steal time."""
+        processor_time = process_time if self.kernel_type.asynchronous else thread_time
         with self.kernel_type.threads(self.config.threads), np.errstate(over="ignore", invalid="ignore"):
             kernel = self.kernel_type(self.config, self.problem, self.start, self.steps)
             kernel.synchronize()
-            ran, begin = thread_time(), perf_counter()
+            ran, begin = processor_time(), perf_counter()
             kernel.steps(self.steps)
             kernel.synchronize()
             seconds = perf_counter() - begin
-            ran = thread_time() - ran
+            ran = processor_time() - ran
+        self.compile_seconds = kernel.compile_seconds
         alone = self.config.threads == 1 and self.config.device == "cpu"
         return seconds / self.steps, max(0.0, 1 - ran / seconds) if alone else 0.0
 
@@ -177,7 +186,7 @@ def part_of_round(
 
 
 def _time(field: _Field, number: int, those: Iterable[int], *, repeated: bool) -> Part:
-    seconds, spent, stolen = {}, {}, 0.0
+    seconds, spent, compiling, stolen = {}, {}, {}, 0.0
     machine, own, begin = _busy_seconds(), process_time(), perf_counter()
     for i in those:
         entry = field.entry(i)
@@ -188,9 +197,11 @@ def _time(field: _Field, number: int, those: Iterable[int], *, repeated: bool) -
         if not number % 2:
             spent[i] = entry.phases()
         stolen = max(stolen, stolen_from_block)
+        if entry.compile_seconds:
+            compiling[i] = entry.compile_seconds
     wall, own = perf_counter() - begin, process_time() - own
     others = max(0.0, _busy_seconds() - machine - own) / wall
-    return Part(seconds, spent, Load(stolen, others, psutil.cpu_count() or 1), repeated)
+    return Part(seconds, spent, Load(stolen, others, psutil.cpu_count() or 1), repeated, compiling)
 
 
 def _busy_seconds() -> float:

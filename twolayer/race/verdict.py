@@ -188,6 +188,21 @@ def of_sweep(field: str, races: Sequence[Race]) -> list[Message]:
     ]
 
 
+def compiling(race: Race) -> list[Message]:
+    """Say how long each contender that is compiled took for it, if any is."""
+    times = ", ".join(
+        f"{s.contender.name} {s.compile_seconds:.1f} s" for s in race.ranked if s.compile_seconds
+    )
+    if not times:
+        return []
+    return [
+        Message.of(
+            "Compile time (or loading compiled code from the cache), not included in the timings: {times}.",
+            times=times,
+        )
+    ]
+
+
 def disturbances(races: Sequence[Race]) -> list[Message]:
     """Say how many rounds ran while the machine was busy, if any."""
     rounds, repeated, busy = (

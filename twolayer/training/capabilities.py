@@ -9,7 +9,7 @@ from pathlib import Path
 from twolayer.training import methods
 from twolayer.training.config import Config
 from twolayer.training.fields import ConfigError
-from twolayer.training.kernels import UnavailableError, does_not_load, why_missing
+from twolayer.training.kernels import ON_DEMAND, UnavailableError, does_not_load, why_missing
 from twolayer.training.machine import Machine, this_machine, torch_devices
 from twolayer.training.messages import Message
 
@@ -25,7 +25,7 @@ class Capabilities:
 
     machine: Machine
     missing: tuple[tuple[str, Message], ...]
-    """For each backend that cannot be used, why not."""
+    """For each backend or peer that cannot be used, why not."""
     complete: bool
     """False until PyTorch has been loaded: only the CPU is known of its devices."""
     code: str
@@ -68,9 +68,8 @@ def probe(*, load_torch: bool = False) -> Capabilities:
             why = does_not_load("torch", error)
     elif why is None:
         devices["torch"], complete = ("cpu",), False
-    missing = {"torch": why, "numba": why_missing("numba")}
-    if missing["numba"] is None:
-        devices["numba"] = ("cpu",)
+    missing = {"torch": why, **{library: why_missing(library) for library in ON_DEMAND}}
+    devices |= {library: ("cpu",) for library in ON_DEMAND if missing[library] is None}
     reasons = tuple((backend, why) for backend, why in missing.items() if why)
     return Capabilities(this_machine(devices, gpus), reasons, complete, code_digest())
 

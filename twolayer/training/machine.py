@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twolayer.training.messages import Message
 
-LIBRARIES = ("numpy", "torch", "numba", "distributed")
+LIBRARIES = ("numpy", "torch", "numba", "jax", "distributed")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 26
 LARGEST_BYTES = 1 << 25
@@ -28,7 +28,7 @@ class Machine:
     blas: str
     versions: tuple[tuple[str, str], ...]
     devices: tuple[tuple[str, tuple[str, ...]], ...]
-    """The devices of each backend."""
+    """The devices of each backend, and of each library that is a peer only."""
     gpus: tuple[str, ...]
     virtual: bool
     """Whether the processor reports a hypervisor (known on Linux with x86 only)."""

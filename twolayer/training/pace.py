@@ -25,6 +25,8 @@ STEP_OVERHEAD = 20e-6
 """Seconds of a step besides its products."""
 CONTENDER_STEP_OVERHEAD = 100e-6
 """The same, averaged over all contenders of a race."""
+COMPILE_SECONDS = 2.0
+"""Seconds in which XLA compiles a contender of a race for all the lengths of its loop that are tried."""
 BATCH_STEP_OVERHEAD = STEP_OVERHEAD / 4
 """The same for one of many runs that are stepped together."""
 HESSIAN_PRODUCT_OVERHEAD = 100e-6

@@ -52,7 +52,8 @@ def profile(
     subtracted. `transfer` is the time to copy losses and state to the host at the end, divided by `steps`.
     """
     kernel = kernel_type(config, problem, state, steps)
-    step = clocked(kernel_type, waits=config.device != "cpu")
+    waits = config.device != "cpu" or kernel_type.asynchronous
+    step = clocked(kernel_type, waits=waits)
     times: list[float] = []
     note, clock = times.append, perf_counter
     kernel.synchronize()
@@ -64,7 +65,7 @@ def profile(
     kernel.state()
     transfer = perf_counter() - end
     spent = np.diff(times, prepend=begin).reshape(steps, 1 + len(IN_A_STEP)).mean(axis=0)
-    spent -= _seconds_of_a_read(kernel if config.device != "cpu" else None)
+    spent -= _seconds_of_a_read(kernel if waits else None)
     calling, *of_phases = np.maximum(spent, 0).tolist()
     of_phases[0] += calling
     return {**dict(zip(IN_A_STEP, of_phases, strict=True)), "transfer": transfer / steps}

@@ -2,7 +2,8 @@
 
 A contender is a function that takes a Config, prepares all that is not to be timed and returns a
 *block*: called with a number of steps it trains that long from the initial weights, and returns
-seconds and losses. The peers are written out here, independent of the kernels they are compared with.
+seconds and losses. The peers are written out here, independent of the kernels they are compared with; JAX
+is the peer of the Race page.
 """
 
 import json
@@ -129,70 +130,29 @@ def torch_autograd(config: Config) -> Block:
     return block
 
 
-def jax_scan(config: Config) -> Block:
-    """The plain iteration in `lax.scan`, compiled whole: no Python between the steps."""
-    import jax
-    import jax.numpy as jnp
+def jax_scan(method: str) -> Callable[[Config], Block]:
+    """The iteration in `lax.scan`, compiled whole: no Python between the steps. For `gram`, x·xᵀ and x·w1 are
+    computed before."""
 
-    jax.config.update("jax_enable_x64", config.dtype == "float64")
-    problem, learning_rate = make_problem(config), config.learning_rate
-    arrays = [jnp.asarray(a) for a in (problem.x, problem.y, problem.w1, problem.w2)]
+    def contender(config: Config) -> Block:
+        from twolayer.training.kernels.jax import Gram, Tutorial
+        from twolayer.training.training import prepare
 
-    def run(x: Any, y: Any, w1: Any, w2: Any, steps: int) -> Any:
-        def step(weights: Any, _: None) -> Any:
-            w1, w2 = weights
-            h = x @ w1
-            h_relu = jnp.maximum(h, 0)
-            y_pred = h_relu @ w2
-            loss = jnp.square(y_pred - y).sum()
-            grad_y_pred = 2.0 * (y_pred - y)
-            grad_w2 = h_relu.T @ grad_y_pred
-            grad_h = jnp.where(h < 0, 0, grad_y_pred @ w2.T)
-            grad_w1 = x.T @ grad_h
-            return (w1 - learning_rate * grad_w1, w2 - learning_rate * grad_w2), loss
+        kernel_type = Gram if method == "gram" else Tutorial
+        problem = prepare(config, kernel_type=kernel_type)
 
-        return jax.lax.scan(step, (w1, w2), None, length=steps)
+        def block(steps: int) -> tuple[float, Sequence[float]]:
+            with kernel_type.threads(config.threads):
+                kernel = kernel_type(config, problem, kernel_type.start(problem), steps)
+                kernel.synchronize()
+                begin = perf_counter()
+                kernel.steps(steps)
+                kernel.synchronize()
+                return perf_counter() - begin, kernel.losses().tolist()
 
-    compiled = jax.jit(run, static_argnames="steps")
+        return block
 
-    def block(steps: int) -> tuple[float, Sequence[float]]:
-        begin = perf_counter()
-        _, losses = jax.block_until_ready(compiled(*arrays, steps=steps))
-        return perf_counter() - begin, np.asarray(losses).tolist()
-
-    return block
-
-
-def jax_dual(config: Config) -> Block:
-    """The dual form in `lax.scan`, compiled whole: x·xᵀ and x·w1 are computed before."""
-    import jax
-    import jax.numpy as jnp
-
-    jax.config.update("jax_enable_x64", config.dtype == "float64")
-    problem, learning_rate = make_problem(config), config.learning_rate
-    x, w1 = problem.x.astype(np.float64), problem.w1.astype(np.float64)
-    constants = [jnp.asarray(a, config.dtype) for a in (x @ x.T, x @ w1, problem.y, problem.w2)]
-
-    def run(K: Any, h_start: Any, y: Any, w2: Any, steps: int) -> Any:
-        def step(state: Any, _: None) -> Any:
-            S, w2 = state
-            h = h_start - K @ S
-            h_relu = jnp.maximum(h, 0)
-            difference = h_relu @ w2 - y
-            grad_h = jnp.where(h < 0, 0, difference @ w2.T)
-            rate = 2 * learning_rate
-            return (S + rate * grad_h, w2 - rate * (h_relu.T @ difference)), jnp.square(difference).sum()
-
-        return jax.lax.scan(step, (jnp.zeros_like(h_start), w2), None, length=steps)
-
-    compiled = jax.jit(run, static_argnames="steps")
-
-    def block(steps: int) -> tuple[float, Sequence[float]]:
-        begin = perf_counter()
-        _, losses = jax.block_until_ready(compiled(*constants, steps=steps))
-        return perf_counter() - begin, np.asarray(losses).tolist()
-
-    return block
+    return contender
 
 
 def large_product(config: Config) -> Block:
@@ -268,9 +228,9 @@ CONTENDERS: dict[str, tuple[str, Callable[[Config], Block]]] = {
     "torch, the tutorial's loop": ("torch", torch_loop),
     "torch autograd, optim.SGD": ("torch", torch_autograd),
     "torch.compile of the step": ("torch", torch_compile),
-    "JAX, jit and lax.scan": ("jax", jax_scan),
+    "JAX, jit and lax.scan": ("jax", jax_scan("tutorial")),
     "scikit-learn MLPRegressor": ("sklearn", scikit_learn),
-    "JAX, the dual form": ("jax", jax_dual),
+    "JAX, the dual form": ("jax", jax_scan("gram")),
     "gram's operations at peak": ("numpy", large_product),
     **{
         f"ours: {backend} {method}": (backend, ours(backend, method))

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.tools.benchmarks.scans import started
 from twolayer import Config
 from twolayer.engine.engine import Engine
-from twolayer.race.contenders import contenders
+from twolayer.race.contenders import by_default, contenders
 from twolayer.race.file import from_json
 from twolayer.race.plan import Plan, perform
 from twolayer.race.result import Race
@@ -36,7 +36,9 @@ def on_the_page(engine: Engine) -> Race:
     """The default race as the page has it computed."""
     config = Config()
     assert engine.capabilities is not None
-    plan = Plan(config, tuple(contenders(engine.capabilities.machine.devices, config)), ROUNDS.default)
+    plan = Plan(
+        config, tuple(by_default(contenders(engine.capabilities.machine.devices, config))), ROUNDS.default
+    )
     job = engine.map(
         perform, [(task,) for task in plan.tasks], memory_bytes=plan.run_bytes, manner="exclusive"
     )

@@ -150,8 +150,9 @@ def _backend() -> None:
     missing = dict(known.missing) if known else {}
     here = [name for name in _options("backend") if name not in missing]
     segments("backend", _("Backend"), here, BACKENDS)
-    for why in missing.values():
-        st.caption(say(why))
+    for backend, why in missing.items():
+        if backend in BACKENDS:
+            st.caption(say(why))
 
 
 def _options(field: str) -> list[str]:

@@ -8,11 +8,11 @@ from twolayer.dashboard.common import jobs, parameters, server, widgets
 from twolayer.dashboard.common.parameters import NO_SWEEP
 from twolayer.dashboard.i18n import _, say
 from twolayer.dashboard.race import job
-from twolayer.race.contenders import Contender, ContenderError, chosen, contenders
+from twolayer.race.contenders import Contender, ContenderError, by_default, chosen, contenders
 from twolayer.race.plan import SIZES, Plan, Sweep, logarithmic
 from twolayer.training.config import Config
-from twolayer.training.kernels import why_missing
-from twolayer.training.messages import MessageError
+from twolayer.training.kernels import ON_DEMAND, why_missing
+from twolayer.training.messages import Message, MessageError
 
 ENDS = ("sweep_from", "sweep_to", "sweep_points")
 
@@ -55,20 +55,28 @@ def plan(config: Config, here: list[Contender]) -> Plan | None:
 def here(config: Config) -> list[Contender]:
     """Return everyone whom the workers have; until they have said so, whom they have in all likelihood."""
     known = server.engine().capabilities
-    likely = [("numpy", ("cpu",))]
-    likely += [(backend, ("cpu",)) for backend in ("torch", "numba") if why_missing(backend) is None]
+    missing = _missing()
+    likely = [(library, ("cpu",)) for library in ("numpy", "torch", *ON_DEMAND) if library not in missing]
     return contenders(known.machine.devices if known else likely, config)
+
+
+def _missing() -> dict[str, Message]:
+    """Return why the workers lack a library, by its name; until they have said so, why this process does."""
+    known = server.engine().capabilities
+    if known:
+        return dict(known.missing)
+    return {library: why for library in ("torch", *ON_DEMAND) if (why := why_missing(library))}
 
 
 def _taking_part(here: list[Contender]) -> list[Contender]:
     """Return those whom the address and the pills name, and set the pills to them."""
-    asked, picked = st.session_state["contenders"], here
+    asked, picked = st.session_state["contenders"], by_default(here)
     if asked:
         try:
-            picked = chosen(asked, here)
+            picked = chosen(asked, here, _missing())
         except ContenderError as error:
             st.warning(say(error.message))
-            picked = [contender for contender in here if contender.key in asked.split(",")] or here
+            picked = [contender for contender in here if contender.key in asked.split(",")] or picked
     keys = [contender.key for contender in picked]
     if st.session_state.get("contender_pills") != keys:
         st.session_state["contender_pills"] = keys
@@ -77,11 +85,12 @@ def _taking_part(here: list[Contender]) -> list[Contender]:
 
 def _pills(here: list[Contender]) -> None:
     names = {contender.key: contender.name for contender in here}
+    default = [contender.key for contender in by_default(here)]
 
     def pick() -> None:
-        # Without anyone there is no race: when the last is taken out, everyone is back
+        # Without anyone there is no race: when the last is taken out, those of the default are back
         now = [key for key in names if key in st.session_state["contender_pills"]]
-        st.session_state["contenders"] = "" if len(now) in (0, len(names)) else ",".join(now)
+        st.session_state["contenders"] = "" if now in ([], default) else ",".join(now)
 
     st.pills(
         _("Implementations"),
@@ -93,9 +102,12 @@ def _pills(here: list[Contender]) -> None:
         on_change=pick,
         help=_(
             "Every backend, device and method available on this server, plus torch autograd, the code a "
-            "PyTorch user would normally write."
+            "PyTorch user would normally write. JAX takes part only if you pick it, since it takes a "
+            "few seconds to compile."
         ),
     )
+    for why in _missing().values():
+        st.caption(say(why))
 
 
 def _rounds_and_sweep() -> None:

@@ -180,13 +180,17 @@ def _phases(race: Race) -> None:
     with left:
         as_shares = st.toggle(_("Show as percentages"), key="phases_as_shares")
         charts.phases(race, as_shares=as_shares)
-        st.caption(
-            _(
-                "Measured by timers inside the step, corrected for their own overhead. The phases are not "
-                "rescaled to add up to the step time. Transfer copies the losses and state to the host "
-                "once per block of steps and is not part of the race timing."
-            )
+        text = _(
+            "Measured by timers inside the step, corrected for their own overhead. The phases are not "
+            "rescaled to add up to the step time. Transfer copies the losses and state to the host "
+            "once per block of steps and is not part of the race timing."
         )
+        if any(s.contender.backend == "jax" for s in race.standings):
+            text += " " + _(
+                "JAX computes all steps in one compiled loop. Its phases are timed as separate calls, which "
+                "together take longer than a step of the loop."
+            )
+        st.caption(text)
     with right:
         charts.roofline(race)
         _roofline_words(race)
@@ -216,7 +220,8 @@ def _figures(race: Race, races: list[Race]) -> None:
     numeric = [name for name, value in rows[0].items() if isinstance(value, float)]
     config = {name: st.column_config.NumberColumn(format="%.4g") for name in numeric}
     st.dataframe(rows, hide_index=True, column_config=config)
-    st.caption(_("Spread: the interquartile range of the step times relative to their median."))
+    spread = _("Spread: the interquartile range of the step times relative to their median.")
+    st.caption(" ".join([spread, *map(say, verdict.compiling(race))]))
     files.export(races)
     files.machine(race)
 

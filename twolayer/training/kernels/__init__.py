@@ -72,6 +72,9 @@ class Kernel(ABC):
         for _ in range(count):
             self.step()
 
+    asynchronous = False
+    """Whether its library computes in threads of its own, also on the CPU: calls return at once."""
+
     def synchronize(self) -> None:  # noqa: B027  (a device that computes at once need not be waited for)
         """Wait for the device to finish, so that a clock can be read."""
 
@@ -108,6 +111,15 @@ KERNELS: Mapping[tuple[str, str], str] = MappingProxyType(
 )
 """The class of each backend and method, as module:name."""
 
+PEERS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("torch", "autograd"): "twolayer.training.kernels.autograd:Autograd",
+        ("jax", "tutorial"): "twolayer.training.kernels.jax:Tutorial",
+        ("jax", "gram"): "twolayer.training.kernels.jax:Gram",
+    }
+)
+"""The same of what takes part in races only: no Config names it."""
+
 
 def why_missing(backend: str) -> Message | None:
     """Return why the library of `backend` cannot be used, or None if it is installed. Does not import it."""
@@ -127,19 +139,19 @@ def does_not_load(backend: str, error: Exception) -> Message:
 
 @cache
 def load(backend: str, method: str) -> type[Kernel]:
-    """Import the kernel of `backend` and `method`. Raises `UnavailableError`."""
+    """Import the kernel of `backend` and `method`, or a peer. Raises `UnavailableError`."""
     missing = why_missing(backend)
     if missing is not None:
         raise UnavailableError(missing)
-    module, name = KERNELS[backend, method].split(":")
+    module, name = {**KERNELS, **PEERS}[backend, method].split(":")
     try:
         return cast(type[Kernel], getattr(import_module(module), name))
     except (ImportError, OSError) as error:
         raise UnavailableError(does_not_load(backend, error)) from error
 
 
-ON_DEMAND = {"numba"}
-"""Backends whose library is loaded for a run that uses it only: Numba takes 160 MB of each process."""
+ON_DEMAND = ("numba", "jax")
+"""Libraries that are loaded for a run or a race that uses them only: Numba takes 160 MB of each process."""
 
 
 def load_all() -> dict[str, Message]:
