@@ -1,5 +1,7 @@
 """The weights of a run can be had in each of its states, at once and long after, with a full store too."""
 
+from types import SimpleNamespace
+
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -98,3 +100,11 @@ def test_of_a_run_that_took_all_the_time_there_is(new_engine, wait_until):
     assert run.state == "stopped"
     engine._checkpoints.clear()
     check(engine, run)
+
+
+def test_they_are_waited_for_as_long_as_a_repetition_may_take():
+    """At most 120 s for a worker, and twice the limit of a run for its steps."""
+    waited: list[float] = []
+    task = SimpleNamespace(state="finished", wait_until_settled=lambda seconds: not waited.append(seconds))
+    weights._wait(SimpleNamespace(settings=SimpleNamespace(max_seconds=600)), task)
+    assert waited == [120 + 2 * 600]
