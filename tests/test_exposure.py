@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.test_hosting import a_run
 from tests.tools.benchmarks.server import Server
-from twolayer.dashboard.common.headers import HEADERS
+from twolayer.dashboard.common.headers import BROWSER, HEADERS
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,9 @@ def server(folders: dict[str, Path]) -> Iterator[Server]:
             yield server
 
 
-def answer(server: Server, path: str) -> tuple[http.client.HTTPResponse, bytes]:
+def answer(server: Server, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
     connection = http.client.HTTPConnection(server.address, timeout=60)
-    connection.request("GET", path)
+    connection.request("GET", path, headers=headers)
     response = connection.getresponse()
     body = response.read()
     connection.close()
@@ -62,6 +62,20 @@ def scripts_of_charts() -> list[str]:
 def test_every_answer_has_the_headers(server: Server, path: str) -> None:
     headers = answer(server, path)[0].headers
     assert {name: headers[name] for name in HEADERS} == HEADERS
+
+
+def test_a_browser_gets_a_name_that_scripts_cannot_read_with_its_first_page_alone(server: Server) -> None:
+    def named(path: str, **headers: str) -> list[str]:
+        cookies = answer(server, path, **headers)[0].headers.get_all("set-cookie", [])
+        return [cookie for cookie in cookies if cookie.startswith(f"{BROWSER}=")]
+
+    (first,), (other,) = named("/"), named("/race")
+    given = re.fullmatch(rf"{BROWSER}=([0-9a-f]{{32}}); HttpOnly; Path=/; SameSite=lax", first)
+    assert given is not None
+    assert given[1] not in other
+    for path in ("/_stcore/health", *scripts_of_charts()):
+        assert named(path) == []
+    assert named("/race", Cookie=f"{BROWSER}={given[1]}") == []
 
 
 def test_the_headers_forbid_frames_of_other_sites_and_guesses_of_types() -> None:

@@ -15,6 +15,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from tests.browser.conftest import drawn, figure, settled, state_is
 from twolayer import Config, fit
 from twolayer.dashboard.train import live
+from twolayer.engine.task import OWNER_LENGTH
 
 Visit = Callable[..., Page]
 
@@ -180,7 +181,10 @@ def test_runs_survive_a_reload_and_no_other_window_sees_them(visit: Visit) -> No
     settled(other)
     assert figure(other, "metric_state") == "ready"
     expect(other.locator(".st-key-take_away button")).to_be_disabled()
-    token = page.evaluate("sessionStorage.getItem('twolayer-visitor')")
+    remembered = "sessionStorage.getItem('twolayer-visitor')"
+    token, of_other = page.evaluate(remembered), other.evaluate(remembered)
+    assert token != of_other
+    assert token[:OWNER_LENGTH] == of_other[:OWNER_LENGTH]  # they share one part of the server
     other.evaluate("token => sessionStorage.setItem('twolayer-visitor', token)", token)
     other.reload()
     settled(other)

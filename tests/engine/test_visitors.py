@@ -61,3 +61,10 @@ def test_both_runs_of_a_visitor_stop_even_one_that_waits_for_memory(new_engine, 
     wait_until(lambda: after.over)
     assert after.state == "finished"
     engine.close()
+
+
+def test_the_tabs_of_a_browser_take_one_share(engine):
+    browser, tabs = "a" * 32, ("b" * 32, "c" * 32)
+    runs = [engine.submit(Config(**TINY, steps=1), f"{browser}{tab}") for tab in tabs]
+    assert {run.owner for run in runs} == {browser}
+    assert engine.submit(Config(**TINY, steps=1), "b" * 64).owner != browser

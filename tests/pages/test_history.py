@@ -1,10 +1,14 @@
 """What the server keeps of its visitors, and for whom."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from twolayer import Config
-from twolayer.dashboard.common import history
+from twolayer.dashboard.common import history, visitors
+from twolayer.dashboard.common.browser import TOKEN
+from twolayer.dashboard.common.headers import BROWSER
 from twolayer.dashboard.common.history import Histories, name_of
 from twolayer.engine.run import Run
 from twolayer.training import methods
@@ -136,3 +140,15 @@ def test_a_table_of_several_runs_counts_once_until_the_last_of_them_goes(monkeyp
     assert len(histories.trim("here")) == 1
     monkeypatch.setattr(history, "MOST_BYTES", curves)
     assert len(histories.trim("here")) == 2
+
+
+@pytest.mark.parametrize("cookie", ["", "a" * 31, "a" * 33, "A" * 32, "../" * 11, "a" * 10_000_000])
+def test_a_cookie_that_is_no_name_of_a_browser_is_ignored(monkeypatch, cookie):
+    def token_of(cookies):
+        monkeypatch.setattr(visitors, "st", SimpleNamespace(context=SimpleNamespace(cookies=cookies)))
+        return visitors._new_token()
+
+    assert token_of({BROWSER: "a" * 32})[:32] == "a" * 32
+    token = token_of({BROWSER: cookie})
+    assert TOKEN.fullmatch(token)
+    assert token[:32] == token[32:] != token_of({BROWSER: cookie})[:32]

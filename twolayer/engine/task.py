@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal
 from twolayer.engine.memory import Lease
 from twolayer.training.messages import Message
 
+OWNER_LENGTH = 32
+"""Characters of a visitor's name that say whose share of the server it takes: those of its browser."""
 State = Literal["queued", "running", "paused", "finished", "diverged", "stopped", "failed"]
 """Only a run can be paused, diverge or be continued."""
 
@@ -67,8 +69,8 @@ class Task(ABC):
 
     @property
     def owner(self) -> str:
-        """Whose share of the server it takes: its visitor's, or else its own."""
-        return self.visitor or self.name
+        """Whose share of the server it takes: that of its visitor's browser, or else its own."""
+        return (self.visitor or self.name)[:OWNER_LENGTH]
 
     # -- for the engine -------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from twolayer.dashboard.i18n import _
 
-TOKEN = re.compile(r"[0-9a-f]{32}")
+TOKEN = re.compile(r"[0-9a-f]{64}")
 KEY = "copy_link"
 
 FOLDER = Path(__file__).parent

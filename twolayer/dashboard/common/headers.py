@@ -1,7 +1,10 @@
 """What each answer of the web server says to browsers, and the one path of Streamlit's that it hides."""
 
+import secrets
+
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,6 +16,9 @@ HEADERS = {
 }
 HIDDEN = "/metrics"
 """End of the path of Streamlit's figures about the server, under whatever page."""
+BROWSER = "twolayer-browser"
+"""The cookie that the tabs of a browser have in common, until it is closed: they share one part of the
+server. Nothing else depends on it."""
 
 
 class Headers:
@@ -26,11 +32,22 @@ class Headers:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                if headers.get("content-type", "").startswith("text/html"):
+                    _name_the_browser(HTTPConnection(scope), headers)
             await send(message)
 
         is_hidden = scope["type"] == "http" and scope["path"].rstrip("/").endswith(HIDDEN)
         await (Response(status_code=404) if is_hidden else self.app)(scope, receive, with_headers)
+
+
+def _name_the_browser(request: HTTPConnection, headers: MutableHeaders) -> None:
+    """Set the cookie of a browser that has none."""
+    if BROWSER not in request.cookies:
+        answer, is_secure = Response(), request.url.scheme == "https"
+        answer.set_cookie(BROWSER, secrets.token_hex(16), httponly=True, samesite="lax", secure=is_secure)
+        headers.append("set-cookie", answer.headers["set-cookie"])
 
 
 MIDDLEWARE = (Middleware(Headers),)

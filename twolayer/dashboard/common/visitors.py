@@ -1,12 +1,17 @@
 """The visitors of this server: their connected sessions, their tokens, and what they have trained."""
 
+import re
 import secrets
 
 import streamlit as st
 
 from twolayer.dashboard.common import server
+from twolayer.dashboard.common.headers import BROWSER
 from twolayer.dashboard.common.history import Histories, History
 from twolayer.engine.run import Run
+from twolayer.engine.task import OWNER_LENGTH
+
+HALF_TOKEN = re.compile(rf"[0-9a-f]{{{OWNER_LENGTH}}}")
 
 
 @st.cache_resource(show_spinner=False)
@@ -42,7 +47,13 @@ class _Presence:
 @st.cache_resource(scope="session", show_spinner=False, on_release=_Presence.end)
 def _presence() -> _Presence:
     # Made when a session begins and made again when a lost connection is back.
-    return _Presence(st.session_state.get("visitor") or secrets.token_hex(16))
+    return _Presence(st.session_state.get("visitor") or _new_token())
+
+
+def _new_token() -> str:
+    """Return what its browser's tabs have in common, if that is known, and then what this tab has alone."""
+    browser, tab = str(st.context.cookies.get(BROWSER)), secrets.token_hex(16)
+    return (browser if HALF_TOKEN.fullmatch(browser) else tab) + tab
 
 
 def token() -> str:
