@@ -50,6 +50,7 @@ class Hostile:
     done: Counter[str] = field(default_factory=Counter)
     """What was done, and what came in between."""
     over: bool = False
+    browser: str = "0" * 32
 
     async def live(self) -> None:
         """Keep all tabs open."""
@@ -74,7 +75,7 @@ class Hostile:
     async def _tab(self, path: str, query: str, act: Act) -> None:
         while not self.over:
             try:
-                async with Page.open(self.address, query, STATE_KEY, path) as page:
+                async with Page.open(self.address, query, STATE_KEY, path, browser=self.browser) as page:
                     await page.until(lambda page=page: page.full_runs > 0)
                     while not self.over:
                         await act(page)

@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
 from tests.tools.benchmarks.elements import key_of, strings, widget_of, widget_state
+from twolayer.dashboard.common.headers import BROWSER
 
 A_MOMENT = 0.05
 DeltaPath = tuple[int, ...]
@@ -78,11 +79,15 @@ class Page:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, address: str, query: str, key: str, path: str = "") -> AsyncIterator["Page"]:
-        """Open `http://address/path?query`. What stands in the container `key` is kept in `texts`."""
+    async def open(
+        cls, address: str, query: str, key: str, path: str = "", *, browser: str = ""
+    ) -> AsyncIterator["Page"]:
+        """Open `http://address/path?query`. What stands in the container `key` is kept in `texts`. `browser`
+        is the name in its cookie, 32 hexadecimal digits, or none."""
         async with connect(
             f"ws://{address}/_stcore/stream",
             origin=Origin(f"http://{address}"),
+            additional_headers={"Cookie": f"{BROWSER}={browser}"} if browser else None,
             # The second stands for the token that a browser has where people log in.
             subprotocols=[Subprotocol("streamlit"), Subprotocol("PLACEHOLDER_AUTH_TOKEN")],
             open_timeout=None,  # left to the caller, like all time limits here
