@@ -14,7 +14,7 @@ from twolayer.dashboard.i18n import translator
 
 def chart(page: AppTest, key: str) -> dict[str, Any]:
     """The data that the browser is sent for a chart, its arrays unpacked."""
-    (found,) = [part for part in page.get("bidi_component") if part.key == f"{key}_plot"]
+    (found,) = [part for part in page.get("bidi_component") if part.key == key]
     sent: dict[str, Any] = unpacked(json.loads(found.proto.bytes))
     return sent
 

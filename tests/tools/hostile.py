@@ -31,7 +31,7 @@ ROWS, COLUMNS = 9_900, 41
 SWEEP = "rates=1000&seeds=20&lang=en"
 RACE = "rounds=3&contenders=numpy.tutorial,numpy.gram&lang=en"
 PAUSE_SECONDS = 0.2
-CHART = "loss_chart_plot"
+CHART = "loss_chart"
 Act = Callable[[Page], Awaitable[None]]
 
 

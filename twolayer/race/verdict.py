@@ -166,7 +166,11 @@ def _how_sure(race: Race) -> Iterator[Message]:
             "Excluded from the verdict because the results are incorrect: {names}.", names=_names(wrong)
         )
     if unchecked and len(unchecked) < len(race.standings):
-        yield Message.of("Not in the verdict because not yet checked: {names}.", names=_names(unchecked))
+        yield Message.of(
+            "Not in the verdict because not yet checked: {count} of {all} implementations.",
+            count=len(unchecked),
+            all=len(race.standings),
+        )
 
 
 def size(config: Config) -> Message:

@@ -41,9 +41,11 @@ LEGEND = {
 
 
 def explained(text: str, shown: Iterable[Contender]) -> str:
-    """Return `text`, and what the methods of those who are shown are, in half a sentence each."""
+    """Return what the methods of those who are shown are, in half a sentence each, and below it `text`: that
+    grows shorter with the first round, and what stands below it would move."""
     methods = {contender.method for contender in shown}
-    return ". ".join((text, *(_(words) for method, words in METHODS.items() if method in methods)))
+    words = ". ".join(_(words) for method, words in METHODS.items() if method in methods)
+    return "  \n".join(filter(None, (words, text)))
 
 
 def bars(
