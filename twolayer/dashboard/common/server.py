@@ -21,7 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FASTEST_REDRAW = 0.2
-REDRAW_SECONDS_PER_LIVE_RUN = 0.08
+REDRAW_SECONDS_PER_LIVE_RUN = 0.025
 
 
 @st.cache_resource(show_spinner=False)
