@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.reading import chart
 from twolayer import Config, fit
 from twolayer.dashboard.common import server, visitors
 from twolayer.dashboard.common.history import History
@@ -67,6 +68,22 @@ def test_controls_begin_with_the_tutorials_values() -> None:
     for field in FIELDS.keys() - {"table"}:  # that is the name of an uploaded file
         assert page.session_state[field] == DEFAULTS[field]
         assert page.get_by_key(field) is not None
+
+
+@pytest.mark.parametrize(("lang", "word"), [("en", "Example"), ("ko", "예시")])
+def test_before_the_first_run_the_charts_show_an_example_in_grey_that_says_so(lang: str, word: str) -> None:
+    page = opened(N="8", lang=lang)
+    for key in ("loss_chart", "time_chart"):
+        sent = chart(page, key)
+        assert {trace["line"]["color"] for trace in sent["traces"]} == {"theme:7"}
+        assert any(note["text"].startswith(word) for note in sent["layout"]["annotations"])
+    assert_allclose(chart(page, "loss_chart")["traces"][0]["y"], fit(Config()).losses, rtol=1e-5)
+    page.button(key="train").click().run()
+    until(page, "over")
+    for key in ("loss_chart", "time_chart"):
+        sent = chart(page, key)
+        assert not any(word in trace.get("name", "") for trace in sent["traces"])  # some are there already
+        assert not any(word in note["text"] for note in sent["layout"].get("annotations", ()))
 
 
 def test_train_gives_the_losses_of_fit() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.plot import figure, plot
-from twolayer.dashboard.train import points
+from twolayer.dashboard.train import example, points
 from twolayer.dashboard.train.points import Points
 from twolayer.engine.run import Run
 from twolayer.rates.outcomes import written
@@ -31,7 +31,8 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
     """The losses of the shown runs, thinned for the screen. A run that was changed has a line where, one
     that diverged a cross at its last finite loss."""
     axis = "s" if by_seconds else "step"
-    traces = []
+    traces, is_example = [], example.is_example(entries)
+    has_losses = any(len(entry.run.losses) for entry in entries)
     for entry in entries:
         traces.append(_line(entry, f"{entry.run.step} {axis}", partial(points.losses, entry.run, by_seconds)))
         if len(entry.run.held_out):
@@ -53,7 +54,7 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
             "exponentformat": "power",
             "tickformat": ".1~e" if logarithmic else "",
             **({"dtick": "D2"} if logarithmic and _few_decades(entries) else {}),
-            **({} if any(len(e.run.losses) for e in entries) else _idle_range(logarithmic=logarithmic)),
+            **({} if has_losses and not is_example else _idle_range(logarithmic=logarithmic)),
         },
         "uirevision": f"{current.name if current else ''} {logarithmic} {axis}",
         "showlegend": len(entries) > 1,
@@ -61,6 +62,10 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
         **_changes(entries, by_seconds=by_seconds),
     }
     alt = _("Line chart: loss at each step")
+    if is_example:
+        text = _("Example, not computed here: the default settings")
+        layout["annotations"] = [CORNER | {"text": text, "y": 0.98}]
+        alt += f". {text}"
     if current is not None and current.step:
         first, last = (written(current.losses[at]) for at in (0, -1))
         alt += ". " + _("From {first} to {last}.").format(first=first, last=last)
@@ -73,7 +78,9 @@ def time_chart(entries: Sequence[Entry], current: Run | None, *, height: int) ->
     timed = [entry for entry in entries if len(entry.run.laps)]
     traces = [trace for entry in timed for trace in _median_and_band(entry)]
     end, highest = points.calm_ends([entry.run for entry in timed])
-    cut = _("up to {most} µs ↑").format(most=f"{highest:,.0f}") if highest > end else ""
+    note = _("up to {most} µs ↑").format(most=f"{highest:,.0f}") if highest > end else ""
+    if example.is_example(entries):
+        note = _("Example")
     layout = {
         "xaxis": _axis(entries),
         "yaxis": figure.axis(_("µs per step"), range=[0, end]),
@@ -86,7 +93,7 @@ def time_chart(entries: Sequence[Entry], current: Run | None, *, height: int) ->
             "x": 0,
             "y": 0.99,
         },
-        "annotations": [CORNER | {"text": cut}] if cut else [],
+        "annotations": [CORNER | {"text": note}] if note else [],
     }
     alt = _(
         "Line chart: running median of the time per step in microseconds, and a band from the 10th to the "

@@ -1,6 +1,6 @@
 """A run on the page: its figures, its progress, its charts, and what is to be said of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -14,7 +14,7 @@ from twolayer.dashboard.common import address, controls, jobs, server
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, say, unbroken
 from twolayer.dashboard.plot import plot
-from twolayer.dashboard.train import charts, diagnosis, learned_charts, learned_view
+from twolayer.dashboard.train import charts, diagnosis, example, learned_charts, learned_view
 from twolayer.engine.run import Run
 from twolayer.rates.outcomes import CONVERGES, SLOW, verdict, written
 from twolayer.training.config import RANDOM
@@ -39,10 +39,11 @@ SILENT_STEPS = 5
 
 
 @server.in_turn
-def show(run: Run | None, entries: list[Entry]) -> None:
+def show(run: Run | None, entries: Sequence[Entry]) -> None:
     """Draw all of a run as it is now, and the curves of `entries`; the same places are there before the
-    first run."""
+    first run, with an example."""
     state_place = _figures(run)
+    entries = example.or_example(entries, run)
     chosen = st.session_state.get("axes", [LOGARITHMIC])
     logarithmic, by_seconds = (axis in chosen for axis in (LOGARITHMIC, BY_TIME))
     charts.loss_chart(entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
