@@ -60,7 +60,7 @@ def agreement_scatter(comparison: Comparison, reference: str) -> None:
     ends = [float(np.min(theirs, initial=0.0)), float(np.max(theirs, initial=0.0))]
     entries = zip(row.astype(int), column.astype(int), strict=True)
     traces = [
-        figure.scatter(ends, ends, line={"color": "theme:border-color", "width": 2}, hoverinfo="skip"),
+        figure.scatter(ends, ends, line={"color": "theme:7", "width": 2}, hoverinfo="skip"),
         figure.scatter(
             theirs,
             ours,

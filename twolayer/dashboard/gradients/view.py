@@ -104,7 +104,7 @@ def _lines(check: Check, *, hidden: bool) -> None:
         formulas.code("\n".join(program(None)[name] for name in GRADIENTS))
         return
     bug = BUGS[check.planted]
-    for words, planted in ((_("Right"), None), (_("Planted"), check.planted)):
+    for words, planted in ((_("Right"), None), (_("With the bug"), check.planted)):
         st.caption(words)
         with st.container(height=FORMULA, border=False, gap=None):
             formulas.draw(latex.formula(bug.value, check.config, planted))

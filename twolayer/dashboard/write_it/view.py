@@ -55,7 +55,7 @@ def _solved(report: Report | None, texts: Texts) -> str:
     words = (
         _("**{solved} of {total}** right, hints: {hints}")
         if hints
-        else _("**{solved} of {total}** right, no hint")
+        else _("**{solved} of {total}** right, no hint used")
     )
     said = words.format(solved=solved, total=len(texts), hints=hints)
     return f":material/check_circle: :green[{said}]" if solved == len(texts) else said
