@@ -518,3 +518,26 @@ def test_a_visit_is_few_elements() -> None:
 
     drawn = sum(count(root) for root in page._tree.children.values())
     assert 30 < drawn <= MOST_MESSAGES, drawn
+
+
+def test_a_run_that_ends_while_it_is_drawn_is_not_said_to_have_ended_before_its_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The state is read before the figures, however late it is filled in."""
+    page = opened(steps="5000000")
+    page.button(key="train").click().run()
+    until(page, "step")
+    run, figures = page.session_state["run"], live._figures
+
+    def and_then_it_ends(run: Run | None) -> Any:
+        place = figures(run)
+        assert run is not None
+        run.state = "finished"
+        return place
+
+    monkeypatch.setattr(live, "_figures", and_then_it_ends)
+    page.run()
+    states = [metric.value for metric in page.metric if metric.label == "Status"]
+    run.state = "running"
+    server.engine().stop(run)
+    assert states == ["running"]

@@ -32,7 +32,6 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
     that diverged a cross at its last finite loss."""
     axis = "s" if by_seconds else "step"
     traces, is_example = [], example.is_example(entries)
-    has_losses = any(len(entry.run.losses) for entry in entries)
     for entry in entries:
         traces.append(_line(entry, f"{entry.run.step} {axis}", partial(points.losses, entry.run, by_seconds)))
         if len(entry.run.held_out):
@@ -54,7 +53,7 @@ def loss_chart(entries: Sequence[Entry], current: Run | None, *, logarithmic: bo
             "exponentformat": "power",
             "tickformat": ".1~e" if logarithmic else "",
             **({"dtick": "D2"} if logarithmic and _few_decades(entries) else {}),
-            **({} if has_losses and not is_example else _idle_range(logarithmic=logarithmic)),
+            **({} if not is_example else _idle_range(logarithmic=logarithmic)),
         },
         "uirevision": f"{current.name if current else ''} {logarithmic} {axis}",
         "showlegend": len(entries) > 1,

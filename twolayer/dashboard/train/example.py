@@ -27,8 +27,9 @@ def run() -> Run:
 
 
 def or_example(entries: Sequence[Entry], current: Run | None) -> Sequence[Entry]:
-    """Return what charts show: `entries`, or the example if there is nothing at all."""
-    return entries if entries or current is not None else [Entry(run(), GREY, _("Example"))]
+    """Return what charts show: `entries`, or the example as long as none of these has losses."""
+    nothing_yet = not any(entry.run.step for entry in entries) and (entries or current is None)
+    return [Entry(run(), GREY, _("Example"))] if nothing_yet else entries
 
 
 def is_example(entries: Sequence[Entry]) -> bool:

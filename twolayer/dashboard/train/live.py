@@ -42,6 +42,7 @@ SILENT_STEPS = 5
 def show(run: Run | None, entries: Sequence[Entry]) -> None:
     """Draw all of a run as it is now, and the curves of `entries`; the same places are there before the
     first run, with an example."""
+    state = _("ready") if run is None else jobs.state(run)  # before all figures, which may be newer
     state_place = _figures(run)
     entries = example.or_example(entries, run)
     chosen = st.session_state.get("axes", [LOGARITHMIC])
@@ -63,7 +64,7 @@ def show(run: Run | None, entries: Sequence[Entry]) -> None:
         st.markdown(unbroken("  \n".join([f"{mark} {text}".strip(), *below])))
         diagnosis.cure(run)
     # Last, so that the curves are whole when the state says that the run has ended.
-    state_place.metric(_("Status"), _("ready") if run is None else _(jobs.STATES[run.state]))
+    state_place.metric(_("Status"), state)
 
 
 def options(run: Run | None) -> None:
