@@ -77,7 +77,11 @@ def test_before_the_first_run_the_charts_show_an_example_in_grey_that_says_so(la
         sent = chart(page, key)
         assert {trace["line"]["color"] for trace in sent["traces"]} == {"theme:7"}
         assert any(note["text"].startswith(word) for note in sent["layout"]["annotations"])
-    assert_allclose(chart(page, "loss_chart")["traces"][0]["y"], fit(Config()).losses, rtol=1e-5)
+    trained, held_out = chart(page, "loss_chart")["traces"]
+    expected = fit(Config())
+    assert_allclose(trained["y"], expected.losses, rtol=1e-5)
+    assert held_out["line"]["dash"] == "dot"  # as the line below the charts says
+    assert_allclose(held_out["y"], expected.held_out[:, 1] * 64 * 10, rtol=1e-5)
     page.button(key="train").click().run()
     until(page, "over")
     for key in ("loss_chart", "time_chart"):
