@@ -64,7 +64,7 @@ def test_every_answer_has_the_headers(server: Server, path: str) -> None:
     assert {name: headers[name] for name in HEADERS} == HEADERS
 
 
-def test_a_browser_gets_a_name_that_scripts_cannot_read_with_its_first_page_alone(server: Server) -> None:
+def test_a_browser_gets_a_random_name_with_its_first_page_alone(server: Server) -> None:
     def named(path: str, **headers: str) -> list[str]:
         cookies = answer(server, path, **headers)[0].headers.get_all("set-cookie", [])
         return [cookie for cookie in cookies if cookie.startswith(f"{BROWSER}=")]

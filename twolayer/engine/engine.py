@@ -48,7 +48,7 @@ CHECKPOINTS_SHARE = 8
 class Engine:
     """All runs and jobs of one process, and the cluster that computes them. Safe to use from any thread.
 
-    No method but `close` waits for the cluster. Its workers `preload` PyTorch, for seconds, or when needed.
+    No method but `close` waits for the cluster. With `preload` new workers load PyTorch at once, in seconds.
     """
 
     def __init__(self, settings: Settings, *, preload: bool = True) -> None:
