@@ -133,6 +133,31 @@ def test_the_settings_of_a_page_are_there_when_one_comes_back_by_the_links(visit
     expect(page.locator(".st-key-rates input")).to_have_value("50")
 
 
+HEIGHTS = """() => {
+    window.heights = new Set();
+    const look = () => {
+        const parts = ["story", "caption"].map(part => document.querySelector(`.st-key-focus_${part}`));
+        if (parts.every(part => part)) heights.add(parts.map(part => Math.round(part.offsetHeight)).join());
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_is_below_the_curvature_stays_in_its_place_when_it_arrives(
+    visit: Visit, locale: str, width: int
+) -> None:
+    page = visit("/learning_rate", width=width, locale=locale)
+    page.evaluate(HEIGHTS)
+    unfold(page, "why")
+    expect(page.locator(".st-key-focus_story")).to_contain_text("Σy²")
+    expect(page.locator(".st-key-focus_caption")).to_contain_text("Lanczos")
+    settled(page)
+    assert page.evaluate("heights.size") == 1, page.evaluate("[...heights]")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit, scheme: str) -> None:
     page = visit(f"/learning_rate?{SMALL}&run=1", width=390, scheme=scheme, locale="ko-KR")

@@ -177,13 +177,14 @@ def focus(config: Config) -> None:
     current: Focus | None = jobs.current("focus")
     if current is None:
         return
-    _story(current)
+    with st.container(key="focus_story"):
+        _story(current)
     left, right = st.columns(2, gap="medium")
     with left:
         charts.loss_chart(current)
     with right:
         charts.curvature_chart(current)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key="focus_caption"):
         curve = current.curve
         st.caption(_measured(current), width="stretch")
         fields = {_("step"): "step", _("loss"): "loss", _("residual"): "residual", "λmax": "value"}
