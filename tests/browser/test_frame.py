@@ -64,3 +64,19 @@ def test_no_raw_list_of_pages_in_the_sidebar(visit: Callable[..., Page], two_pag
     page = visit(f"{two_pages}/")
     assert page.query_selector("[data-testid=stSidebarNav]") is None
     expect(page.locator(".st-key-links")).to_contain_text("Race")
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+def test_the_bar_is_one_row_of_a_phone_and_has_its_styles_before_the_components_come(
+    visit: Callable[..., Page], locale: str
+) -> None:
+    page = visit("/one_step", width=390, locale=locale)
+    page.wait_for_selector(".twolayer-copy:visible")
+    bar, menu = (page.locator(name).bounding_box() for name in (".st-key-frame", ".twolayer-menu"))
+    assert bar is not None
+    assert menu is not None
+    assert bar["height"] < 48
+    assert page.evaluate(
+        "[...document.querySelectorAll('style')].some("
+        "style => style.textContent.includes('twolayer') && !style.closest('.st-key-copy_link'))"
+    )

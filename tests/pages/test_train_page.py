@@ -520,7 +520,7 @@ def test_a_visit_is_few_elements() -> None:
     def count(block: Any) -> int:
         return sum(1 + count(child) if hasattr(child, "children") else 1 for child in block.children.values())
 
-    drawn = sum(count(root) for root in page._tree.children.values())
+    drawn = sum(count(root) - 1 for root in page._tree.children.values())  # the roots are no messages
     assert 30 < drawn <= MOST_MESSAGES, drawn
 
 

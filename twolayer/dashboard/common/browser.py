@@ -21,9 +21,8 @@ _component = st.components.v2.component(
     html='<button type="button" class="twolayer-menu" aria-expanded="false"></button>'
     '<button type="button" class="twolayer-copy"></button>'
     '<label class="twolayer-choice" hidden><input type="checkbox"> <span></span></label>',
-    css=(FOLDER / "frame.css").read_text("utf-8"),
     js=(FOLDER / "frame.js").read_text("utf-8"),
-    isolate_styles=False,  # those of the frame are for the whole page
+    isolate_styles=False,  # those of the page are for it too
 )
 
 

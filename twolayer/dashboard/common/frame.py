@@ -1,5 +1,7 @@
 """The frame that every page begins with: title, language, links."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from twolayer.dashboard.common import (
@@ -17,6 +19,8 @@ from twolayer.dashboard.plot import plot
 from twolayer.engine.settings import SettingError
 from twolayer.training.config import Config
 
+STYLES = Path(__file__).with_name("frame.css")
+
 
 @server.in_turn
 def begin(name: str) -> None:
@@ -31,6 +35,7 @@ def begin(name: str) -> None:
     parameters.mend(page.parameters)
     title = f"{_(page.label)} · {_('Two layers by hand')}"
     st.set_page_config(page_title=title, page_icon="📉", layout="wide")
+    st.html(STYLES)  # before all that it is about, which would jump when it comes
     try:
         server.engine()
     except SettingError as error:
