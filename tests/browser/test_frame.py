@@ -80,3 +80,23 @@ def test_the_bar_is_one_row_of_a_phone_and_has_its_styles_before_the_components_
         "[...document.querySelectorAll('style')].some("
         "style => style.textContent.includes('twolayer') && !style.closest('.st-key-copy_link'))"
     )
+
+
+BROKEN = r"""(() => {
+    const broken = new Set(), range = document.createRange();
+    const texts = document.createTreeWalker(document.querySelector("[data-testid=stMain]"), NodeFilter.SHOW_TEXT);
+    for (let text = texts.nextNode(); text; text = texts.nextNode())
+        for (const { 0: word, index } of text.data.matchAll(/[가-힣]+/g)) {
+            range.setStart(text, index);
+            range.setEnd(text, index + word.length);
+            if (new Set(Array.from(range.getClientRects(), rect => Math.round(rect.y))).size > 1) broken.add(word);
+        }
+    return [...broken];
+})()"""
+
+
+@pytest.mark.parametrize("path", ["/", "/race", "/gradients", "/learning_rate", "/write_it"])
+def test_no_korean_word_is_broken_at_the_end_of_a_line(visit: Callable[..., Page], path: str) -> None:
+    page = visit(path, width=390, locale="ko-KR")
+    page.wait_for_selector(".twolayer-copy:visible")
+    assert page.evaluate(BROKEN) == []
