@@ -84,12 +84,14 @@ def test_the_bar_is_one_row_of_a_phone_and_has_its_styles_before_the_components_
 
 BROKEN = r"""(() => {
     const broken = new Set(), range = document.createRange();
-    const texts = document.createTreeWalker(document.querySelector("[data-testid=stMain]"), NodeFilter.SHOW_TEXT);
+    const page = document.querySelector("[data-testid=stMain]");
+    const texts = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);
     for (let text = texts.nextNode(); text; text = texts.nextNode())
         for (const { 0: word, index } of text.data.matchAll(/[가-힣]+/g)) {
             range.setStart(text, index);
             range.setEnd(text, index + word.length);
-            if (new Set(Array.from(range.getClientRects(), rect => Math.round(rect.y))).size > 1) broken.add(word);
+            const lines = new Set(Array.from(range.getClientRects(), rect => Math.round(rect.y)));
+            if (lines.size > 1) broken.add(word);
         }
     return [...broken];
 })()"""
