@@ -85,11 +85,12 @@ def tasks_on_scheduler(engine: Engine) -> int:
 
 @contextmanager
 def engines(wait_until: Callable[..., None]) -> Iterator[Callable[..., Engine]]:
-    """A function that makes an engine and waits until it is up. They are closed with the context."""
+    """A function that makes an engine and waits until it is up; with `preload` its workers load PyTorch at
+    once, in seconds. They are closed with the context."""
     made = []
 
-    def make(*, ready: bool = True, **values: Any) -> Engine:
-        engine = Engine(settings(**values))
+    def make(*, ready: bool = True, preload: bool = False, **values: Any) -> Engine:
+        engine = Engine(settings(**values), preload=preload)
         made.append(engine)
         if ready:
             wait_until(lambda: engine.capabilities is not None)

@@ -55,7 +55,9 @@ def unfolded(page: AppTest, key: str) -> AppTest:
 
 def code(page: AppTest) -> str:
     """The text of all lines of code on the page."""
-    return unescape(re.sub(r"<[^>]*>", "", "\n".join(element.proto.body for element in page.get("html"))))
+    return unescape(
+        re.sub(r"<[^>]*>", "", "\n".join(element.proto.body for element in page.main.get("html")))
+    )
 
 
 def charts(page: AppTest) -> list[str]:

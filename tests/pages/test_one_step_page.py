@@ -99,7 +99,7 @@ def test_play_begins_again_at_the_end_and_a_press_stops_it() -> None:
 
 def summed(page: AppTest) -> str:
     """The sum that makes the chosen cell: the last program text of the page."""
-    return unescape(re.sub(r"<[^>]*>", "", page.get("html")[-1].proto.body))
+    return unescape(re.sub(r"<[^>]*>", "", page.main.get("html")[-1].proto.body))
 
 
 def test_the_loss_is_the_one_of_the_run() -> None:

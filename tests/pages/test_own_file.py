@@ -79,6 +79,11 @@ def test_targets_inputs_and_kind_are_chosen_and_are_in_the_address(tmp_path):
     chosen = table_of(FLOWERS, tmp_path, target="width", inputs=[1, 3], kind="classes")
     assert page.query_params["table"] == chosen.name
     assert page.multiselect(key="own_inputs").value == [1, 3]
+    on_its_way = page._tree.get_widget_states()  # in the words of the language before
+    page.button(key="lang_ko").click().run()
+    read(page._run(on_its_way))
+    assert not page.exception
+    assert page.query_params["table"] == chosen.name
     read(page.multiselect(key="own_inputs").set_value([1, 2]).run())  # the target itself is none
     assert page.multiselect(key="own_inputs").value == [1]
 

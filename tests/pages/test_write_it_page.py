@@ -50,7 +50,7 @@ def written(page: AppTest, **lines: str) -> AppTest:
 
 
 def html(page: AppTest) -> str:
-    return "\n".join(element.proto.body for element in page.get("html"))
+    return "\n".join(element.proto.body for element in page.main.get("html"))
 
 
 def verdict(page: AppTest, value: str) -> str:

@@ -21,6 +21,7 @@ def draw() -> None:
     """Draw the controls of the data and the initial weights."""
     titles = {RANDOM: _("Random numbers")} | {name: _(found.title) for name, found in DATA_SETS.items()}
     titles[CSV] = _(OWN.title)
+    st.session_state["sizes_are_of"] = parameters.now("data")
     choice("data", _("Data set"), names=titles, help=_origin(parameters.now("data")), on_change=_take_sizes)
     if parameters.now("data") == CSV:
         own_file.draw()
@@ -41,7 +42,9 @@ def _origin(name: str) -> str:
 
 
 def _take_sizes() -> None:
-    """Set the sizes to those of the data set that was chosen."""
+    """Set the sizes to those of the data set that was chosen, if it is another one."""
+    if parameters.now("data") == st.session_state.get("sizes_are_of"):
+        return
     for name in SIZES:
         st.session_state[name] = parameters.field(name).default
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from twolayer.backprop import bugs, snapshot
+from twolayer.dashboard.common import parameters
 from twolayer.dashboard.common.parameters import NO_BUG
 from twolayer.dashboard.i18n import _, say
 from twolayer.training.config import Config
@@ -35,8 +36,9 @@ def say_if_diverged(at: int, diverged_at: int | None) -> None:
 def bug(config: Config) -> str | None:
     """Draw the list of bugs and return the chosen one, or None if there is none or it cannot show."""
     labels = {NO_BUG: _("None")} | {name: _(bug.label) for name, bug in bugs.BUGS.items()}
+    words = parameters.words("fault", labels)
     chosen: str = st.session_state["fault"]
-    st.selectbox(_("Bug"), list(labels), list(labels).index(chosen), labels.__getitem__, key="fault")
+    st.selectbox(_("Bug"), list(labels), list(labels).index(chosen), words, key="fault")
     return chosen if chosen != NO_BUG and bugs.BUGS[chosen].impossible(config) is None else None
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
 import streamlit as st
 
@@ -64,18 +65,21 @@ def choices(upload: Upload, reading: Reading) -> None:
     labels = {k: _label(k, column) for k, column in enumerate(reading.columns, 1)}
     with st.expander(_("Columns"), key="own_columns", expanded=reading.table is None):
         for key, label in (("own_targets", _("Targets")), ("own_inputs", _("Inputs"))):
+            words = parameters.words(key, labels)
             st.multiselect(
                 label,
                 list(labels),
                 st.session_state[key],
-                format_func=labels.__getitem__,
+                format_func=words,
                 key=key,
                 on_change=partial(_choose, key),
             )
+        kinds = {kind: _(KIND_LABELS[kind]) for kind in (AUTOMATIC, *KINDS)}
+        words = parameters.words("own_kind", kinds)
         st.segmented_control(
             _("Type of problem"),
-            [AUTOMATIC, *KINDS],
-            format_func=lambda kind: _(KIND_LABELS[kind]),
+            list(kinds),
+            format_func=words,
             default=st.session_state["own_kind"],
             required=True,
             key="own_kind",
@@ -97,13 +101,17 @@ def _choose(changed: str) -> None:
     if upload is None:
         return
     targets, inputs = (
-        tuple(sorted(column for column in st.session_state.get(key) or () if isinstance(column, int)))
+        tuple(sorted(column for column in _meant(key) or () if isinstance(column, int)))
         for key in ("own_targets", "own_inputs")
     )
-    kind = next((kind for kind in KINDS if kind == st.session_state.get("own_kind")), None)
-    if changed == "own_targets":
+    kind = next((kind for kind in KINDS if kind == _meant("own_kind")), None)
+    if changed == "own_targets" and targets != st.session_state["own_drawn"][1].targets:
         inputs = ()
     want(upload, Choices(targets, tuple(k for k in inputs if k not in targets), kind))
+
+
+def _meant(key: str) -> Any:
+    return parameters.meant(key, st.session_state.get(key))
 
 
 def report(upload: Upload, reading: Reading, table: OwnTable) -> list[str]:

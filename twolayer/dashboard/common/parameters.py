@@ -4,7 +4,7 @@ A page that has them names them in `pages.PAGES`. They are session state under t
 from the address on entering the page and written to it with the Config.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -129,9 +129,31 @@ def now(name: str) -> Any:
     """
     field = DECLARED[name]
     try:
-        return field.check(st.session_state.get(name, field.default))
+        return field.check(meant(name, st.session_state.get(name, field.default)))
     except UNFIT:
         return field.default
+
+
+def words(key: str, labels: Mapping[Any, str]) -> Callable[[Any], str]:
+    """Return the labels of a widget's options as a function of the option. Call it before all else that
+    looks at the widget's state.
+
+    A browser sends the words of a choice: for a moment after a change of the language those of the language
+    before. The state becomes what is meant by them.
+    """
+    value = st.session_state.get(key)
+    if meant(key, value) != value:
+        st.session_state[key] = meant(key, value)
+    meanings = {label: option for option, label in labels.items() if label not in labels}
+    st.session_state.setdefault(f"words_{key}", {}).update(meanings)
+    return lambda option: labels.get(option, option)
+
+
+def meant(key: str, value: Any) -> Any:
+    """Return the option, or the list of them, that a browser means by `value`."""
+    if isinstance(value, list):
+        return [meant(key, one) for one in value]
+    return st.session_state.get(f"words_{key}", {}).get(value, value)
 
 
 def field(name: str) -> Field:

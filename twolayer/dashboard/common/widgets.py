@@ -6,7 +6,7 @@ from typing import Any, cast
 import streamlit as st
 
 from twolayer.dashboard.common import parameters
-from twolayer.dashboard.common.parameters import DECLARED, now
+from twolayer.dashboard.common.parameters import DECLARED, now, words
 from twolayer.training.config import FIELDS
 from twolayer.training.fields import Choice, Real, Whole
 
@@ -29,12 +29,10 @@ def number(name: str, label: str, **options: Any) -> None:
 def choice(name: str, label: str, *, names: Mapping[str, str] | None = None, **options: Any) -> str:
     """Draw a list to choose from for a declared field of a page and return what is chosen; its key is the
     field's name. `names` are the labels of the options."""
-    field, labels = DECLARED[name], names or {}
+    field = DECLARED[name]
     assert isinstance(field, Choice)
-    index = field.options.index(now(name))
-    chosen: str = st.selectbox(
-        label, field.options, index, lambda option: labels.get(option, option), key=name, **options
-    )
+    written, index = words(name, names or {}), field.options.index(now(name))
+    chosen: str = st.selectbox(label, field.options, index, written, key=name, **options)
     return chosen
 
 
@@ -42,13 +40,13 @@ def segments(
     name: str, label: str, options: Sequence[str], names: Mapping[str, str] | None = None, **more: Any
 ) -> None:
     """Draw a declared field as a few buttons of which one is always on; its key is the field's name."""
-    labels = names or {}
+    written = words(name, names or {})
     if st.session_state.get(name) not in options:
         st.session_state[name] = options[0]
     st.segmented_control(
         label,
         options,
-        format_func=lambda option: labels.get(option, option),
+        format_func=written,
         default=st.session_state[name],
         required=True,
         key=name,

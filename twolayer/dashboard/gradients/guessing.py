@@ -4,6 +4,7 @@ import streamlit as st
 
 from twolayer.backprop import bugs
 from twolayer.backprop.check import Check
+from twolayer.dashboard.common import parameters
 from twolayer.dashboard.common.parameters import MOST_GUESSES, NO_BUG
 from twolayer.dashboard.i18n import _
 from twolayer.training.config import Config
@@ -19,7 +20,7 @@ def draw(config: Config) -> None:
         _("Which bug is it?"),
         list(labels),
         index=None,
-        format_func=labels.__getitem__,
+        format_func=parameters.words("answer", labels),
         key="answer",
         placeholder=_("Study the numbers, then answer"),
     )

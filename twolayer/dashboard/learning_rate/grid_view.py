@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from twolayer.dashboard.common import jobs, server
+from twolayer.dashboard.common import jobs, parameters, server
 from twolayer.dashboard.i18n import _
 from twolayer.dashboard.learning_rate import grid_charts
 from twolayer.dashboard.learning_rate.job import Search
@@ -30,7 +30,7 @@ def grid() -> None:
             view = st.segmented_control(
                 _("View"),
                 list(views),
-                format_func=views.__getitem__,
+                format_func=parameters.words("view", views),
                 default="band",
                 required=True,
                 key="view",

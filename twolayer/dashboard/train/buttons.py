@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from twolayer.dashboard.common import address, jobs, presets, server, visitors
+from twolayer.dashboard.common import address, jobs, parameters, presets, server, visitors
 from twolayer.dashboard.i18n import _
 from twolayer.engine.run import Run
 from twolayer.training.config import RATE, STEPS, Config
@@ -36,7 +36,7 @@ def _submit(pause_at: int | None) -> None:
 
 def _speed() -> float | None:
     """Return the steps a second; None for as fast as it goes."""
-    speed = st.session_state.get("speed")
+    speed = parameters.meant("speed", st.session_state.get("speed"))
     return float(speed) if speed in SPEEDS and speed else None
 
 
@@ -150,13 +150,14 @@ def _step_count() -> None:
 
 
 def _speeds() -> None:
+    labels = {k: _("{k} steps per second").format(k=k) for k in SPEEDS} | {0: _("Full speed")}
+    words = parameters.words("speed", labels)
     if st.session_state.get("speed", 0) not in SPEEDS:
         st.session_state["speed"] = 0
-    labels = {k: _("{k} steps per second").format(k=k) for k in SPEEDS} | {0: _("Full speed")}
     st.selectbox(
         _("Speed"),
         SPEEDS,
-        format_func=labels.__getitem__,
+        format_func=words,
         key="speed",
         on_change=_set_speed,
         width=150,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from twolayer.dashboard.common import server
+from twolayer.dashboard.common import parameters, server
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import LANGUAGES, _, plain, translator
 from twolayer.training.config import BACKENDS, Config
@@ -56,7 +56,7 @@ def _programs(config: Config, edits: tuple[Edit, ...], steps: int | None, file: 
         chosen = st.segmented_control(
             _("Written in"),
             list(there),
-            format_func=lambda name: _(there[name].label),
+            format_func=parameters.words("code_rung", {name: _(rung.label) for name, rung in there.items()}),
             default=config.backend if config.backend in there else NUMPY,
             required=True,
             key="code_rung",

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from twolayer.dashboard.common import address, controls, jobs, server
+from twolayer.dashboard.common import address, controls, jobs, parameters, server
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, say, unbroken
 from twolayer.dashboard.plot import plot
@@ -45,7 +45,7 @@ def show(run: Run | None, entries: Sequence[Entry]) -> None:
     state = _("ready") if run is None else jobs.state(run)  # before all figures, which may be newer
     state_place = _figures(run)
     entries = example.or_example(entries, run)
-    chosen = st.session_state.get("axes", [LOGARITHMIC])
+    chosen = parameters.meant("axes", st.session_state.get("axes", [LOGARITHMIC]))
     logarithmic, by_seconds = (axis in chosen for axis in (LOGARITHMIC, BY_TIME))
     charts.loss_chart(entries, run, logarithmic=logarithmic, by_seconds=by_seconds)
     config = run.config if run is not None else address.current_config_or_none()
@@ -76,7 +76,7 @@ def options(run: Run | None) -> None:
         list(labels),
         selection_mode="multi",
         default=[LOGARITHMIC],
-        format_func=labels.__getitem__,
+        format_func=parameters.words("axes", labels),
         key="axes",
         label_visibility="collapsed",
         width="content",

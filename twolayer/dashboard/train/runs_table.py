@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from twolayer.dashboard.common import address, jobs, server, visitors
+from twolayer.dashboard.common import address, jobs, parameters, server, visitors
 from twolayer.dashboard.common.history import Entry
 from twolayer.dashboard.i18n import _, plain
 from twolayer.dashboard.train.charts import COLOURS
@@ -145,12 +145,11 @@ def _edited() -> None:
 def _actions(entries: list[Entry], current: Run | None) -> None:
     """What can be done with one run: the current one, or the one that was chosen, whatever comes later."""
     names = {CURRENT: _("Current run")} | {entry.number: entry.name for entry in entries}
+    words = parameters.words("chosen_run", names)
     if st.session_state.get("chosen_run") not in names:
         st.session_state["chosen_run"] = CURRENT
     with st.container(horizontal=True, vertical_alignment="bottom", key="run_actions"):
-        number = st.selectbox(
-            _("Run"), list(names), format_func=names.__getitem__, key="chosen_run", width=220
-        )
+        number = st.selectbox(_("Run"), list(names), format_func=words, key="chosen_run", width=220)
         entry = _entry(entries, number, current)
         st.button(
             _("Load settings"),
