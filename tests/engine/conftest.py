@@ -71,16 +71,22 @@ def kill(process: psutil.Process) -> None:
             one.kill()
 
 
+def on_scheduler(engine: Engine, look: Callable[..., Any]) -> Any:
+    """What `look(dask_scheduler=…)` returns in the process of the scheduler of an engine."""
+
+    async def ask() -> Any:
+        return await engine._connection._client.run_on_scheduler(look)
+
+    return asyncio.run_coroutine_threadsafe(ask(), engine._loop.loop).result(timeout=30)
+
+
 def tasks_on_scheduler(engine: Engine) -> int:
     """How many tasks the scheduler of an engine knows."""
 
     def count(dask_scheduler: Any) -> int:
         return len(dask_scheduler.tasks)
 
-    async def ask() -> int:
-        return await engine._connection._client.run_on_scheduler(count)
-
-    return asyncio.run_coroutine_threadsafe(ask(), engine._loop.loop).result(timeout=30)
+    return on_scheduler(engine, count)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Jobs: every result once, whatever dies; alone on the cluster where that is asked for."""
 
+import gc
 import itertools
 import os
 import sys
@@ -9,10 +10,11 @@ import warnings
 import numpy as np
 import psutil
 import pytest
+from dask._task_spec import Task
 
-from tests.engine.conftest import TINY, cluster_of, settings, tasks_on_scheduler, workers_of
+from tests.engine.conftest import TINY, cluster_of, on_scheduler, tasks_on_scheduler, workers_of
 from twolayer import Config
-from twolayer.engine.engine import Engine, LimitError
+from twolayer.engine.engine import LimitError
 from twolayer.training.messages import Message, MessageError
 
 
@@ -54,14 +56,11 @@ def has_loaded(library: str) -> bool:
     return library in sys.modules
 
 
-def test_workers_load_pytorch_before_it_is_needed_unless_they_are_not_to(engine, wait_until):
-    wait_until(lambda: engine.capabilities.complete)
-    plain = Engine(settings(workers=1), preload=False)
-    try:
-        jobs = [one.map(has_loaded, [("torch",)]) for one in (engine, plain)]
-        wait_until(lambda: all(job.over for job in jobs))
-    finally:
-        plain.close()
+def test_workers_load_pytorch_before_it_is_needed_unless_they_are_not_to(new_engine, wait_until):
+    usual, plain = new_engine(preload=True), new_engine(preload=False)
+    wait_until(lambda: usual.capabilities.complete)
+    jobs = [one.map(has_loaded, [("torch",)]) for one in (usual, plain)]
+    wait_until(lambda: all(job.over for job in jobs))
     assert [job.results() for job in jobs] == [[(0, True)], [(0, False)]]
 
 
@@ -77,6 +76,18 @@ def test_what_is_sent_with_a_task_may_be_large(engine):
         assert job.wait(600)
     assert job.results() == [(0, 12 << 17)]
     assert not caught
+
+
+def test_what_was_sent_with_tasks_is_not_kept(engine, wait_until):
+    def kept(dask_scheduler):  # noqa: ARG001  (distributed gives it to what takes it)
+        gc.collect()
+        return sum(isinstance(one, Task) for one in gc.get_objects())
+
+    before = on_scheduler(engine, kept)
+    job = engine.map(np.size, [(np.ones(100 + k),) for k in range(40)])
+    assert job.wait(600)
+    wait_until(lambda: tasks_on_scheduler(engine) == 0)
+    assert on_scheduler(engine, kept) <= before + 5
 
 
 def test_a_message_fails_the_job_and_another_error_is_named_without_details(engine):

@@ -173,7 +173,7 @@ def test_without_pytorch_its_runs_are_refused_in_words_and_numpys_go_on(
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    engine = new_engine(ready=False)
+    engine = new_engine(ready=False, preload=True)
     run = engine.submit(Config(backend="torch", steps=5))
     wait_until(lambda: run.over)
     assert run.state == "failed"

@@ -67,10 +67,11 @@ def test_a_killed_cluster_changes_nothing_in_the_losses(
     assert breakable.trouble is None
 
 
-def test_a_new_cluster_too_is_asked_for_all_its_devices(breakable, wait_until, finished):
-    cluster_of(breakable).kill()
-    assert finished(breakable, Config(**TINY)).state == "finished"
-    wait_until(lambda: breakable.capabilities.complete)
+def test_a_new_cluster_too_is_asked_for_all_its_devices(new_engine, wait_until, finished):
+    engine = new_engine(preload=True)
+    cluster_of(engine).kill()
+    assert finished(engine, Config(**TINY)).state == "finished"
+    wait_until(lambda: engine.capabilities.complete)
 
 
 def test_close_leaves_no_process_behind(new_engine, wait_until):

@@ -162,7 +162,7 @@ def test_a_device_that_the_workers_lack_is_refused(engine):
 
 
 def test_a_device_is_refused_too_while_the_cluster_is_still_starting(new_engine, finished):
-    engine = new_engine(ready=False)
+    engine = new_engine(ready=False, preload=True)
     run = finished(engine, Config(backend="torch", device="cuda:99"))
     assert run.state == "failed"
     assert str(run.message).startswith("device: invalid value 'cuda:99'")

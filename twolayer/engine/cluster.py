@@ -27,6 +27,9 @@ DASK_CONFIG: Mapping[str, Any] = {
     "distributed.scheduler.allowed-failures": 2,
     # A worker that has sent nothing for this long counts as hung, and is replaced.
     "distributed.scheduler.worker-ttl": "10s",
+    # Logs that nobody reads would keep the last thousand messages to each worker, with all that is sent with
+    # a task.
+    "distributed.admin.low-level-log-length": 0,
     # Nothing uses the HTTP servers, which have no authentication: no routes.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
