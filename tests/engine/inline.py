@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from twolayer.engine.shares import Shares, Turn
 from twolayer.training.training import Chunk
 
 
@@ -85,3 +86,15 @@ class Client:
             self.clock.now += result.seconds
         future.arrived = True
         return result
+
+
+class Watched(Shares):
+    """Shares that remember all turns, with the seconds that were expected of each."""
+
+    def __init__(self, workers: int = 4) -> None:
+        super().__init__(lambda: workers, lambda: 1000.0)
+        self.turns: list[tuple[Turn, float]] = []
+
+    async def enter(self, turn: Turn) -> None:
+        self.turns.append((turn, turn.seconds))
+        await super().enter(turn)

@@ -114,6 +114,16 @@ def test_large_requests_leave_room_for_small_ones_though_one_may_take_everything
     run(test)
 
 
+def test_up_to_half_of_the_eighth_a_request_is_small():
+    async def test(server):
+        await server.ask("a", SIZE * 13 // 16, gives_back=False)
+        await server.ask("b", SIZE // 16 + 1)
+        await server.ask("c", SIZE // 16)
+        assert server.held == ["a", "c"]
+
+    run(test)
+
+
 def test_who_used_more_gives_back_to_whom_used_less():
     async def test(server):
         await server.ask("a", LARGE)

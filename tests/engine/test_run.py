@@ -120,11 +120,20 @@ def test_what_was_counted_before_is_not_counted_again():
 
 def test_the_time_of_a_step_is_the_median_of_all_steps_so_far():
     run, steps = Run("a", CONFIG), 0
-    for times, median in (([1.0, 2.0, 30.0], 2.0), ([3.0, 4.0], 3.0), ([90.0], 3.0)):
+    for times, median in (([4.0], 4.0), ([1.0, 2.0, 30.0], 2.0), ([3.0, 4.0], 3.0), ([90.0], 4.0)):
         steps += len(times)
         laps = np.column_stack((np.ones(len(times)), times))
         run.receive(Chunk(steps, {}, np.ones(len(times)), laps))
         assert run.step_seconds == median
+
+
+def test_the_bytes_of_a_run_are_those_of_its_curves_and_pictures():
+    run, dead = Run("a", CONFIG), np.array([[4.0, 1.0], [10.0, 2.0]])
+    held_out = np.column_stack((dead, [0.5, 0.25]))
+    picture = Picture(10, {"y": np.zeros(7, np.float32)})
+    run.receive(replace(chunk(0, 10), dead=dead, held_out=held_out, picture=picture))
+    assert run.laps.shape == (3, 2)
+    assert run.nbytes == 8 * (10 + 6 + 4 + 6) + 4 * 7
 
 
 def test_of_the_pictures_the_first_of_each_part_is_kept_and_the_newest():

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from tests.engine.conftest import TINY
-from tests.engine.inline import Client
+from tests.engine.inline import Client, Watched
 from twolayer import Config, fit
 from twolayer.engine import run_loop
 from twolayer.engine.memory import Lease
@@ -40,18 +40,6 @@ def short(monkeypatch):
     monkeypatch.setattr(pace, "FIRST_CHUNK_SECONDS", FIRST_SECONDS)
     monkeypatch.setattr(pace, "CHUNK_SECONDS", CHUNK_SECONDS)
     monkeypatch.setattr(run_loop, "CHECKPOINT_SECONDS", CHECKPOINT_SECONDS)
-
-
-class Watched(Shares):
-    """Shares that remember all turns, with the seconds that were expected of each."""
-
-    def __init__(self, workers: int = 4) -> None:
-        super().__init__(lambda: workers, lambda: 1000.0)
-        self.turns: list[tuple[Turn, float]] = []
-
-    async def enter(self, turn: Turn) -> None:
-        self.turns.append((turn, turn.seconds))
-        await super().enter(turn)
 
 
 def loop_of(run: Run, shares: Shares | None = None, **options) -> RunLoop:
@@ -172,10 +160,12 @@ def test_a_worker_counts_as_hung_far_later_than_the_last_chunk_predicts(client):
 
 def test_a_run_that_computes_for_too_long_is_stopped(client):
     run = Run("a", CONFIG)
-    attempt(loop_of(run, max_seconds=1), client)
+    loop = loop_of(run, max_seconds=1)
+    attempt(loop, client)
     assert run.state == "stopped"
     assert " 1 s " in str(run.message)
     assert 1 < run.seconds <= 1 + CHUNK_SECONDS + 1e-6
+    assert loop.checkpoint.step == run.step, "it may be continued from there"
 
 
 def test_a_run_may_take_as_long_as_it_is_allowed(client):

@@ -249,6 +249,22 @@ def test_clocks_of_visitors_who_are_gone_are_forgotten(monkeypatch):
     assert run(main()) < 50
 
 
+def test_forgetting_gives_nobody_credit_back(monkeypatch):
+    monkeypatch.setattr(shares, "MOST_CLOCKS", 10)
+
+    async def main() -> None:
+        one = new_shares()
+        for number in range(100):
+            before = [one.clock(str(other)) for other in range(number)]
+            turn = Turn(str(number), 0.1)
+            await one.enter(turn)
+            one.leave(turn)
+            assert all(one.clock(str(other)) >= clock for other, clock in enumerate(before))
+            assert one.clock(str(number)) > one.clock("new")
+
+    run(main())
+
+
 def test_long_tasks_leave_a_worker_to_each_run_before_them_and_fill_all_others():
     async def main() -> None:
         one, inside, log = new_shares(3), [], []
@@ -348,6 +364,25 @@ def test_the_shares_open_again_by_themselves_and_each_closing_lasts_as_long(monk
             await one.enter(quick)
             one.leave(quick)
         assert all(handle.cancelled() for handle in [one._reopening])
+
+    run(main())
+
+
+def test_a_race_that_others_are_let_in_beside_counts_as_long():
+    async def main() -> None:
+        one, race = new_shares(2), Turn("w", 9.0, is_exclusive=True)
+        entering = asyncio.create_task(one.enter(race))
+        await settle()
+        long = [asyncio.create_task(one.enter(Turn(name, 9.0, is_long=True))) for name in "ab"]
+        await settle()
+        one._share(race)
+        await settle()
+        assert [task.done() for task in (entering, *long)] == [True, False, False]
+        one.leave(race)
+        await settle()
+        assert [task.done() for task in long] == [True, False]
+        one.leave(one._shared[0])
+        await asyncio.gather(*long)
 
     run(main())
 
