@@ -259,14 +259,15 @@ def test_a_race_comes_between_the_chunks_of_a_run(client):
 
 
 def test_a_small_state_travels_with_the_losses_and_a_large_one_stays_on_the_worker(client, monkeypatch):
-    for size, reports in ((methods.state_bytes(CONFIG), False), (methods.state_bytes(CONFIG) - 1, True)):
+    config = replace(CONFIG, steps=1000)
+    for size, reports in ((methods.state_bytes(config), False), (methods.state_bytes(config) - 1, True)):
         monkeypatch.setattr(run_loop, "SMALL_STATE_BYTES", size)
-        run = Run("a", CONFIG)
+        run = Run("a", config)
         client.tasks.clear()
         attempt(loop_of(run), client)
         assert len(client.named("report")) == reports * len(lengths(client))
         assert all(report.result.state == {} for report in client.named("report"))
-        assert_array_equal(run.losses, fit(CONFIG).losses)
+        assert_array_equal(run.losses, fit(config).losses)
 
 
 def test_the_state_of_a_run_that_is_over_is_fetched_only_where_it_is_kept(client):
@@ -320,6 +321,15 @@ def test_slow_motion_ends_before_the_next_step_is_due(client, change):
     assert client.clock.now - began < 1, "the second step is due after 100 s"
     assert run.step == (100 if change == "full speed" else 1)
     assert loop.checkpoint.step == run.step
+
+
+def test_slow_motion_pauses_at_a_step_and_not_when_the_next_one_is_due(client):
+    client.step_seconds = 0.0
+    run, began = in_slow_motion(Run("a", CONFIG), 0.01), client.clock.now
+    run.pause_at = 1
+    loop = loop_of(run)
+    attempt(loop, client)
+    assert (run.step, loop.checkpoint.step, client.clock.now - began) == (1, 1, 0)
 
 
 def test_a_chunk_on_a_data_set_ends_soon_enough_for_a_picture(client):
