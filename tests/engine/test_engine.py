@@ -80,6 +80,16 @@ def test_a_run_is_paused_continued_and_complete(engine):
     assert (run.state, run.live) == ("finished", False), "it is complete"
 
 
+def test_a_run_that_is_paused_before_it_begins_takes_no_step(engine):
+    gate = Gate()
+    engine.map(gate, [()])
+    assert gate.inside.wait(30)
+    run = engine.submit(CONFIG)
+    engine.pause(run)
+    gate.open.set()
+    assert (settled(run).state, run.step) == ("paused", 0)
+
+
 def test_a_run_has_another_total_and_rate_from_where_it_is(engine):
     run = settled(engine.submit(CONFIG, pause_at=100))
     engine.resume(run, more=50, steps=400, learning_rate=5e-4)
@@ -214,14 +224,15 @@ def test_the_runs_and_jobs_of_a_visitor_who_has_gone_are_stopped_and_no_others(e
     assert {settled(task).state for task in [blocking, *others]} == {"finished"}
 
 
-def test_who_is_away_is_known_by_the_visitors_name(engine, monkeypatch):
+def test_who_leaves_loses_what_was_submitted_and_who_comes_back_does_not(engine, monkeypatch):
     monkeypatch.setattr("twolayer.engine.visitors.GRACE_SECONDS", 0.0)
-    slow = [engine.submit(replace(CONFIG, steps=10**4), visitor, speed=1e-3) for visitor in ("a", "b")]
-    engine.arrived("a")
+    slow = [engine.submit(replace(CONFIG, steps=10**4), visitor, speed=1e-3) for visitor in ("a", "b", None)]
+    engine._loop.soon(lambda: (engine.left("b"), engine.arrived("b")))  # both before any timer
     engine.left("a")
     assert settled(slow[0]).state == "stopped"
     assert "closed or inactive" in str(slow[0].message)
-    assert slow[1].live
+    on_the_loop(engine)
+    assert [run.live for run in slow[1:]] == [True, True]
 
 
 def test_each_run_or_job_that_is_over_is_one_line_in_the_log(engine, caplog):
@@ -259,8 +270,10 @@ def test_a_run_is_granted_what_it_is_estimated_to_take_and_an_idle_one_is_in_slo
     monkeypatch.setattr(engine._memory, "held", lambda lease: leases.append(lease) or held(lease))
     run = settled(engine.submit(replace(CONFIG, steps=3), "a" * 40, speed=10.0))
     settled(engine.map(abs, [(1,)], memory_bytes=123))
-    slow, job = leases
+    settled(engine.map(abs, [(1,)]))
+    slow, job, smallest = leases
     assert (slow.visitor, slow.size, slow.is_idle()) == ("a" * 32, limits.engine_bytes(run.config), True)
     run.speed = None
     assert not slow.is_idle()
-    assert (job.size, job.is_idle()) == (123, False)
+    assert (job.size, job.is_idle(), smallest.size) == (123, False, 0)
+    assert engine._memory.free == 56 * MB  # but for the eighth that is for small ones
