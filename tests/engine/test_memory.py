@@ -8,7 +8,9 @@ import pytest
 
 from twolayer.engine import memory
 from twolayer.engine.memory import Lease, Memory
+from twolayer.engine.settings import MB
 from twolayer.engine.shares import Shares, Turn
+from twolayer.training import pace
 
 SIZE = 1 << 20
 """So little that nobody may keep it for long."""
@@ -236,6 +238,39 @@ def test_a_place_in_the_queue_and_what_would_start_now():
         assert 0 < waits[1].seconds <= waits[2].seconds <= memory.DUE_SECONDS + 15
 
     run(test)
+
+
+def test_a_wait_is_estimated_by_what_is_due_and_by_what_holders_may_keep(monkeypatch):
+    monkeypatch.setattr(memory, "monotonic", lambda: 1000.0)
+
+    async def main() -> None:
+        one = Memory(100 * MB, Shares(lambda: 1, lambda: 1000.0))
+        leases = [Lease(name, size) for name, size in (("a", 80 * MB), ("b", 40 * MB + 1), ("c", 30 * MB))]
+        for age, lease in enumerate(leases):
+            lease.since = 1000.0 - age
+        async with one.held(leases[0]):
+            waiting = [asyncio.create_task(one.held(lease).__aenter__()) for lease in leases[1:]]
+            await settle()
+            keeps = memory.TENURE_FACTOR * 80 * MB / pace.TRANSFER_BYTES_PER_SECOND
+            assert one.wait(leases[0]) is None
+            first, second = (one.wait(lease) for lease in (leases[2], leases[1]))  # c has waited for longer
+            assert (first.ahead, first.needed_mb, first.free_mb) == (0, 30, 7)
+            assert first.seconds == pytest.approx(memory.DUE_SECONDS - 2 + keeps)
+            assert (second.ahead, second.needed_mb, second.free_mb) == (1, 41, 7)
+            assert second.seconds == pytest.approx(memory.DUE_SECONDS - 1 + 2 * keeps)
+            leases[1].since = 0.0
+            assert one.wait(leases[1]).seconds == pytest.approx(keeps), "it is due"
+            assert one.free == 6.25 * MB, "no other large one passes it"
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+
+    asyncio.run(main())
+
+
+def test_memory_is_kept_for_ten_times_its_travel_and_fifteen_seconds_at_most():
+    assert Lease("a", 200_000).tenure == pytest.approx(0.01)
+    assert Lease("a", 10**9).tenure == memory.MOST_TENURE_SECONDS == 15.0
 
 
 def test_beside_large_requests_a_small_one_would_still_start_at_once():

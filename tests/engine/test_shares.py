@@ -216,6 +216,45 @@ def test_a_cancelled_exclusive_turn_lets_the_others_in():
     run(main())
 
 
+def test_who_waits_is_told_how_many_are_before_or_how_long_the_race_lasts(monkeypatch):
+    now = [50.0]
+    monkeypatch.setattr(shares, "monotonic", lambda: now[0])
+
+    async def main() -> None:
+        one = new_shares(2)
+        for seconds, visitor in ((0.3, "c"), (0.2, "b"), (0.1, "a")):
+            await one.enter(turn := Turn(visitor, seconds))
+            one.leave(turn)
+        turns = [Turn(visitor, 9.0) for visitor in "abc"]
+        for turn in turns:
+            one.begin_work(turn.visitor)
+        assert [(one.wait(turn.visitor).reason, one.wait(turn.visitor).ahead) for turn in turns] == [
+            ("workers", 0),
+            ("workers", 1),
+            ("workers", 2),
+        ]
+        run_, race = Turn("d", 1.0), Turn("e", 2.5, is_exclusive=True)
+        await one.enter(run_)
+        entering = asyncio.create_task(one.enter(race))
+        await settle()
+        assert one.exclusive is race
+        assert one.wait("b").reason == "workers", "the race itself waits"
+        one.leave(run_)
+        await entering
+        now[0] += 1.0
+        assert (one.wait("b").reason, one.wait("b").seconds) == ("race", 1.5)
+        now[0] += 9.0
+        assert one.wait("b").seconds == 0.0
+        one._share(race)
+        assert one.wait("b").reason == "workers", "there is another worker"
+        one.workers = lambda: 1
+        assert one.wait("b").reason == "race"
+        one.leave(race)
+        assert one.wait("b").reason == "workers"
+
+    run(main())
+
+
 def test_waiting_does_not_poll():
     async def main() -> None:
         one, loop = new_shares(), asyncio.get_running_loop()
