@@ -11,7 +11,7 @@ from tests.engine.inline import Client, Watched
 from twolayer import own_table
 from twolayer.engine import worker
 from twolayer.engine.job import Job
-from twolayer.engine.job_loop import TASKS_PER_WORKER, JobLoop
+from twolayer.engine.job_loop import JobLoop
 from twolayer.engine.memory import Lease
 from twolayer.engine.shares import PATIENCE_SECONDS
 from twolayer.training.data import own
@@ -58,8 +58,8 @@ def test_a_job_without_items_is_done():
     assert loop_of(0).is_done
 
 
-@pytest.mark.parametrize(("manner", "most"), [("shared", TASKS_PER_WORKER * WORKERS), ("exclusive", 1)])
-def test_so_many_tasks_wait_or_are_computed(client, manner, most):
+@pytest.mark.parametrize(("manner", "most"), [("shared", 2 * WORKERS), ("exclusive", 1)])
+def test_each_worker_has_a_task_and_the_next_one_and_an_exclusive_job_a_single_one(client, manner, most):
     loop, seen = loop_of(20, manner=manner), []
     enter = loop.shares.enter
 
