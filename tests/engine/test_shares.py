@@ -409,19 +409,20 @@ def test_the_shares_open_again_by_themselves_and_each_closing_lasts_as_long(monk
 
 def test_a_race_that_others_are_let_in_beside_counts_as_long():
     async def main() -> None:
-        one, race = new_shares(2), Turn("w", 9.0, is_exclusive=True)
+        one, race, first = new_shares(2), Turn("w", 9.0, is_exclusive=True), Turn("a", 9.0, is_long=True)
+        await one.enter(first)
         entering = asyncio.create_task(one.enter(race))
         await settle()
-        long = [asyncio.create_task(one.enter(Turn(name, 9.0, is_long=True))) for name in "ab"]
+        next_one = asyncio.create_task(one.enter(Turn("b", 9.0, is_long=True)))
         await settle()
         one._share(race)
         await settle()
-        assert [task.done() for task in (entering, *long)] == [True, False, False]
-        one.leave(race)
+        assert (entering.done(), next_one.done()) == (True, False), "two are long already"
+        one.leave(first)
         await settle()
-        assert [task.done() for task in long] == [True, False]
-        one.leave(one._shared[0])
-        await asyncio.gather(*long)
+        assert not next_one.done(), "the race takes the place of a long task"
+        one.leave(race)
+        await next_one
 
     run(main())
 
