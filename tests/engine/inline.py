@@ -23,6 +23,7 @@ class Clock:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
+        assert seconds > 0
         self.now += seconds
         await asyncio.sleep(0)
 

@@ -41,6 +41,7 @@ def clock(monkeypatch):
     one = SimpleNamespace(now=50.0)
 
     async def sleep(seconds: float) -> None:
+        assert seconds > 0
         one.now += seconds
 
     monkeypatch.setattr(recovery, "monotonic", lambda: one.now)

@@ -109,6 +109,7 @@ def clock(monkeypatch):
     one = SimpleNamespace(now=50.0, naps=[], then={})
 
     async def sleep(seconds: float) -> None:
+        assert seconds > 0
         one.now += seconds
         one.naps.append(seconds)
         one.then.pop(len(one.naps), lambda: None)()
