@@ -298,6 +298,14 @@ def test_slow_motion_takes_as_many_steps_as_are_due_in_a_beat(client):
         assert client.clock.now - began == pytest.approx(later / speed - BEAT_SECONDS)
 
 
+def test_steps_that_take_longer_than_slow_motion_follow_each_other(client):
+    client.step_seconds = 1.0
+    run, began = in_slow_motion(Run("a", replace(CONFIG, steps=5)), 10.0), client.clock.now
+    attempt(loop_of(run), client)
+    assert (run.state, lengths(client)) == ("finished", [1] * 5)
+    assert client.clock.now - began == pytest.approx(5.0)
+
+
 @pytest.mark.parametrize("change", ["pause", "full speed", "memory is wanted"])
 def test_slow_motion_ends_before_the_next_step_is_due(client, change):
     client.step_seconds = 0.0
