@@ -263,6 +263,22 @@ def test_an_inner_letter_that_differs_is_named_with_the_transpose_that_fits(numb
     assert verdict.text[slice(*verdict.span)] == "grad_y_pred @ w2"
 
 
+@pytest.mark.parametrize(
+    ("value", "line", "said"),
+    [
+        ("grad_w2", "h_relu @ grad_y_pred", "h_relu.T is (H, N)."),
+        ("grad_w2", "(h_relu - h) @ grad_y_pred", "(h_relu - h).T is (H, N)."),
+        ("grad_w1", "x @ w2", ""),
+    ],
+)
+def test_the_transpose_of_the_first_is_named_where_only_that_fits_and_none_where_none_does(
+    numbers, value, line, said
+):
+    message = str(judged(numbers, value, line).message)
+    assert "differ." in message
+    assert message.partition("differ.")[2].strip() == said
+
+
 @pytest.mark.parametrize("line", ["grad_y_pred @ w2", "x.T @ grad_h_relu", "(grad_y_pred @ w2.T).T"])
 def test_a_line_that_fits_only_because_sizes_are_equal_is_refused(line):
     square = Config(N=6, D_in=6, H=6, D_out=6)

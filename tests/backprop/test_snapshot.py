@@ -1,11 +1,13 @@
 """A run at one of its iterations."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from twolayer import Config, fit
-from twolayer.backprop import snapshot
+from twolayer.backprop import check, snapshot
 from twolayer.training.problem import make_problem
 from twolayer.training.program import INPUTS
 
@@ -48,3 +50,18 @@ def test_a_long_run_is_looked_at_as_far_as_some_seconds_reach():
     long = Config(steps=5_000_000)
     assert 500 < snapshot.last_step(long) < long.steps
     assert snapshot.last_step(Config(N=20_000, D_in=20_000, H=20_000)) == 1
+
+
+@pytest.mark.parametrize(
+    "large", [{"D_in": 600, "H": 500}, {"N": 500, "H": 600}, {"N": 600, "D_out": 300}], ids=str
+)
+def test_the_estimated_memory_of_an_examination_is_near_what_it_allocates(large):
+    config = Config(**{**SMALL, "learning_rate": 1e-9, **large}, steps=5)
+    check.check(Config(**SMALL), 0)  # what is loaded once is not of the examination
+    tracemalloc.start()
+    try:
+        check.check(config, 2)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < snapshot.memory_bytes(config) < 2 * peak

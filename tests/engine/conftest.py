@@ -5,13 +5,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
 from tests.conftest import ROOT
+from tests.engine.inline import Client, Clock
 from twolayer import Config
+from twolayer.engine import job_loop, run_loop
 from twolayer.engine.engine import Engine
 from twolayer.engine.settings import Settings
 
@@ -131,3 +134,15 @@ def finished(wait_until: Callable[..., None]) -> Callable[..., Any]:
         return submitted
 
     return run
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A client, in whose tests the loops have its clock."""
+    one = Client(Clock())
+    for module in (run_loop, job_loop):
+        monkeypatch.setattr(module, "fetched", lambda client, future: client.fetched(future))
+    monkeypatch.setattr(run_loop, "monotonic", one.clock)
+    monkeypatch.setattr(run_loop, "asyncio", SimpleNamespace(sleep=one.clock.sleep))
+    monkeypatch.setattr(run_loop, "wait", lambda _futures: asyncio.sleep(0))
+    return one

@@ -97,6 +97,11 @@ def test_any_text_comes_back(text):
     }
 
 
+def test_numbers_are_short_and_words_of_any_language_can_be_read():
+    values = {"seconds": 0.123456789, "steps": 123456789, "reason": "대기 중"}
+    assert logs.logfmt(values) == 'seconds=0.123457 steps=123456789 reason="대기 중"'
+
+
 def test_the_handler_is_set_once(monkeypatch):
     monkeypatch.setattr(logs, "ROOT_NAME", "another_program")
     for _ in range(3):

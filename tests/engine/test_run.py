@@ -9,6 +9,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from twolayer import Config
+from twolayer.engine import task
+from twolayer.engine.job import Job
 from twolayer.engine.run import MOST_PICTURES, Run, Series, kept
 from twolayer.training import training
 from twolayer.training.learned import Picture
@@ -110,8 +112,8 @@ def test_what_was_received_before_adds_nothing(cut):
 
 
 def test_what_was_counted_before_is_not_counted_again():
-    run, dead = Run("a", CONFIG), np.array([[4.0, 1.0], [10.0, 2.0]])
-    held_out = np.column_stack((dead, [0.5, 0.25]))
+    run, dead = Run("a", CONFIG), np.array([[2.0, 5.0], [3.0, 4.0]])
+    held_out = np.column_stack((dead, [9.0, 8.0]))
     for end in (10, 14):
         run.receive(replace(chunk(0, end), dead=dead, held_out=held_out))
     assert_array_equal(run.dead, dead)
@@ -120,11 +122,20 @@ def test_what_was_counted_before_is_not_counted_again():
 
 def test_the_time_of_a_step_is_the_median_of_all_steps_so_far():
     run, steps = Run("a", CONFIG), 0
-    for times, median in (([1.0, 2.0, 30.0], 2.0), ([3.0, 4.0], 3.0), ([90.0], 3.0)):
+    for times, median in (([4.0], 4.0), ([1.0, 2.0, 30.0], 2.0), ([3.0, 4.0], 3.0), ([90.0], 4.0)):
         steps += len(times)
         laps = np.column_stack((np.ones(len(times)), times))
         run.receive(Chunk(steps, {}, np.ones(len(times)), laps))
         assert run.step_seconds == median
+
+
+def test_the_bytes_of_a_run_are_those_of_its_curves_and_pictures():
+    run, dead = Run("a", CONFIG), np.array([[4.0, 1.0], [10.0, 2.0]])
+    held_out = np.column_stack((dead, [0.5, 0.25]))
+    picture = Picture(10, {"y": np.zeros(7, np.float32)})
+    run.receive(replace(chunk(0, 10), dead=dead, held_out=held_out, picture=picture))
+    assert run.laps.shape == (3, 2)
+    assert run.nbytes == 8 * (10 + 6 + 4 + 6) + 4 * 7
 
 
 def test_of_the_pictures_the_first_of_each_part_is_kept_and_the_newest():
@@ -161,6 +172,24 @@ def test_an_end_is_final(state):
     assert not run.receive(chunk(10, 20))
     assert (run.state, run.message, run.step) == (state, message, 10)
     assert not run.live
+
+
+@pytest.mark.parametrize("one", [Run("a", CONFIG), Job("a", 3)], ids=["run", "job"])
+def test_what_begins_begins_once_until_it_is_queued_again(monkeypatch, one):
+    clock = iter([10.0, 14.5, 20.0, 26.0])
+    monkeypatch.setattr(task, "monotonic", lambda: next(clock))
+    one.begin()
+    one.begin()
+    assert one.began == 10.0
+    one.requeue()
+    one.requeue()
+    assert (one.state, one.began) == ("queued", 10.0)
+    one.begin()
+    assert (one.state, one.began) == ("running", 14.5)
+    one.end("stopped")
+    one.begin()
+    one.requeue()
+    assert (one.state, one.elapsed) == ("stopped", 5.5)
 
 
 def test_real_chunks_give_the_losses_of_the_training(kernel):

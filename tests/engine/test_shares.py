@@ -216,6 +216,45 @@ def test_a_cancelled_exclusive_turn_lets_the_others_in():
     run(main())
 
 
+def test_who_waits_is_told_how_many_are_before_or_how_long_the_race_lasts(monkeypatch):
+    now = [50.0]
+    monkeypatch.setattr(shares, "monotonic", lambda: now[0])
+
+    async def main() -> None:
+        one = new_shares(2)
+        for seconds, visitor in ((0.3, "c"), (0.2, "b"), (0.1, "a")):
+            await one.enter(turn := Turn(visitor, seconds))
+            one.leave(turn)
+        turns = [Turn(visitor, 9.0) for visitor in "abc"]
+        for turn in turns:
+            one.begin_work(turn.visitor)
+        assert [(one.wait(turn.visitor).reason, one.wait(turn.visitor).ahead) for turn in turns] == [
+            ("workers", 0),
+            ("workers", 1),
+            ("workers", 2),
+        ]
+        run_, race = Turn("d", 1.0), Turn("e", 2.5, is_exclusive=True)
+        await one.enter(run_)
+        entering = asyncio.create_task(one.enter(race))
+        await settle()
+        assert one.exclusive is race
+        assert one.wait("b").reason == "workers", "the race itself waits"
+        one.leave(run_)
+        await entering
+        now[0] += 1.0
+        assert (one.wait("b").reason, one.wait("b").seconds) == ("race", 1.5)
+        now[0] += 9.0
+        assert one.wait("b").seconds == 0.0
+        one._share(race)
+        assert one.wait("b").reason == "workers", "there is another worker"
+        one.workers = lambda: 1
+        assert one.wait("b").reason == "race"
+        one.leave(race)
+        assert one.wait("b").reason == "workers"
+
+    run(main())
+
+
 def test_waiting_does_not_poll():
     async def main() -> None:
         one, loop = new_shares(), asyncio.get_running_loop()
@@ -247,6 +286,22 @@ def test_clocks_of_visitors_who_are_gone_are_forgotten(monkeypatch):
         return len(one._clocks)
 
     assert run(main()) < 50
+
+
+def test_forgetting_gives_nobody_credit_back(monkeypatch):
+    monkeypatch.setattr(shares, "MOST_CLOCKS", 10)
+
+    async def main() -> None:
+        one = new_shares()
+        for number in range(100):
+            before = [one.clock(str(other)) for other in range(number)]
+            turn = Turn(str(number), 0.1)
+            await one.enter(turn)
+            one.leave(turn)
+            assert all(one.clock(str(other)) >= clock for other, clock in enumerate(before))
+            assert one.clock(str(number)) > one.clock("new")
+
+    run(main())
 
 
 def test_long_tasks_leave_a_worker_to_each_run_before_them_and_fill_all_others():
@@ -348,6 +403,26 @@ def test_the_shares_open_again_by_themselves_and_each_closing_lasts_as_long(monk
             await one.enter(quick)
             one.leave(quick)
         assert all(handle.cancelled() for handle in [one._reopening])
+
+    run(main())
+
+
+def test_a_race_that_others_are_let_in_beside_counts_as_long():
+    async def main() -> None:
+        one, race, first = new_shares(2), Turn("w", 9.0, is_exclusive=True), Turn("a", 9.0, is_long=True)
+        await one.enter(first)
+        entering = asyncio.create_task(one.enter(race))
+        await settle()
+        next_one = asyncio.create_task(one.enter(Turn("b", 9.0, is_long=True)))
+        await settle()
+        one._share(race)
+        await settle()
+        assert (entering.done(), next_one.done()) == (True, False), "two are long already"
+        one.leave(first)
+        await settle()
+        assert not next_one.done(), "the race takes the place of a long task"
+        one.leave(race)
+        await next_one
 
     run(main())
 

@@ -1,13 +1,53 @@
 """A run ends some time after its last visitor has gone."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import twolayer.engine.visitors
 from tests.engine.conftest import TINY
 from twolayer import Config
+from twolayer.engine.visitors import GRACE_SECONDS, Visitors
 from twolayer.training import methods
 
 LONG = Config(**TINY, steps=1_500_000)
+
+
+class Timers:
+    """The timers of an event loop, whose time comes when a test says so."""
+
+    def __init__(self) -> None:
+        self.running: list[SimpleNamespace] = []
+
+    def call_later(self, seconds: float, function, *values) -> SimpleNamespace:
+        timer = SimpleNamespace(seconds=seconds, fire=lambda: function(*values))
+        timer.cancel = lambda: self.running.remove(timer)
+        self.running.append(timer)
+        return timer
+
+
+def test_only_who_was_there_leaves_and_only_who_does_not_come_back_is_gone():
+    timers, gone = Timers(), []
+    visitors = Visitors(timers, lambda visitor, why: gone.append((visitor, str(why))))
+    visitors.leave("stranger")
+    assert not timers.running
+    visitors.add("a")
+    visitors.arrive("b")
+    for visitor in ("a", "b", "b"):
+        visitors.leave(visitor)
+    assert [timer.seconds for timer in timers.running] == [GRACE_SECONDS] * 2
+    visitors.add("b")  # a run that is submitted meanwhile brings nobody back
+    assert len(timers.running) == 2
+    visitors.arrive("a")
+    (timer,) = timers.running
+    timer.fire()
+    timers.running.clear()
+    assert [visitor for visitor, _ in gone] == ["b"]
+    assert "for more than 30 s" in gone[0][1]
+    visitors.leave("b")
+    assert not timers.running
+    visitors.leave("a")
+    assert len(timers.running) == 1
 
 
 @pytest.fixture

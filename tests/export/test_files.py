@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import tracemalloc
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,9 @@ from numpy.testing import assert_array_equal
 from twolayer import Config, fit
 from twolayer.engine.run import Run
 from twolayer.export import files
+from twolayer.rates.grid import Grid, computed, parse_axes
+from twolayer.rates.outcomes import OUTCOMES, outcome
+from twolayer.rates.sweep import Sweep, train
 from twolayer.training.capabilities import probe
 from twolayer.training.edits import Edit
 from twolayer.training.training import Chunk
@@ -146,3 +149,27 @@ def test_json_holds_what_was_made_of_held_out_rows():
     of_random = json.loads(files.run_json(run_of(TINY), None))["results"]["held_out"]
     assert {len(row) for row in of_random} == {3}
     assert {row[2] for row in of_random} == {None}
+
+
+def test_the_table_of_a_sweep_has_a_row_for_each_training_that_is_complete():
+    base = computed(Config(N=8, D_in=5, H=6, D_out=2, steps=40))
+    grid = Grid(base, parse_axes("seed=3,4; learning_rate=1e-4,1e-3,1e5"))
+    sweep = Sweep(grid)
+    sweep.take([(0, train(grid, 1, grid.size))])
+    rows = files.sweep_table(sweep).to_pylist()
+    assert len(rows) == grid.size - 1
+    for number, row in enumerate(rows, 1):
+        config = grid.config(number)
+        assert Config(**{field: row.pop(field) for field in asdict(config)}) == config
+        result = fit(config)
+        losses, diverged = result.losses, result.diverged_at
+        ended = outcome(config, losses, diverged, int(result.dead[-1, 1]), result.zero_loss)
+        assert row.pop("outcome") == ended
+        assert row.pop("diverged_at") == diverged
+        assert row.pop("dead_units") == (None if diverged is not None else result.dead[-1, 1])
+        figures = {"first_loss": losses[0], "final_loss": losses[-1], "highest_loss": losses.max()}
+        assert row == pytest.approx(figures, rel=1e-6)
+    assert {OUTCOMES[kind] for kind in sweep.there["outcome"]} > {"diverges"}
+    sweep.rows["final"][1] = np.nan
+    first = files.sweep_table(sweep).to_pylist()[0]
+    assert [first[name] for name in ("first_loss", "final_loss", "highest_loss")] == [None] * 3

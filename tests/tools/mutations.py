@@ -11,6 +11,7 @@ reason, and are not counted. Exit status 1 if one survived.
 """
 
 import argparse
+import ast
 import json
 import random
 import shutil
@@ -22,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -120,7 +122,25 @@ def mutations(place: str) -> list[MutationSpec]:
 
 
 def is_wanted(mutation: MutationSpec) -> bool:
-    return not str(mutation.module_path).startswith(PROGRAMS) and "NoOp" not in mutation.operator_name
+    if str(mutation.module_path).startswith(PROGRAMS) or "NoOp" in mutation.operator_name:
+        return False
+    places = never_evaluated(Path(mutation.module_path))
+    return not any(first <= mutation.start_pos < end for first, end in places)
+
+
+@cache
+def never_evaluated(module: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return where the annotations begin and end that Python does not evaluate: those of assignments within
+    functions. Only mypy reads them."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    within = {
+        node for function in functions for node in ast.walk(function) if isinstance(node, ast.AnnAssign)
+    }
+    return [
+        ((text.lineno, text.col_offset), (text.end_lineno or 0, text.end_col_offset or 0))
+        for text in (node.annotation for node in within)
+    ]
 
 
 def changed(diff: str) -> list[str]:

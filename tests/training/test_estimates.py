@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from twolayer import Config
-from twolayer.training import methods
+from twolayer.training import methods, training
 from twolayer.training.config import FIELDS
 from twolayer.training.methods import flops_per_step, run_bytes
 
@@ -59,6 +59,13 @@ def test_memory_grows_with_every_dimension_and_with_the_dtype(kernel):
     for name in ("N", "D_in", "H", "D_out", "steps"):
         assert run_bytes(Config(**kernel, **{name: getattr(config, name) * 10})) > run_bytes(config)
     assert run_bytes(Config(**kernel, dtype="float64")) > run_bytes(config)
+
+
+@pytest.mark.parametrize("method", list(methods.METHODS))
+def test_the_bytes_of_a_state_are_those_of_its_arrays(method, dtype):
+    config = Config(N=7, D_in=5, H=11, D_out=3, method=method, dtype=dtype)
+    state = training.start(config, training.prepare(config)).state
+    assert methods.state_bytes(config) == sum(array.nbytes for array in state.values())
 
 
 def test_estimates_of_the_largest_config_are_plain_numbers():
