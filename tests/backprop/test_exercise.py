@@ -268,6 +268,7 @@ def test_an_inner_letter_that_differs_is_named_with_the_transpose_that_fits(numb
     [
         ("grad_w2", "h_relu @ grad_y_pred", "h_relu.T is (H, N)."),
         ("grad_w2", "(h_relu - h) @ grad_y_pred", "(h_relu - h).T is (H, N)."),
+        ("h", "x @ w1.T", "w1 is (D_in, H)."),
         ("grad_w1", "x @ w2", ""),
     ],
 )

@@ -71,9 +71,9 @@ def _of_kind(verdict: Verdict, kind: str) -> Iterator[Message]:
 
 
 def _where(value: str, where: Where) -> Iterator[Message]:
-    if where.count == where.total:
+    if 1 < where.count == where.total:
         yield Message.of("All {total} entries differ.", total=f"{where.total:,}")
-    else:
+    elif where.count < where.total:
         yield Message.of(
             "{count} of {total} entries differ.", count=f"{where.count:,}", total=f"{where.total:,}"
         )

@@ -136,9 +136,9 @@ def _inner_letters(term: Term, left: Typed, right: Typed) -> LineError:
     one, other = left.shape[-1], right.shape[-2] if len(right.shape) > 1 else right.shape[0]
     fits = None
     if right.shape[-1] == one:
-        fits = Message.of("{text}.T is {shape}.", text=_bracketed(second), shape=in_words(right.shape[::-1]))
+        fits = _the_other_way(second, right)
     elif left.shape[0] == other:
-        fits = Message.of("{text}.T is {shape}.", text=_bracketed(first), shape=in_words(left.shape[::-1]))
+        fits = _the_other_way(first, left)
     message = Message.of(
         "{left} {left_shape} times {right} {right_shape}: the inner letters {one} and {other} differ. {fits}",
         left=first.text,
@@ -150,6 +150,11 @@ def _inner_letters(term: Term, left: Typed, right: Typed) -> LineError:
         fits=fits or "",
     )
     return LineError(message, term.span, "transpose" if fits else None)
+
+
+def _the_other_way(term: Term, kind: Typed) -> Message:
+    text = term.args[0].text if term.op == "T" else f"{_bracketed(term)}.T"
+    return Message.of("{text} is {shape}.", text=text, shape=in_words(kind.shape[::-1]))
 
 
 def _bracketed(term: Term) -> str:
