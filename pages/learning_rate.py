@@ -67,7 +67,8 @@ with st.expander(
 ) as part:
     if part.open:
         view.reasons(jobs.current("scan"))
-with st.expander(_("Why: the curvature along one run"), key="why", on_change=job.look) as part:
+told = {"key": job.why(), "expanded": "why_opened" in st.session_state, "on_change": job.look}
+with st.expander(_("Why: the curvature along one run"), **told) as part:
     if part.open:
         watch("focus", lambda: view.focus(config))
 with st.expander(_("How the safe range shifts with network size"), key="sizes", on_change="rerun") as part:

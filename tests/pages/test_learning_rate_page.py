@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -234,6 +235,28 @@ def test_nothing_is_looked_at_before_somebody_asks_why() -> None:
     page = opened(**SMALL, run="1")
     scanned(page)
     assert "job_focus" not in page.session_state
+
+
+def test_a_click_on_a_point_tells_why_though_a_browser_says_late_that_it_is_folded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = opened(**SMALL, run="1")
+    scanned(page)
+    on_its_way = page._tree.get_widget_states()
+    folded = next(one for one in page.expander if one.label.startswith("Why"))
+    on_its_way.widgets.add(id=folded.proto.id, bool_value=False)
+    draw, clicks = charts.sweep_chart, [5]
+
+    def clicked(shown: Any, found: Any, rate: Any, look_at: Callable[[int], None], **more: Any) -> None:
+        draw(shown, found, rate, look_at, **more)
+        if clicks:
+            look_at(clicks.pop())
+
+    monkeypatch.setattr(charts, "sweep_chart", clicked)
+    page.run()
+    page._run(on_its_way)
+    until(page, lambda: over(page, "focus"))
+    assert "At initialization λmax" in shown(page)
 
 
 def test_the_example_is_what_a_sweep_of_the_defaults_gives() -> None:

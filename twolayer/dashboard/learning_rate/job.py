@@ -73,9 +73,25 @@ def start_sweep() -> None:
         look()
 
 
+def why() -> str:
+    """Return the key of the section that tells why.
+
+    It is a new one each time that a click on a point opens the section: a browser that has not drawn it yet
+    says that the one before is folded.
+    """
+    opened = st.session_state.get("why_opened", 0)
+    return f"why_{opened}" if opened else "why"
+
+
+def open_why() -> None:
+    """Unfold the section that tells why."""
+    if not st.session_state.get(why()):
+        st.session_state["why_opened"] = st.session_state.get("why_opened", 0) + 1
+
+
 def look() -> None:
     """Look closely at the rate that is set, if somebody wants to know why."""
-    if st.session_state.get("why"):
+    if st.session_state.get(why()):
         jobs.guarded("focus", lambda: look_at(computed(address.current_config())))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twolayer.dashboard.common import address, jobs, server
 from twolayer.dashboard.i18n import _, say, unbroken
 from twolayer.dashboard.learning_rate import charts
-from twolayer.dashboard.learning_rate.job import Focus, Search, example, look_at, to_train
+from twolayer.dashboard.learning_rate.job import Focus, Search, example, look_at, open_why, to_train
 from twolayer.dashboard.plot import plot
 from twolayer.export import files
 from twolayer.rates import advice, curvature
@@ -75,7 +75,7 @@ def advised(search: Search | None) -> advice.Advice | None:
 def _look_at(index: int) -> None:
     search = jobs.current("scan")
     if search is not None:
-        st.session_state["why"] = True
+        open_why()
         look_at(search.sweep.grid.config(index))
         st.rerun()
 
