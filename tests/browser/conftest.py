@@ -30,6 +30,7 @@ ARGUMENTS = [
 ]
 
 
+STYLED = "[...sheet.cssRules].some(rule => rule.selectorText === '.twolayer-menu')"
 PATIENCE_MS = 180_000
 """A condition is waited for this long before a test fails: the machine may be busy with something else."""
 expect.set_options(timeout=PATIENCE_MS)
@@ -127,6 +128,9 @@ def visit(profile: Callable[[str], BrowserContext], server: str) -> Iterator[Cal
         before(page)
         page.goto(path if path.startswith("http") else server + path)
         settled(page)
+        # What comes with code of its own: the styles of the page, which move it, and the bar's last button
+        page.wait_for_function(f"[...document.styleSheets].some(sheet => {STYLED})")
+        page.wait_for_selector(".twolayer-copy", state="attached")
         return page
 
     yield open_page
