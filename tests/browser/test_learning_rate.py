@@ -43,7 +43,7 @@ def test_a_scan_a_click_and_on_to_the_train_page(visit: Visit) -> None:
     point = page.locator(".st-key-scan_chart .scatterlayer .trace .point").first
     point.scroll_into_view_if_needed()
     point.click(force=True)
-    page.wait_for_selector(".st-key-why details[open]")
+    page.wait_for_selector("[class*=st-key-why_] details[open]")
     page.wait_for_function(
         "before => { const text = document.querySelector('.st-key-take_focus button')?.innerText;"
         "return text && !text.includes(before); }",
