@@ -121,7 +121,7 @@ def new_engine(wait_until: Callable[..., None]) -> Iterator[Callable[..., Engine
 def engine(wait_until: Callable[..., None]) -> Iterator[Engine]:
     """One engine for all tests that leave it as they found it."""
     with engines(wait_until) as make:
-        yield make()
+        yield make(preload=True)
 
 
 @pytest.fixture(scope="session")

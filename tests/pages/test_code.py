@@ -125,7 +125,7 @@ def test_the_run_that_is_chosen_in_the_table_is_the_one_that_is_shown() -> None:
 
 def test_the_marked_lines_are_those_of_the_backward_pass() -> None:
     page = unfolded(opened())
-    styles = [element.proto.body for element in page.main.get("html") if "code_numpy" in element.proto.body]
+    styles = [element.proto.body for element in page.get("html") if "code_numpy" in element.proto.body]
     first, last = re.search(r"nth-child\(n\+(\d+)\):nth-child\(-n\+(\d+)\)", styles[0]).groups()
     lines = page.code[0].value.splitlines()[int(first) - 1 : int(last)]
     assert lines[0].strip().startswith("grad_y_pred = ")

@@ -31,7 +31,6 @@ ROWS, COLUMNS = 9_900, 41
 SWEEP = "rates=1000&seeds=20&lang=en"
 RACE = "rounds=3&contenders=numpy.tutorial,numpy.gram&lang=en"
 PAUSE_SECONDS = 0.2
-CHART = "loss_chart"
 Act = Callable[[Page], Awaitable[None]]
 
 
@@ -109,14 +108,10 @@ class Honest:
                 asyncio.timeout(MOST_SECONDS),
                 Page.open(self.address, "run=1&lang=en", STATE_KEY) as page,
             ):
-                await page.until(lambda: page.full_runs > 0 or self._shows_losses(page))
+                await page.until(lambda: page.full_runs > 0 or bool(visits.curves(page)))
                 self.to_page = time.perf_counter() - began
-                await page.until(lambda: self._shows_losses(page))
+                await page.until(lambda: bool(visits.curves(page)))
                 self.to_losses = time.perf_counter() - began
-
-    @staticmethod
-    def _shows_losses(page: Page) -> bool:
-        return any(trace.get("x", {}).get("bdata") for trace in page.traces.get(CHART, []))
 
 
 async def honest(address: str, rounds: int) -> list[Honest]:

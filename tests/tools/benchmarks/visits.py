@@ -5,6 +5,7 @@ import math
 import re
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from websockets.exceptions import WebSocketException
 
@@ -12,10 +13,23 @@ from tests.tools.benchmarks.websocket_client import Page
 
 STATE_KEY = "metric_state"
 """The container of the page in which the state of its run is shown."""
+CHART = "loss_chart"
 BAD_ENDS = ("failed", "stopped", "diverged")
 PROBE_QUERY = "lang=en"
 PROBE_PAUSE = 0.25
 PROBE_LIMIT = 30.0
+
+
+def curves(page: Page) -> list[dict[str, Any]]:
+    """The curves of runs in the chart of the losses that have points: without those of rows held out, and
+    without the example that is there before there is a loss."""
+    return [
+        trace
+        for trace in page.traces.get(CHART, [])
+        if trace.get("x", {}).get("bdata")
+        and not trace.get("uid", "").endswith("held out")
+        and not trace.get("uid", "").startswith("example")
+    ]
 
 
 @dataclass

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.exceptions import WebSocketException
 
-from tests.tools.benchmarks.visits import STATE_KEY
+from tests.tools.benchmarks.visits import STATE_KEY, curves
 from tests.tools.benchmarks.websocket_client import Page
 from tests.tools.places import PLACES, use
 from twolayer import Config
 
-CHART = "loss_chart"
 ENDS = ("finished", "failed", "stopped", "diverged")
 LEAVES_AFTER_A_RUN = 0.5
 COMES_FOR_ANOTHER_PLACE = 0.25
@@ -136,7 +135,7 @@ class Visitor:
             return True
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await page.until(lambda: bool(self._shown(page)) or self._state(page) in ENDS)
+                await page.until(lambda: bool(curves(page)) or self._state(page) in ENDS)
                 self.tally.to_first_losses.append(time.perf_counter() - began)
                 if what == "leave":
                     self.tally.runs["left"] += 1
@@ -184,24 +183,15 @@ class Visitor:
         words = re.findall(r"\w+", " ".join(page.texts).lower())
         return next((word for word in words if word in (*ENDS, "running", "queued", "paused", "ready")), "")
 
-    @staticmethod
-    def _shown(page: Page) -> list[dict[str, Any]]:
-        """The curves of the chart of the losses that have points, without those of rows held out."""
-        return [
-            trace
-            for trace in page.traces.get(CHART, [])
-            if trace.get("x", {}).get("bdata") and not trace.get("uid", "").endswith("held out")
-        ]
-
     def _reached(self, page: Page) -> int:
         """The steps of the newest run that its curve shows."""
-        traces = self._shown(page)
+        traces = curves(page)
         return int(unpacked(traces[-1]["x"])[-1]) + 1 if traces else 0
 
     def _right(self, page: Page, config: Config) -> bool:
         """Whether each loss in the chart is the one that `fit` computes for that step, to the last bit of
         what a chart is sent."""
-        for trace in self._shown(page):  # all runs of a tab have the same settings
+        for trace in curves(page):  # all runs of a tab have the same settings
             at, losses = unpacked(trace["x"]).astype(int), unpacked(trace["y"])
             self.tally.losses_checked += len(at)
             if not (losses == self.expected[config][at].astype(losses.dtype)).all():
