@@ -4,6 +4,7 @@ A page that has them names them in `pages.PAGES`. They are session state under t
 from the address on entering the page and written to it with the Config.
 """
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -145,7 +146,7 @@ def words(key: str, labels: Mapping[Any, str]) -> Callable[[Any], str]:
     if meant(key, value) != value:
         st.session_state[key] = meant(key, value)
     meanings = {label: option for option, label in labels.items() if label not in labels}
-    st.session_state.setdefault(f"words_{key}", {}).update(meanings)
+    st.session_state.setdefault(f"words_{key}", {})[st.session_state["lang"]] = meanings
     return lambda option: labels.get(option, option)
 
 
@@ -153,7 +154,7 @@ def meant(key: str, value: Any) -> Any:
     """Return the option, or the list of them, that a browser means by `value`."""
     if isinstance(value, list):
         return [meant(key, one) for one in value]
-    return st.session_state.get(f"words_{key}", {}).get(value, value)
+    return ChainMap(*st.session_state.get(f"words_{key}", {}).values()).get(value, value)
 
 
 def field(name: str) -> Field:
