@@ -78,7 +78,8 @@ def on_scheduler(engine: Engine, look: Callable[..., Any]) -> Any:
     """What `look(dask_scheduler=…)` returns in the process of the scheduler of an engine."""
 
     async def ask() -> Any:
-        return await engine._connection._client.run_on_scheduler(look)
+        client = await engine._connection.client()
+        return await client.run_on_scheduler(look)
 
     return asyncio.run_coroutine_threadsafe(ask(), engine._loop.loop).result(timeout=30)
 
