@@ -146,7 +146,7 @@ def words(key: str, labels: Mapping[Any, str]) -> Callable[[Any], str]:
     if meant(key, value) != value:
         st.session_state[key] = meant(key, value)
     meanings = {label: option for option, label in labels.items() if label not in labels}
-    st.session_state.setdefault(f"words_{key}", {})[st.session_state["lang"]] = meanings
+    st.session_state.setdefault(f"words_{key}", {})[st.session_state.get("lang")] = meanings
     return lambda option: labels.get(option, option)
 
 
