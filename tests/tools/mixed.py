@@ -106,8 +106,8 @@ def main() -> int:
     tally = Tally()
     with Server(ROOT / "app.py") as server:
         samples = asyncio.run(live(server, options, tally))
-        tracebacks = server.tracebacks()
-    for name, value in (summary(tally) | {"tracebacks": tracebacks}).items():
+        tracebacks, raised = server.tracebacks(), dict(server.exceptions())
+    for name, value in (summary(tally) | {"tracebacks": tracebacks, "raised": raised}).items():
         print(f"{name.replace('_', ' '):<28}{words(value)}")
     level = is_level(samples[SAMPLES // 4 - 1], samples[-1])
     print("level" if level else "NOT level", "from a quarter of the way to the end")

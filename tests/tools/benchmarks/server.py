@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +133,10 @@ class Server:
     def tracebacks(self) -> int:
         """How many exceptions the server has written of."""
         return self.log().count(TRACEBACK)
+
+    def exceptions(self) -> Counter[str]:
+        """The last lines of those, and how often each."""
+        return Counter(re.findall(rf"{re.escape(TRACEBACK)}.*?^(\S[^\n]*)", self.log(), re.S | re.M))
 
     # -- use of the machine ---------------------------------------------------------------------
 
