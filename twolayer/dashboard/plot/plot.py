@@ -17,6 +17,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,8 @@ WORDS = (
     N_("Sorry, there was a problem downloading your snapshot!"),
 )
 """Plotly's own English words that a reader meets."""
+SENT_WHOLE_SECONDS = 1.0
+"""For this long after its first sending a trace is sent whole with each message."""
 _CANNOT_LOAD = "plotting_library_cannot_load"
 
 _DRAWING = Path(__file__).with_name("plot.js").read_bytes()
@@ -124,8 +127,8 @@ def draw(
 
     `traces` and `layout` are Plotly's, as plain dictionaries. A colour may be `theme:2`, the third of the
     theme's chart colours, or `theme:border-color`, its variable of that name. A trace with a `uid` and
-    a `revision` that are those of the last time is not sent again; if it is a function, under `make`, that
-    is not even called. `on_click` is given the point that was
+    a `revision` that the browser has is not sent again; if it is a function, under `make`, that is not even
+    called. `on_click` is given the point that was
     clicked, as the browser tells it: `trace` (its name), `point` (its index), `x`, `y`, `customdata`.
     """
     layout = {
@@ -191,17 +194,19 @@ def numbers(tables: Callable[[], dict[str, dict[str, NDArray[Any]]]], *, key: st
 
 
 def _unsent(traces: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """The traces, those that the browser has already as references to them. Should it lack one after
-    all (what is sent may be overtaken by what comes next), it asks for everything again."""
-    has, sent, message = st.session_state.get(f"{key}_sent", {}), {}, []
+    """The traces, those that the browser has already as references to them. A busy one draws only the last
+    of the messages that come together: a trace is sent whole for a while. Should it lack one after all, it
+    asks for everything again."""
+    now, has, sent, message = monotonic(), st.session_state.get(f"{key}_sent", {}), {}, []
     for trace in traces:
-        uid = trace.get("uid")
-        if uid is not None and uid in has and has[uid] == trace["revision"]:
-            message.append({"uid": uid, "revision": trace["revision"], "kept": True})
+        uid, revision = trace.get("uid"), trace.get("revision")
+        known, since = has.get(uid, (None, now))
+        if uid is not None:
+            sent[uid] = revision, since if known == revision else now
+        if uid is not None and known == revision and now - since > SENT_WHOLE_SECONDS:
+            message.append({"uid": uid, "revision": revision, "kept": True})
         else:
             message.append(_made(trace))
-        if uid is not None:
-            sent[uid] = trace["revision"]
     st.session_state[f"{key}_sent"] = sent
     return message
 
