@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from streamlit.config import get_option
 from streamlit.testing.v1 import AppTest
 
 PAGES = {
@@ -47,3 +48,9 @@ def test_choices_outlast_messages_in_the_words_of_the_language_before(
     assert kept(page) == chosen
     page.run()
     assert kept(page) == chosen
+
+
+def test_a_click_is_not_handled_beside_a_redraw() -> None:
+    """Two threads shared a session's state: what a change of the language had set for the browser, the one
+    that redrew a run emptied."""
+    assert not get_option("runner.fastReruns")
