@@ -220,7 +220,7 @@ def test_the_curve_begins_on_the_first_screen_of_a_phone(visit: Visit, locale: s
     "query", ["/?preset=digits", "/?preset=spiral&learning_rate=1e-4"], ids=["digits", "spiral"]
 )
 def test_the_picture_of_what_is_learned_moves_in_one_lasting_node(visit: Visit, query: str) -> None:
-    page = visit(query + "&steps=20000")
+    page = visit(query + "&steps=2000000")
     stability.watch(page, "learned_chart")
     shown = "document.querySelector('.st-key-learned_chart .js-plotly-plot').calcdata.length"
     before = page.evaluate(shown)
