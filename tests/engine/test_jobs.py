@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 from dask._task_spec import Task
+from distributed.scheduler import TaskGroup
 
 from tests.engine.conftest import TINY, cluster_of, on_scheduler, tasks_on_scheduler, workers_of
 from twolayer import Config
@@ -88,6 +89,24 @@ def test_what_was_sent_with_tasks_is_not_kept(engine, wait_until):
     assert job.wait(600)
     wait_until(lambda: tasks_on_scheduler(engine) == 0)
     assert on_scheduler(engine, kept) <= before + 5
+
+
+def test_the_scheduler_forgets_jobs_that_came_one_after_the_other(engine, wait_until):
+    """Dask keeps the history of each time in which it had work, as a span with its groups of tasks."""
+
+    def kept(dask_scheduler):  # noqa: ARG001  (distributed gives it to what takes it)
+        gc.collect()
+        return sum(isinstance(one, TaskGroup) for one in gc.get_objects())
+
+    def jobs(count):
+        for n in range(count):
+            job = engine.map(square, [(n,)])
+            assert job.wait(600)
+            wait_until(lambda: tasks_on_scheduler(engine) == 0)
+        return on_scheduler(engine, kept)
+
+    before = jobs(2)
+    assert jobs(20) <= before + 5
 
 
 def test_a_message_fails_the_job_and_another_error_is_named_without_details(engine):

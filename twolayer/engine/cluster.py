@@ -28,8 +28,9 @@ DASK_CONFIG: Mapping[str, Any] = {
     # A worker that has sent nothing for this long counts as hung, and is replaced.
     "distributed.scheduler.worker-ttl": "10s",
     # Logs that nobody reads would keep the last thousand messages to each worker, with all that is sent with
-    # a task.
+    # a task, and the groups of tasks of the last hundred times in which there was work.
     "distributed.admin.low-level-log-length": 0,
+    "distributed.diagnostics.computations.max-history": 0,
     # Nothing uses the HTTP servers, which have no authentication: no routes.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
@@ -116,6 +117,7 @@ def main() -> None:
 
     dask.config.set(DASK_CONFIG)  # before the next line, which sets up logging
     from distributed import LocalCluster
+    from distributed.scheduler import DEFAULT_EXTENSIONS
     from distributed.security import Security
 
     parser = argparse.ArgumentParser(prog="python -m twolayer.engine.cluster", description=main.__doc__)
@@ -126,6 +128,8 @@ def main() -> None:
     if not line:
         return  # closed before it started
     security = Security(require_encryption=True, **json.loads(line))
+    # Without spans, of which Dask keeps one for ever for each time in which there was work
+    extensions = {name: one for name, one in DEFAULT_EXTENSIONS.items() if name != "spans"}
     with LocalCluster(
         n_workers=arguments.workers,
         threads_per_worker=1,
@@ -133,7 +137,8 @@ def main() -> None:
         host="127.0.0.1",
         security=security,
         dashboard_address="127.0.0.1:0",
-        scheduler_kwargs={"dashboard": False},
+        scheduler_kwargs={"dashboard": False, "extensions": extensions},
+        extensions={},  # of the workers, whose one reports to that of the scheduler
         memory_limit=arguments.memory_limit,
     ) as cluster:
         sys.stdout.write(json.dumps({"address": cluster.scheduler_address}) + "\n")
