@@ -172,6 +172,7 @@ class Page:
 
     async def unfold(self, key: str) -> None:
         """Open the fold with this key, whose content is drawn only then."""
+        await self.until(lambda: key in self._folds)
         await self.answered()
         self._widgets[self._folds[key]] = WidgetState(id=self._folds[key], bool_value=True)
         runs = self.full_runs
