@@ -128,8 +128,8 @@ def draw(
     `traces` and `layout` are Plotly's, as plain dictionaries. A colour may be `theme:2`, the third of the
     theme's chart colours, or `theme:border-color`, its variable of that name. A trace with a `uid` and
     a `revision` that the browser has is not sent again; if it is a function, under `make`, that is not even
-    called. `on_click` is given the point that was
-    clicked, as the browser tells it: `trace` (its name), `point` (its index), `x`, `y`, `customdata`.
+    called. `on_click` is given the point that was clicked, as the browser tells it: `trace` (its name),
+    `point` (its index), `x`, `y`, `customdata`.
     """
     layout = {
         "margin": {"l": 70, "r": 16, "t": 16, "b": 48},
