@@ -19,11 +19,12 @@ def random(*shape: int) -> np.ndarray:
 
 @pytest.mark.parametrize("height", [1, 4, 63, 65])
 @pytest.mark.parametrize("width", [1, 64, 65, 130])
-def test_a_matrix_comes_back_from_its_panels(height, width):
+@pytest.mark.parametrize("columns", [64, 16])
+def test_a_matrix_comes_back_from_its_panels(height, width, columns):
     matrix = random(height, width)
-    panels = numba.in_panels(matrix)
-    assert panels.shape == (-(-width // 64), -(-height // 4) * 4 * 64)
-    assert_array_equal(numba.from_panels(panels, height, width), matrix)
+    panels = numba.in_panels(matrix, columns)
+    assert panels.shape == (-(-width // columns), -(-height // 4) * 4 * columns)
+    assert_array_equal(numba.from_panels(panels, height, width, columns), matrix)
     assert panels.sum() == pytest.approx(matrix.sum())  # the padding is 0
 
 
@@ -31,18 +32,29 @@ def test_a_matrix_comes_back_from_its_panels(height, width):
 def test_a_product_of_panels_is_that_of_the_matrices(sizes):
     height, inner, width, _ = sizes
     a, b, out = random(height, inner), random(inner, width), random(height, width)
-    panels = numba.in_panels(out)
-    numba_loops.add_product(numba.in_panels(a), numba.in_panels(b), panels)
+    panels, factors = numba.in_panels(out), numba.in_panels(b)
+    for p in range(len(panels)):
+        numba_loops.add_product(numba.in_panels(a), factors[p], panels[p])
     assert_allclose(numba.from_panels(panels, height, width), out + a @ b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("inner", [1, 4, 15, 16])
+@pytest.mark.parametrize("height", [1, 4, 7])
+def test_the_factor_of_a_panel_may_be_transposed(height, inner):
+    a, b, out = random(height, inner), random(inner, 64), random(height, 64)
+    panel = numba.in_panels(out)[0]
+    numba_loops.multiply_add_64(numba.in_panels(a.T, 16)[0], 1, 16, numba.in_panels(b)[0], panel)
+    assert_allclose(numba.from_panels(panel[None], height, 64), out + a @ b, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_panels_are_transposed_as_the_matrix_is(sizes):
     height, width = sizes[:2]
     matrix = random(height, width)
-    transposed = numba.in_panels(np.zeros((width, height)))
-    numba_loops.transpose(numba.in_panels(matrix), transposed)
-    assert_array_equal(numba.from_panels(transposed, width, height), matrix.T)
+    by_samples = numba.in_panels(matrix)
+    transposed = numba.in_panels(np.ones((64 * len(by_samples), height)), 16)
+    numba_loops.transpose(by_samples, transposed)
+    assert_array_equal(numba.from_panels(transposed, width, height, 16), matrix.T)
 
 
 @pytest.mark.parametrize("method", ["fused", "gram"])
@@ -64,10 +76,11 @@ def test_padding_stays_0(sizes, method):
     kernel_type = kernels.load("numba", method)
     kernel = kernel_type(config, problem, kernel_type.start(problem), 3)
     kernel.steps(3)
-    shapes = {"h": (H, N), "difference": (D_out, N), "w2": (H, D_out), "w2_T": (D_out, H)}
-    for name, shape in shapes.items():
+    shapes = {"h": (H, N, 64), "difference": (D_out, N, 64), "w2": (H, D_out, 16)}
+    for name, (height, width, columns) in shapes.items():
         panels = getattr(kernel.arrays, name)
-        assert_array_equal(numba.in_panels(numba.from_panels(panels, *shape)), panels)
+        matrix = numba.from_panels(panels, height, width, columns)
+        assert_array_equal(numba.in_panels(matrix, columns), panels)
 
 
 BITS = """

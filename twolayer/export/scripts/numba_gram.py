@@ -35,78 +35,85 @@ h_start = (x.astype(np.float64) @ w1.astype(np.float64)).astype(x.dtype) + 0
 compiled = njit(fastmath={"contract"}, error_model="numpy")  # sums keep their order
 
 
-# Matrices are stored in panels of 64 columns, a panel's rows one after the other, padded with 0. The
-# columns are the samples: row j of h is a hidden unit.
-PANEL, BLOCK, LANES = 64, 4, 16
+# Matrices are stored in panels of some columns, a panel's rows one after the other, padded with 0: 64 columns
+# where these are samples or inputs, so that row j of h is a hidden unit, and 16 where they are outputs.
+PANEL, OUTPUTS, BLOCK, LANES = 64, 16, 4, 16
 
 
-def in_panels(matrix):
+def in_panels(matrix, columns=PANEL):
     height, width = matrix.shape
-    padded = np.pad(matrix, [(0, -height % BLOCK), (0, -width % PANEL)])
-    by_panel = padded.reshape(len(padded), -1, PANEL).transpose(1, 0, 2)
+    padded = np.pad(matrix, [(0, -height % BLOCK), (0, -width % columns)])
+    by_panel = padded.reshape(len(padded), -1, columns).transpose(1, 0, 2)
     return np.ascontiguousarray(by_panel).reshape(len(by_panel), -1)
 
 
-@compiled
-def multiply_add(a, b, out):
-    """out += a·b for a panel of each, flat: a (rows, 64), b (inner, 64), out (rows, 64). Of the columns of a
-    as many count as b has rows."""
-    for r in range(0, out.size // PANEL, BLOCK):
-        rows = out[r * PANEL : (r + BLOCK) * PANEL]
-        a0 = a[r * PANEL : (r + 1) * PANEL]
-        a1 = a[(r + 1) * PANEL : (r + 2) * PANEL]
-        a2 = a[(r + 2) * PANEL : (r + 3) * PANEL]
-        a3 = a[(r + 3) * PANEL : (r + 4) * PANEL]
-        for m in range(0, b.size // PANEL, BLOCK):
-            a00, a01, a02, a03 = a0[m], a0[m + 1], a0[m + 2], a0[m + 3]
-            a10, a11, a12, a13 = a1[m], a1[m + 1], a1[m + 2], a1[m + 3]
-            a20, a21, a22, a23 = a2[m], a2[m + 1], a2[m + 2], a2[m + 3]
-            a30, a31, a32, a33 = a3[m], a3[m + 1], a3[m + 2], a3[m + 3]
-            factors = b[m * PANEL : (m + BLOCK) * PANEL]
-            for n in range(PANEL):
-                b0, b1 = factors[n], factors[PANEL + n]
-                b2, b3 = factors[2 * PANEL + n], factors[3 * PANEL + n]
-                rows[n] = rows[n] + a00 * b0 + a01 * b1 + a02 * b2 + a03 * b3
-                rows[PANEL + n] = rows[PANEL + n] + a10 * b0 + a11 * b1 + a12 * b2 + a13 * b3
-                rows[2 * PANEL + n] = rows[2 * PANEL + n] + a20 * b0 + a21 * b1 + a22 * b2 + a23 * b3
-                rows[3 * PANEL + n] = rows[3 * PANEL + n] + a30 * b0 + a31 * b1 + a32 * b2 + a33 * b3
+def multiply_add(width):
+    """Return a function that multiplies panels of `width` columns."""
+
+    @compiled
+    def multiply_add(a, down, right, b, out):
+        """out += a·b for panels b (inner, width) and out (rows, width), both flat. Entry (i, j) of a is
+        a[i · down + j · right]."""
+        for r in range(0, out.size // width, BLOCK):
+            rows = out[r * width : (r + BLOCK) * width]
+            for m in range(0, b.size // width, BLOCK):
+                factors = b[m * width : (m + BLOCK) * width]
+                i = r * down + m * right
+                a00, a01, a02, a03 = a[i], a[i + right], a[i + 2 * right], a[i + 3 * right]
+                i += down
+                a10, a11, a12, a13 = a[i], a[i + right], a[i + 2 * right], a[i + 3 * right]
+                i += down
+                a20, a21, a22, a23 = a[i], a[i + right], a[i + 2 * right], a[i + 3 * right]
+                i += down
+                a30, a31, a32, a33 = a[i], a[i + right], a[i + 2 * right], a[i + 3 * right]
+                for n in range(width):
+                    b0, b1 = factors[n], factors[width + n]
+                    b2, b3 = factors[2 * width + n], factors[3 * width + n]
+                    rows[n] += a00 * b0 + a01 * b1 + a02 * b2 + a03 * b3
+                    rows[width + n] += a10 * b0 + a11 * b1 + a12 * b2 + a13 * b3
+                    rows[2 * width + n] += a20 * b0 + a21 * b1 + a22 * b2 + a23 * b3
+                    rows[3 * width + n] += a30 * b0 + a31 * b1 + a32 * b2 + a33 * b3
+
+    return multiply_add
+
+
+multiply_add_64, multiply_add_16 = multiply_add(PANEL), multiply_add(OUTPUTS)
 
 
 @compiled
 def add_product(a, b, out):
-    """out += a·b, all in panels: the columns of a are the rows of b."""
+    """out += a·b for all panels of a, and for a panel of b and of `out`, all of 64 columns."""
     size = PANEL * PANEL
-    for p in range(len(out)):
-        for q in range(len(a)):
-            multiply_add(a[q], b[p, q * size : (q + 1) * size], out[p])
+    for q in range(len(a)):
+        multiply_add_64(a[q], PANEL, 1, b[q * size : (q + 1) * size], out)
 
 
 @compiled
-def transpose(panels, transposed):
-    """Write the rows of `panels` to the columns of `transposed`."""
-    for p in range(len(panels)):
-        first = p * PANEL * PANEL
-        for r in range(0, panels.shape[1] // PANEL, BLOCK):
-            rows = panels[p, r * PANEL : (r + BLOCK) * PANEL]
-            columns = transposed[r // PANEL, first + r % PANEL :]
-            for n in range(min(PANEL, (transposed.shape[1] - first) // PANEL)):
-                columns[n * PANEL] = rows[n]
-                columns[n * PANEL + 1] = rows[PANEL + n]
-                columns[n * PANEL + 2] = rows[2 * PANEL + n]
-                columns[n * PANEL + 3] = rows[3 * PANEL + n]
+def copy(panel, to):
+    """Copy a panel. Numba's own assignment takes several times as long."""
+    for i in range(panel.size):
+        to[i] = panel[i]
 
 
 @compiled
-def forward(start, factor, minus_y, w, w2_T, h, h_relu, difference):
+def clear(panel):
+    """Set a panel to 0, as fast."""
+    for i in range(panel.size):
+        panel[i] = 0
+
+
+@compiled
+def forward(start, factor, minus_y, w, w2, h, h_relu, difference):
     """Compute h, h_relu = max(h, 0) and the difference w2ᵀ·h_relu − y."""
-    zero = h.dtype.type(0)
-    h[:] = start
-    add_product(w, factor, h)
+    zero, size = h.dtype.type(0), OUTPUTS * PANEL
     for p in range(len(h)):
+        copy(start[p], h[p])
+        add_product(w, factor[p], h[p])
+        copy(minus_y[p], difference[p])
         for i in range(h.shape[1]):
             h_relu[p, i] = zero if h[p, i] <= zero else h[p, i]  # NaN stays
-    difference[:] = minus_y
-    add_product(w2_T, h_relu, difference)
+        for q in range(len(w2)):
+            multiply_add_64(w2[q], 1, OUTPUTS, h_relu[p], difference[p, q * size : (q + 1) * size])
 
 
 @compiled
@@ -124,44 +131,51 @@ def sum_of_squares(difference):
 
 
 @compiled
-def backward(w2, difference, h, rate, change):
-    """Add rate · grad_h to `change`, four rows of a panel at a time; nothing is added where h < 0."""
-    zero = h.dtype.type(0)
-    size, whole = BLOCK * PANEL, PANEL * PANEL
-    grad_h = np.empty(size, h.dtype)
+def backward(w2, difference, h, rate, grad_h, change):
+    """Add rate · grad_h to `change`; nothing is added where h < 0."""
+    zero, size = h.dtype.type(0), OUTPUTS * PANEL
     for p in range(len(h)):
-        for i in range(0, h.shape[1], size):
-            grad_h[:] = zero
-            for q in range(len(w2)):
-                multiply_add(w2[q, i : i + size], difference[p, q * whole : (q + 1) * whole], grad_h)
-            of_change, of_h = change[p, i : i + size], h[p, i : i + size]
-            for k in range(size):
-                of_change[k] += zero if of_h[k] < zero else rate * grad_h[k]
+        clear(grad_h)
+        for q in range(len(w2)):
+            multiply_add_64(w2[q], OUTPUTS, 1, difference[p, q * size : (q + 1) * size], grad_h)
+        for i in range(grad_h.size):
+            change[p, i] += zero if h[p, i] < zero else rate * grad_h[i]
 
 
 @compiled
-def update_w2(h_relu, h_relu_T, difference, rate, w2, w2_T):
+def transpose(difference, difference_T):
+    """Write the rows of `difference` to the columns of `difference_T`."""
+    for p in range(len(difference)):
+        for o in range(difference.shape[1] // PANEL):
+            row = difference[p, o * PANEL : (o + 1) * PANEL]
+            column = difference_T[o // OUTPUTS, p * PANEL * OUTPUTS + o % OUTPUTS :]
+            for n in range(PANEL):
+                column[n * OUTPUTS] = row[n]
+
+
+@compiled
+def update_w2(h_relu, difference, difference_T, rate, grad_w2, w2):
     """w2 −= rate · h_reluᵀ·difference, the whole sum at once."""
-    transpose(h_relu, h_relu_T)
-    grad_w2 = np.empty((1, w2_T.shape[1]), w2.dtype)
-    for q in range(len(w2_T)):
-        grad_w2[:] = w2.dtype.type(0)
-        add_product(difference, h_relu_T[q : q + 1], grad_w2)
+    transpose(difference, difference_T)
+    size = PANEL * OUTPUTS
+    for q in range(len(w2)):
+        clear(grad_w2)
+        for p in range(len(h_relu)):
+            multiply_add_16(h_relu[p], PANEL, 1, difference_T[q, p * size : (p + 1) * size], grad_w2)
         for i in range(grad_w2.size):
-            w2_T[q, i] -= rate * grad_w2[0, i]
-    transpose(w2_T, w2)
+            w2[q, i] -= rate * grad_w2[i]
 
 
 start, factor = in_panels(h_start.T), in_panels(-K)
 w = np.zeros_like(start)  # S
-minus_y, w2, w2_T = in_panels(-y.T), in_panels(w2), in_panels(w2.T)
-h, h_relu = np.zeros_like(start), np.zeros_like(start)
-h_relu_T = in_panels(np.zeros((N, H), x.dtype))
-difference = np.zeros_like(minus_y)
+minus_y, w2 = in_panels(-y.T), in_panels(w2, OUTPUTS)
+h, h_relu, grad_h = np.zeros_like(start), np.zeros_like(start), np.zeros_like(start[0])
+difference, grad_w2 = np.zeros_like(minus_y), np.zeros_like(w2[0])
+difference_T = in_panels(np.zeros((PANEL * len(minus_y), D_out), x.dtype), OUTPUTS)
 
 for t in range(steps):
     # Forward pass: y_pred − y
-    forward(start, factor, minus_y, w, w2_T, h, h_relu, difference)
+    forward(start, factor, minus_y, w, w2, h, h_relu, difference)
 
     # Loss
     loss = sum_of_squares(difference)
@@ -172,7 +186,7 @@ for t in range(steps):
 
     # Backward pass, which adds to S; the factor 2 of grad_y_pred is in the rate
     rate = x.dtype.type(2 * learning_rate)
-    backward(w2, difference, h, rate, w)
+    backward(w2, difference, h, rate, grad_h, w)
 
     # Weight update
-    update_w2(h_relu, h_relu_T, difference, rate, w2, w2_T)
+    update_w2(h_relu, difference, difference_T, rate, grad_w2, w2)

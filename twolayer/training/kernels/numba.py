@@ -13,7 +13,7 @@ from twolayer.training.config import Config
 from twolayer.training.kernels import Kernel, State, numba_loops
 from twolayer.training.kernels import numpy as by_numpy
 from twolayer.training.kernels.dual import Dual
-from twolayer.training.kernels.numba_loops import BLOCK, PANEL, Arrays
+from twolayer.training.kernels.numba_loops import BLOCK, OUTPUTS, PANEL, Arrays
 from twolayer.training.problem import Problem, make_problem
 
 Array = NDArray[Any]
@@ -32,17 +32,17 @@ def aligned(array: Array) -> Array:
     return copy
 
 
-def in_panels(matrix: Array) -> Array:
-    """Return a matrix as panels (number of panels, rows · 64). The number of rows is a multiple of 4."""
+def in_panels(matrix: Array, columns: int = PANEL) -> Array:
+    """Return a matrix as panels (number of panels, rows · columns). The number of rows is a multiple of 4."""
     height, width = matrix.shape
-    padded = np.pad(matrix, [(0, -height % BLOCK), (0, -width % PANEL)])
-    by_panel = padded.reshape(len(padded), -1, PANEL).transpose(1, 0, 2)
+    padded = np.pad(matrix, [(0, -height % BLOCK), (0, -width % columns)])
+    by_panel = padded.reshape(len(padded), -1, columns).transpose(1, 0, 2)
     return aligned(by_panel).reshape(len(by_panel), -1)
 
 
-def from_panels(panels: Array, height: int, width: int) -> Array:
+def from_panels(panels: Array, height: int, width: int, columns: int = PANEL) -> Array:
     """Return the matrix (height, width) that was stored in panels."""
-    by_panel = panels.reshape(len(panels), -1, PANEL).transpose(1, 0, 2)
+    by_panel = panels.reshape(len(panels), -1, columns).transpose(1, 0, 2)
     return by_panel.reshape(by_panel.shape[0], -1)[:height, :width].copy()
 
 
@@ -113,8 +113,7 @@ class Tutorial(by_numpy.Tutorial):
 class Fused(Tutorial):
     """The same arithmetic in plain loops, without allocations and with few passes over memory.
 
-    The factor 2 of grad_y_pred is folded into the learning rate, which is exact. w2 is stored twice, by its
-    rows and by its columns.
+    The factor 2 of grad_y_pred is folded into the learning rate, which is exact.
     """
 
     method = "fused"
@@ -135,20 +134,22 @@ class Fused(Tutorial):
 
     def _arrays(self, start: Array, factor: Array, y: Array, w: Array, w2: Array) -> Arrays:
         """Return the arrays of a step. What only `fused` has are others of these."""
-        N, _, H, _ = self.sizes
+        w2 = in_panels(w2, OUTPUTS)
         return Arrays(
             start=read_only(start),
             factor=read_only(factor),
             x=read_only(factor),
             minus_y=aligned(-y),
             w=w,
-            w2=in_panels(w2),
-            w2_T=in_panels(w2.T),
+            w2=w2,
             h=aligned(np.zeros_like(start)),
             h_relu=aligned(np.zeros_like(start)),
-            h_relu_T=in_panels(np.zeros((N, H), y.dtype)),
             difference=aligned(np.zeros_like(y)),
+            difference_T=in_panels(np.zeros((PANEL * len(y), OUTPUTS * len(w2)), y.dtype), OUTPUTS),
             change=w,
+            grad_h=aligned(np.zeros(start.shape[1], y.dtype)),
+            grad_w1=aligned(np.zeros(w.shape[1], y.dtype)),
+            grad_w2=aligned(np.zeros(w2.shape[1], y.dtype)),
         )
 
     def state(self) -> State:
@@ -157,7 +158,7 @@ class Fused(Tutorial):
 
     def _w2(self) -> Array:
         _, _, H, D_out = self.sizes
-        return from_panels(self.arrays.w2, H, D_out)
+        return from_panels(self.arrays.w2, H, D_out, OUTPUTS)
 
     def dead(self) -> int:
         N, _, H, _ = self.sizes

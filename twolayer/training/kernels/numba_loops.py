@@ -1,8 +1,9 @@
 """The loops of the Numba backend: one step of each method, compiled.
 
-A matrix is stored in *panels*: 64 columns at a time, the rows of a panel one after the other in one flat
-array, padded with 0. The columns are the samples: row j of h is a hidden unit. With a constant length of a
-row the compiler needs no remainders and no tests of which rows overlap.
+A matrix is stored in *panels*: some columns at a time, the rows of a panel one after the other in one flat
+array, padded with 0. A panel has 64 columns where these are samples or inputs, so that row j of h is a hidden
+unit, and 16 where they are outputs, of which there are few. With a constant length of a row the compiler
+needs no remainders and no tests of which rows overlap.
 
 The compiled code is kept in `__pycache__`, the user's folder for caches, or `NUMBA_CACHE_DIR`, else nowhere.
 """
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 PANEL = 64
+OUTPUTS = 16
+"""Columns of a panel of outputs."""
 BLOCK = 4
 """Rows that a product takes at a time: 4 × 4 factors stay in registers."""
 LANES = 16
@@ -36,53 +39,59 @@ def compiled(function: Callable[..., Any]) -> Any:
         return njit(function, **options)
 
 
-@compiled
-def multiply_add(a, b, out):  # type: ignore[no-untyped-def]
-    """out += a·b for a panel of each, flat: a (rows, 64), b (inner, 64), out (rows, 64). Of the columns of a
-    as many count as b has rows."""
-    for r in range(0, out.size // PANEL, BLOCK):
-        rows = out[r * PANEL : (r + BLOCK) * PANEL]
-        a0 = a[r * PANEL : (r + 1) * PANEL]
-        a1 = a[(r + 1) * PANEL : (r + 2) * PANEL]
-        a2 = a[(r + 2) * PANEL : (r + 3) * PANEL]
-        a3 = a[(r + 3) * PANEL : (r + 4) * PANEL]
-        for m in range(0, b.size // PANEL, BLOCK):
-            a00, a01, a02, a03 = a0[m], a0[m + 1], a0[m + 2], a0[m + 3]
-            a10, a11, a12, a13 = a1[m], a1[m + 1], a1[m + 2], a1[m + 3]
-            a20, a21, a22, a23 = a2[m], a2[m + 1], a2[m + 2], a2[m + 3]
-            a30, a31, a32, a33 = a3[m], a3[m + 1], a3[m + 2], a3[m + 3]
-            factors = b[m * PANEL : (m + BLOCK) * PANEL]
-            for n in range(PANEL):
-                b0, b1 = factors[n], factors[PANEL + n]
-                b2, b3 = factors[2 * PANEL + n], factors[3 * PANEL + n]
-                rows[n] = rows[n] + a00 * b0 + a01 * b1 + a02 * b2 + a03 * b3
-                rows[PANEL + n] = rows[PANEL + n] + a10 * b0 + a11 * b1 + a12 * b2 + a13 * b3
-                rows[2 * PANEL + n] = rows[2 * PANEL + n] + a20 * b0 + a21 * b1 + a22 * b2 + a23 * b3
-                rows[3 * PANEL + n] = rows[3 * PANEL + n] + a30 * b0 + a31 * b1 + a32 * b2 + a33 * b3
+def multiply_add(width: int) -> Any:
+    """Return a function that multiplies panels of `width` columns."""
+
+    @compiled
+    def multiply_add(a, down, right, b, out):  # type: ignore[no-untyped-def]
+        """out += a·b for panels b (inner, width) and out (rows, width), both flat. Entry (i, j) of a is
+        a[i · down + j · right]."""
+        for r in range(0, out.size // width, BLOCK):
+            rows = out[r * width : (r + BLOCK) * width]
+            for m in range(0, b.size // width, BLOCK):
+                factors = b[m * width : (m + BLOCK) * width]
+                i = r * down + m * right
+                a00, a01, a02, a03 = a[i], a[i + right], a[i + 2 * right], a[i + 3 * right]
+                i += down
+                a10, a11, a12, a13 = a[i], a[i + right], a[i + 2 * right], a[i + 3 * right]
+                i += down
+                a20, a21, a22, a23 = a[i], a[i + right], a[i + 2 * right], a[i + 3 * right]
+                i += down
+                a30, a31, a32, a33 = a[i], a[i + right], a[i + 2 * right], a[i + 3 * right]
+                for n in range(width):
+                    b0, b1 = factors[n], factors[width + n]
+                    b2, b3 = factors[2 * width + n], factors[3 * width + n]
+                    rows[n] += a00 * b0 + a01 * b1 + a02 * b2 + a03 * b3
+                    rows[width + n] += a10 * b0 + a11 * b1 + a12 * b2 + a13 * b3
+                    rows[2 * width + n] += a20 * b0 + a21 * b1 + a22 * b2 + a23 * b3
+                    rows[3 * width + n] += a30 * b0 + a31 * b1 + a32 * b2 + a33 * b3
+
+    return multiply_add
+
+
+multiply_add_64, multiply_add_16 = multiply_add(PANEL), multiply_add(OUTPUTS)
 
 
 @compiled
 def add_product(a, b, out):  # type: ignore[no-untyped-def]
-    """out += a·b, all in panels: the columns of a are the rows of b."""
+    """out += a·b for all panels of a, and for a panel of b and of `out`, all of 64 columns."""
     size = PANEL * PANEL
-    for p in range(len(out)):
-        for q in range(len(a)):
-            multiply_add(a[q], b[p, q * size : (q + 1) * size], out[p])
+    for q in range(len(a)):
+        multiply_add_64(a[q], PANEL, 1, b[q * size : (q + 1) * size], out)
 
 
 @compiled
-def transpose(panels, transposed):  # type: ignore[no-untyped-def]
-    """Write the rows of `panels` to the columns of `transposed`."""
-    for p in range(len(panels)):
-        first = p * PANEL * PANEL
-        for r in range(0, panels.shape[1] // PANEL, BLOCK):
-            rows = panels[p, r * PANEL : (r + BLOCK) * PANEL]
-            columns = transposed[r // PANEL, first + r % PANEL :]
-            for n in range(min(PANEL, (transposed.shape[1] - first) // PANEL)):
-                columns[n * PANEL] = rows[n]
-                columns[n * PANEL + 1] = rows[PANEL + n]
-                columns[n * PANEL + 2] = rows[2 * PANEL + n]
-                columns[n * PANEL + 3] = rows[3 * PANEL + n]
+def copy(panel, to):  # type: ignore[no-untyped-def]
+    """Copy a panel. Numba's own assignment takes several times as long."""
+    for i in range(panel.size):
+        to[i] = panel[i]
+
+
+@compiled
+def clear(panel):  # type: ignore[no-untyped-def]
+    """Set a panel to 0, as fast."""
+    for i in range(panel.size):
+        panel[i] = 0
 
 
 class Arrays(NamedTuple):
@@ -99,29 +108,34 @@ class Arrays(NamedTuple):
     """w1, or S."""
     w2: Array
     """(H, D_out), the panels by outputs."""
-    w2_T: Array
-    """(D_out, H), the panels by hidden units."""
     h: Array
     h_relu: Array
-    h_relu_T: Array
-    """(N, H), the panels by hidden units."""
     difference: Array
-    """y_pred − y."""
+    """y_pred − y, the panels by samples."""
+    difference_T: Array
+    """The panels by outputs, with rows for all columns of `difference`."""
     change: Array
     """For `fused`: what is added to w1 is this times x."""
+    grad_h: Array
+    """A panel."""
+    grad_w1: Array
+    """A panel."""
+    grad_w2: Array
+    """A panel."""
 
 
 @compiled
 def forward(n):  # type: ignore[no-untyped-def]
     """Compute h, h_relu = max(h, 0) and the difference w2ᵀ·h_relu − y."""
-    zero = n.h.dtype.type(0)
-    n.h[:] = n.start
-    add_product(n.w, n.factor, n.h)
+    zero, size = n.h.dtype.type(0), OUTPUTS * PANEL
     for p in range(len(n.h)):
+        copy(n.start[p], n.h[p])
+        add_product(n.w, n.factor[p], n.h[p])
+        copy(n.minus_y[p], n.difference[p])
         for i in range(n.h.shape[1]):
             n.h_relu[p, i] = zero if n.h[p, i] <= zero else n.h[p, i]  # NaN stays
-    n.difference[:] = n.minus_y
-    add_product(n.w2_T, n.h_relu, n.difference)
+        for q in range(len(n.w2)):
+            multiply_add_64(n.w2[q], 1, OUTPUTS, n.h_relu[p], n.difference[p, q * size : (q + 1) * size])
 
 
 @compiled
@@ -140,49 +154,57 @@ def sum_of_squares(difference):  # type: ignore[no-untyped-def]
 
 @compiled
 def backward(n, rate, change):  # type: ignore[no-untyped-def]
-    """Add rate · grad_h to `change`, four rows of a panel at a time; nothing is added where h < 0."""
-    zero = n.h.dtype.type(0)
-    size, whole = BLOCK * PANEL, PANEL * PANEL
-    grad_h = np.empty(size, n.h.dtype)
+    """Add rate · grad_h to `change`; nothing is added where h < 0."""
+    zero, size = n.h.dtype.type(0), OUTPUTS * PANEL
     for p in range(len(n.h)):
-        for i in range(0, n.h.shape[1], size):
-            grad_h[:] = zero
-            for q in range(len(n.w2)):
-                multiply_add(n.w2[q, i : i + size], n.difference[p, q * whole : (q + 1) * whole], grad_h)
-            of_change, of_h = change[p, i : i + size], n.h[p, i : i + size]
-            for k in range(size):
-                of_change[k] += zero if of_h[k] < zero else rate * grad_h[k]
+        clear(n.grad_h)
+        for q in range(len(n.w2)):
+            multiply_add_64(n.w2[q], OUTPUTS, 1, n.difference[p, q * size : (q + 1) * size], n.grad_h)
+        for i in range(n.grad_h.size):
+            change[p, i] += zero if n.h[p, i] < zero else rate * n.grad_h[i]
 
 
 @compiled
 def backward_into_change(n, rate):  # type: ignore[no-untyped-def]
     """Set `change` to −rate · grad_h."""
-    n.change[:] = n.h.dtype.type(0)
+    for p in range(len(n.change)):
+        clear(n.change[p])
     backward(n, -rate, n.change)
+
+
+@compiled
+def transpose(difference, difference_T):  # type: ignore[no-untyped-def]
+    """Write the rows of `difference` to the columns of `difference_T`."""
+    for p in range(len(difference)):
+        for o in range(difference.shape[1] // PANEL):
+            row = difference[p, o * PANEL : (o + 1) * PANEL]
+            column = difference_T[o // OUTPUTS, p * PANEL * OUTPUTS + o % OUTPUTS :]
+            for n in range(PANEL):
+                column[n * OUTPUTS] = row[n]
 
 
 @compiled
 def update_w2(n, rate):  # type: ignore[no-untyped-def]
     """w2 −= rate · h_reluᵀ·difference, the whole sum at once."""
-    transpose(n.h_relu, n.h_relu_T)
-    grad_w2 = np.empty((1, n.w2_T.shape[1]), n.h.dtype)
-    for q in range(len(n.w2_T)):
-        grad_w2[:] = n.h.dtype.type(0)
-        add_product(n.difference, n.h_relu_T[q : q + 1], grad_w2)
-        for i in range(grad_w2.size):
-            n.w2_T[q, i] -= rate * grad_w2[0, i]
-    transpose(n.w2_T, n.w2)
+    transpose(n.difference, n.difference_T)
+    size = PANEL * OUTPUTS
+    for q in range(len(n.w2)):
+        clear(n.grad_w2)
+        for p in range(len(n.h_relu)):
+            difference = n.difference_T[q, p * size : (p + 1) * size]
+            multiply_add_16(n.h_relu[p], PANEL, 1, difference, n.grad_w2)
+        for i in range(n.grad_w2.size):
+            n.w2[q, i] -= rate * n.grad_w2[i]
 
 
 @compiled
 def update_w1(n):  # type: ignore[no-untyped-def]
     """w1 += change·x, the whole sum at once."""
-    total = np.empty((1, n.w.shape[1]), n.h.dtype)
     for p in range(len(n.w)):
-        total[:] = n.h.dtype.type(0)
-        add_product(n.change, n.x[p : p + 1], total)
-        for i in range(total.size):
-            n.w[p, i] += total[0, i]
+        clear(n.grad_w1)
+        add_product(n.change, n.x[p], n.grad_w1)
+        for i in range(n.grad_w1.size):
+            n.w[p, i] += n.grad_w1[i]
 
 
 @compiled
