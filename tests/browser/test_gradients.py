@@ -219,8 +219,7 @@ def top(page: Page, selector: str) -> float:
     return float(box["y"])
 
 
-@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
-@pytest.mark.parametrize("bug", ["none", "updated_early"])
+@pytest.mark.parametrize(("bug", "locale"), [("none", "en-US"), ("updated_early", "ko-KR")])
 def test_what_the_check_found_is_in_view_at_once_and_stays(visit: Visit, bug: str, locale: str) -> None:
     page = visit(f"/gradients?fault={bug}", locale=locale)
     page.set_viewport_size({"width": 1280, "height": 720})
@@ -257,8 +256,9 @@ def test_a_line_its_numbers_and_its_diagram_are_in_view_at_once_and_stay(visit: 
     assert top(page, ".st-key-line .katex") < 844 - 200
 
 
-@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
-@pytest.mark.parametrize("name", ["grad_w2", "grad_h_relu", "grad_w1"])
+@pytest.mark.parametrize(
+    ("name", "locale"), [("grad_w2", "en-US"), ("grad_h_relu", "ko-KR"), ("grad_w1", "ko-KR")]
+)
 def test_where_a_line_comes_from_is_wholly_in_view_above_the_bar(
     visit: Visit, name: str, locale: str
 ) -> None:

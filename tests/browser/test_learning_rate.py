@@ -72,8 +72,7 @@ RANGES = (
 )
 
 
-@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
+@pytest.mark.parametrize(("width", "height", "locale"), [(1280, 720, "ko-KR"), (390, 844, "en-US")])
 def test_the_result_is_in_view_and_nothing_moves_from_the_click_to_the_end(
     visit: Visit, locale: str, width: int, height: int
 ) -> None:
@@ -144,8 +143,7 @@ HEIGHTS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "locale"), [(1280, "en-US"), (390, "ko-KR")])
 def test_what_is_below_the_curvature_stays_in_its_place_when_it_arrives(
     visit: Visit, locale: str, width: int
 ) -> None:

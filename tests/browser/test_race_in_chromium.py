@@ -97,8 +97,7 @@ def test_results_come_while_it_runs_and_stop_keeps_them(visit: Visit) -> None:
     assert len(bars(page)) == CONTENDERS
 
 
-@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
+@pytest.mark.parametrize(("width", "height", "locale"), [(1280, 720, "en-US"), (390, 844, "ko-KR")])
 def test_the_result_is_in_view_and_nothing_moves_from_the_click_to_the_end(
     visit: Visit, locale: str, width: int, height: int
 ) -> None:

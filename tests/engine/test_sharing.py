@@ -18,7 +18,7 @@ from twolayer.training import pace
 
 WIDE = Config(N=1, D_in=100_000, H=20, D_out=1, dtype="float64", learning_rate=1e-12, steps=100_000)
 """A run of some 100 MB that never ends by itself."""
-LONG = Config(**TINY, steps=5_000_000)
+LONG = Config(**TINY, steps=2_000_000)
 SHORT = Config(steps=200)
 
 
@@ -103,14 +103,16 @@ def test_a_large_runs_turn_comes_while_small_ones_keep_coming(server, wait_until
 
 def test_two_visitors_whose_runs_do_not_fit_together_take_turns(server, wait_until, monkeypatch):
     monkeypatch.setattr(memory, "MOST_TENURE_SECONDS", 0.3)
+    monkeypatch.setattr(memory, "DUE_SECONDS", 1.0)
     runs = [server.submit(replace(WIDE, seed=seed), visitor) for seed, visitor in enumerate("ab")]
     for _ in range(2):
         for run in runs:
             step = run.step
             wait_until(lambda run=run, step=step: run.step > step)
     for run in runs:
-        step = run.step
         server.stop(run)
+    for run in runs:
+        step = run.step
         assert_array_equal(run.losses[:step], fit(replace(run.config, steps=step)).losses)
 
 

@@ -129,6 +129,8 @@ def drawn_size(g: np.random.Generator, data: str, name: str) -> int:
 def compared(rung: str, tmp) -> list[tuple[Config, np.ndarray, Told]]:
     """The random runs: each with its losses by `fit`, and what its program prints."""
     runs = random_runs()
+    if rung == "numba":  # which compiles each program for seconds: one of each method and dtype
+        runs = list({(config.method, config.dtype): (config, edits) for config, edits in runs}.values())
     if RUNGS[rung].by_hand:
         runs = [(replace(config, backend=rung), edits) for config, edits in runs]
     programs = [script.script(config, edits, rung=rung) for config, edits in runs]

@@ -11,7 +11,7 @@ from tests.tools import facts
 from twolayer import Config, fit
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", range(20))
 def test_nothing_that_is_said_of_a_random_network_is_false(number):
     found = facts.check(number)
     assert not found.wrong
