@@ -30,9 +30,10 @@ with right:
 step, dtype = st.session_state["difference_step"], st.session_state["check_dtype"]
 arguments = (config, at, planted, guess or None, check.Settings(float(step), dtype))
 question = jobs.ask("gradients", check.check, arguments, snapshot.memory_bytes(config))
+is_live = question.live
 
 
-@st.fragment(run_every=jobs.REDRAW_SECONDS if question.live else None)
+@st.fragment(run_every=jobs.REDRAW_SECONDS if is_live else None)
 def result(was_live: bool) -> None:
     """Draw the result so far; rerun the whole page once the answer has arrived or a setting has changed."""
     settings = (st.session_state["difference_step"], st.session_state["check_dtype"])
@@ -50,4 +51,4 @@ def result(was_live: bool) -> None:
 
 if not guess:
     iteration.say_if_impossible(config)
-result(question.live)
+result(is_live)

@@ -22,9 +22,10 @@ place = (show := st.session_state["show"], chosen := view.chosen())
 question = jobs.ask(
     "one_step", one_step.observe, (config, at, planted, chosen), snapshot.memory_bytes(config)
 )
+is_live = question.live
 
 
-@st.fragment(run_every=jobs.REDRAW_SECONDS if question.live else None)
+@st.fragment(run_every=jobs.REDRAW_SECONDS if is_live else None)
 def result(was_live: bool) -> None:
     """Draw the result so far; rerun the whole page once the answer has arrived or after a click."""
     if place != (st.session_state["show"], view.chosen()) or (was_live and not question.live):
@@ -38,5 +39,5 @@ def result(was_live: bool) -> None:
 
 
 iteration.say_if_impossible(config)
-result(question.live)
+result(is_live)
 playback.go_on()

@@ -18,7 +18,10 @@ if config is None:
 task = fields.exercise()
 texts = fields.texts(task)
 question = jobs.ask("write_it", exercise.check, (config, 0, task, texts), snapshot.memory_bytes(config))
-report = question.answer if question.answer is None or question.answer.exercise == task else None
+waits = [question] if question.live else []  # asked before the answer is read: it may come in between
+is_training = jobs.is_live(training.NAME)
+answer = question.answer
+report = answer if answer is not None and answer.exercise == task else None
 fields.note(report, texts)
 frame.links(config)
 address.show_errors()
@@ -29,7 +32,6 @@ view.rows(task, texts, report)
 view.notes(report, texts)
 training.buttons(config, task, texts, report)
 
-is_training = jobs.is_live(training.NAME)
 interval = max(server.redraw_seconds(), plot.slowest_redraw()) if is_training else None
 
 
@@ -42,11 +44,10 @@ def watch() -> None:
 
 
 watch()
-proved = None
 if any(text.strip() for _value, text in texts):
     proved = jobs.ask("write_it_proof", proof.prove, (config, 0, task, texts), snapshot.memory_bytes(config))
+    waits += [proved] if proved.live else []
     view.proof(proved.answer)
-waits = [each for each in (question, proved) if each is not None and each.live]
 
 
 @st.fragment(run_every=jobs.REDRAW_SECONDS if waits else None)

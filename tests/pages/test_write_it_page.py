@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from twolayer.backprop.levels import SOLUTIONS
 from twolayer.backprop.packed import pack, unpack
+from twolayer.dashboard.common import jobs
 from twolayer.training.program import GRADIENTS, STEPS
 
 TINY = {"N": "6", "D_in": "5", "H": "4", "D_out": "3", "learning_rate": "0.001", "steps": "50"}
@@ -39,6 +40,31 @@ def answered(page: AppTest) -> AppTest:
                 return page
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.fixture
+def late_answers(monkeypatch):
+    """Each answer arrives when a page has just looked for it."""
+    answer = jobs.Question.answer.fget
+
+    def looked_for(question):
+        found = answer(question)
+        question.job.wait(90)
+        return found
+
+    monkeypatch.setattr(jobs.Question, "answer", property(looked_for))
+    monkeypatch.setattr(jobs, "ANSWER_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("late_answers")
+def test_a_verdict_that_arrives_while_the_page_is_drawn_is_shown():
+    page = AppTest.from_file("../../app.py", default_timeout=300).switch_page("pages/write_it.py")
+    for name, value in TINY.items():
+        page.query_params[name] = value
+    assert "press Enter" in verdict(page.run(), "grad_y_pred")
+    page.text_input(key="line_grad_y_pred").set_value("2 * (y_pred - y)")
+    page.run()
+    assert "Right" in verdict(page, "grad_y_pred")
 
 
 def written(page: AppTest, **lines: str) -> AppTest:

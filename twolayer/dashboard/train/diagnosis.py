@@ -35,9 +35,10 @@ def show(run: Run | None) -> None:
     question = diagnose(run)
     if run is None or question is None:
         return
+    is_live = question.live  # before the answer is read: it may come in between
     found: divergence.Diagnosis | None = question.answer
     with st.container(key="diagnosis"):
-        if question.live:
+        if is_live:
             st.markdown(_("Finding the first non-finite value and a learning rate that works …"))
         elif found is None:
             st.markdown(_("The cause could not be determined."))
