@@ -165,9 +165,7 @@ def working_bytes(config: Config) -> int:
     in_float64 = constants
     if config.dtype == "float32":  # drawn or multiplied, then cast
         in_float64 += max(x, config.D_in * config.H) + (x if constants else 0)
-    if config.backend == "numba" and used(config) != "tutorial":
-        arrays += _in_panels(config)
-    elif config.backend != "numpy":
+    if config.backend != "numpy":
         arrays += constants or x + y  # tensors are copies
     working = max(8 * in_float64, (arrays + 2 * state) * item + config.N * config.H)
     problem = x + y + _weights(config) + constants
@@ -179,16 +177,3 @@ def own_table_bytes(config: Config) -> int:
     if config.data != CSV:
         return 0
     return 2 * 8 * config.data_set.rows * (config.D_in + config.D_out)
-
-
-def _in_panels(config: Config) -> int:
-    """Return the array elements that Numba's `fused` and `gram` take beyond what the methods' rows count: its
-    arrays stand in panels of 64 columns, so that a single sample takes the room of 64."""
-    N, D_in, H, D_out = (-(-size // 64) * 64 for size in (config.N, config.D_in, config.H, config.D_out))
-    activations = 5 * max(config.H * N, config.N * H) + 2 * config.D_out * N
-    weights = config.H * D_out + config.D_out * H
-    if used(config) == "gram":
-        panels = activations + weights + config.N * N
-    else:
-        panels = activations + weights + config.D_in * N + config.N * D_in + config.H * D_in
-    return max(0, panels - _activations(config, 5, 2) + _weights(config))

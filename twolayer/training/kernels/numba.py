@@ -13,7 +13,7 @@ from twolayer.training.config import Config
 from twolayer.training.kernels import Kernel, State, numba_loops
 from twolayer.training.kernels import numpy as by_numpy
 from twolayer.training.kernels.dual import Dual
-from twolayer.training.kernels.numba_loops import BLOCK, OUTPUTS, PANEL, Arrays
+from twolayer.training.kernels.numba_loops import Arrays
 from twolayer.training.problem import Problem, make_problem
 
 Array = NDArray[Any]
@@ -30,20 +30,6 @@ def aligned(array: Array) -> Array:
     copy: Array = np.ndarray(array.shape, array.dtype, memory, first)
     copy[...] = array
     return copy
-
-
-def in_panels(matrix: Array, columns: int = PANEL) -> Array:
-    """Return a matrix as panels (number of panels, rows · columns). The number of rows is a multiple of 4."""
-    height, width = matrix.shape
-    padded = np.pad(matrix, [(0, -height % BLOCK), (0, -width % columns)])
-    by_panel = padded.reshape(len(padded), -1, columns).transpose(1, 0, 2)
-    return aligned(by_panel).reshape(len(by_panel), -1)
-
-
-def from_panels(panels: Array, height: int, width: int, columns: int = PANEL) -> Array:
-    """Return the matrix (height, width) that was stored in panels."""
-    by_panel = panels.reshape(len(panels), -1, columns).transpose(1, 0, 2)
-    return by_panel.reshape(by_panel.shape[0], -1)[:height, :width].copy()
 
 
 def read_only(array: Array) -> Array:
@@ -111,7 +97,7 @@ class Tutorial(by_numpy.Tutorial):
 
 
 class Fused(Tutorial):
-    """The same arithmetic in plain loops, without allocations and with few passes over memory.
+    """The same arithmetic without allocations, and with few passes over memory.
 
     The factor 2 of grad_y_pred is folded into the learning rate, which is exact.
     """
@@ -121,49 +107,37 @@ class Fused(Tutorial):
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         self._own(config, steps)
-        y, x_T = in_panels(problem.y.T), in_panels(problem.x.T)
-        w1 = in_panels(state["w1"].T)
-        start = aligned(np.zeros((len(y), w1.shape[1]), y.dtype))
-        arrays = self._arrays(start, x_T, y, w1, state["w2"])
-        self.arrays = arrays._replace(x=read_only(in_panels(problem.x)), change=aligned(start))
+        h = np.zeros((config.H, config.N), config.dtype)
+        self.arrays = self._arrays(problem, h, problem.x.T, state["w1"].T, state["w2"])
 
     def _own(self, config: Config, steps: int) -> None:
         super()._own(config, steps)
         self.rate = 2 * self.rate
-        self.sizes = config.N, config.D_in, config.H, config.D_out
 
-    def _arrays(self, start: Array, factor: Array, y: Array, w: Array, w2: Array) -> Arrays:
-        """Return the arrays of a step. What only `fused` has are others of these."""
-        w2 = in_panels(w2, OUTPUTS)
+    def _arrays(self, problem: Problem, start: Array, factor: Array, w: Array, w2: Array) -> Arrays:
+        """Return the arrays of a step. What only `fused` has is small for `gram`."""
+        x = problem.x if self.method == "fused" else problem.x[:0]
         return Arrays(
-            start=read_only(start),
-            factor=read_only(factor),
-            x=read_only(factor),
-            minus_y=aligned(-y),
-            w=w,
-            w2=w2,
-            h=aligned(np.zeros_like(start)),
-            h_relu=aligned(np.zeros_like(start)),
-            difference=aligned(np.zeros_like(y)),
-            difference_T=in_panels(np.zeros((PANEL * len(y), OUTPUTS * len(w2)), y.dtype), OUTPUTS),
-            change=w,
-            grad_h=aligned(np.zeros(start.shape[1], y.dtype)),
-            grad_w1=aligned(np.zeros(w.shape[1], y.dtype)),
-            grad_w2=aligned(np.zeros(w2.shape[1], y.dtype)),
+            start=read_only(aligned(start)),
+            factor=read_only(aligned(factor)),
+            x=read_only(aligned(x)),
+            y=read_only(aligned(problem.y.T)),
+            w=aligned(w),
+            w2=aligned(w2),
+            h=aligned(start),
+            h_relu=aligned(start),
+            grad_h=aligned(start),
+            difference=aligned(problem.y.T),
+            grad_w1=aligned(w if self.method == "fused" else w[:0]),
+            grad_w2=aligned(w2),
         )
 
     def state(self) -> State:
-        _, D_in, H, _ = self.sizes
-        return {"w1": from_panels(self.arrays.w, H, D_in).T, "w2": self._w2()}
-
-    def _w2(self) -> Array:
-        _, _, H, D_out = self.sizes
-        return from_panels(self.arrays.w2, H, D_out, OUTPUTS)
+        return {"w1": self.arrays.w.T, "w2": self.arrays.w2}
 
     def dead(self) -> int:
-        N, _, H, _ = self.sizes
         numba_loops.forward(self.arrays)
-        return int(np.count_nonzero(~(from_panels(self.arrays.h, H, N) > 0).any(axis=1)))
+        return int(np.count_nonzero(~(self.arrays.h > 0).any(axis=1)))
 
     def step(self) -> None:
         n, rate = self.arrays, self.rate
@@ -172,10 +146,10 @@ class Fused(Tutorial):
         # Loss
         self._keep(numba_loops.sum_of_squares(n.difference))
         # Backward pass
-        numba_loops.backward_into_change(n, rate)
+        numba_loops.backward_fused(n)
         # Weight update
-        numba_loops.update_w2(n, rate)
-        numba_loops.update_w1(n)
+        numba_loops.update(n.w, n.grad_w1, rate)
+        numba_loops.update(n.w2, n.grad_w2, rate)
 
 
 class Gram(Dual, Fused):
@@ -186,24 +160,11 @@ class Gram(Dual, Fused):
 
     def __init__(self, config: Config, problem: Problem, state: State, steps: int) -> None:
         self._own(config, steps)
-        h, K = aligned(problem.constants["h"]), aligned(problem.constants["K"])
-        y, S = in_panels(problem.y.T), in_panels(state["S"].T)
-        self.arrays = self._arrays(h, K, y, S, state["w2"])
-
-    @staticmethod
-    def constants(problem: Problem) -> State:
-        """Return −K and h_start in panels, under the names `K` and `h`."""
-        found = Dual.constants(problem)
-        return {**found, "K": in_panels(-found["K"]), "h": in_panels(found["h"].T)}
-
-    @staticmethod
-    def start(problem: Problem) -> State:
-        shape = len(problem.x), problem.w1.shape[1]
-        return {"S": np.zeros(shape, problem.x.dtype), "w2": problem.w2}
+        h, minus_K = problem.constants["h"].T, -problem.constants["K"]
+        self.arrays = self._arrays(problem, h, minus_K, state["S"].T, state["w2"])
 
     def state(self) -> State:
-        N, _, H, _ = self.sizes
-        return {"S": from_panels(self.arrays.w, H, N).T, "w2": self._w2()}
+        return {"S": self.arrays.w.T, "w2": self.arrays.w2}
 
     def step(self) -> None:
         n, rate = self.arrays, self.rate
@@ -212,6 +173,6 @@ class Gram(Dual, Fused):
         # Loss
         self._keep(numba_loops.sum_of_squares(n.difference))
         # Backward pass; what it adds to S is the update of w1
-        numba_loops.backward(n, rate, n.w)
+        numba_loops.backward_gram(n, rate)
         # Weight update
-        numba_loops.update_w2(n, rate)
+        numba_loops.update(n.w2, n.grad_w2, rate)
