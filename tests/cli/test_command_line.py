@@ -6,9 +6,11 @@ from dataclasses import asdict
 import pytest
 
 from twolayer import Config, fit
-from twolayer.cli import app
+from twolayer.cli import app, sweep
 from twolayer.engine.info import limits, machine
 from twolayer.engine.settings import from_environment
+from twolayer.rates.grid import sweep_grid
+from twolayer.rates.sweep import Sweep
 from twolayer.training.capabilities import probe
 from twolayer.training.config import FIELDS
 from twolayer.training.methods import gain_of_auto
@@ -119,6 +121,14 @@ def test_help_names_each_command_once_and_scan_is_sweep_too():
     context = app.main.make_context("twolayer", ["info"])
     assert app.main.list_commands(context) == ["check", "code", "info", "race", "sweep", "train"]
     assert app.main.get_command(context, "scan") is app.main.get_command(context, "sweep")
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"), [("numpy", "float32, 20 steps"), ("numba", "float32, Numba, 20")]
+)
+def test_a_sweep_says_in_what_it_was_computed(backend, said):
+    grid = sweep_grid(Config(**SMALL, backend=backend), [1e-4, 1e-3], 1)
+    assert sweep.words(Sweep(grid), None).startswith(f"5 × 7 → 4 → 2, {said}")
 
 
 def test_info_tells_the_machine_and_the_limits(python):

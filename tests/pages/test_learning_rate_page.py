@@ -152,6 +152,14 @@ def test_a_grid_shows_the_band_and_its_files_hold_every_training() -> None:
         assert table["final_loss"].null_count == np.isnan(sweep.rows["final"]).sum()
 
 
+def test_a_sweep_of_numbas_settings_is_computed_by_it_and_says_so() -> None:
+    page = opened(**SMALL, backend="numba", run="1")
+    sweep = scanned(page)
+    assert sweep.grid.base == replace(BASE, backend="numba")
+    assert sweep.done == sweep.grid.size
+    assert any("10 → 2, float32, Numba, 60 steps" in caption.value for caption in page.caption)
+
+
 def test_stop_keeps_what_is_there() -> None:
     page = opened("sizes", grid="seed=0:999:500; steps=20000,30000")
     page.button(key="start_grid").click().run()

@@ -61,6 +61,7 @@ def test_the_scan_of_a_config_has_its_iterates_by_the_cheapest_method():
     grid = sweep_grid(config, [1e-7, 1e-6], 3)
     assert [grid.config(i).seed for i in range(0, 6, 2)] == [9, 10, 11]
     assert grid.base == computed(config) == replace(config, backend="numpy", method="auto", threads=1)
+    assert computed(replace(config, backend="numba", threads=1)).backend == "numba"
     assert sweep_grid(replace(config, seed=2**32 - 1), [1e-6], 3).axes[0].values[-1] == 2**32 - 1
 
 

@@ -18,8 +18,9 @@ SMALL = computed(Config(N=7, D_in=12, H=9, D_out=3, steps=60, dtype="float64"))
 AXES = "learning_rate=1e-5:1e-1:9; H=4,9; seed=3,4"
 
 
-def test_each_point_is_the_final_loss_of_fit():
-    grid = Grid(SMALL, parse_axes(AXES))
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_each_point_is_the_final_loss_of_fit(backend):
+    grid = Grid(replace(SMALL, backend=backend), parse_axes(AXES))
     rows = train(grid, 0, grid.size)
     assert_array_equal(rows["index"], np.arange(grid.size))
     seen = 0

@@ -14,7 +14,7 @@ from twolayer.engine.settings import from_environment
 from twolayer.rates import curvature
 from twolayer.rates.advice import Advice, advise, bands, mean_loss_rate, swept_rates
 from twolayer.rates.curvature import Curvature
-from twolayer.rates.grid import RATES, SEEDS, Axis, Grid, computed, parse_axes, sweep_grid
+from twolayer.rates.grid import RATES, SEEDS, Axis, Grid, arithmetic, computed, parse_axes, sweep_grid
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.rates.sweep import Sweep, blocks, memory_bytes, train, zones
 from twolayer.training.config import Config
@@ -83,7 +83,7 @@ def compute(sweep: Sweep, on_progress: Callable[[int], None]) -> tuple[Curvature
     """
     from twolayer.engine.engine import Engine  # loads Dask
 
-    engine = Engine(from_environment(), preload=False)  # a sweep computes in NumPy
+    engine = Engine(from_environment(), preload=False)  # a sweep does without PyTorch
     try:
         grid = sweep.grid
         first = grid.config(0)
@@ -114,7 +114,8 @@ def words(sweep: Sweep, start: Curvature | None) -> str:
     along = " × ".join(
         f"{len(axis.values)} {plurals.get(axis.field, f'values of {axis.field}')}" for axis in grid.axes
     )
-    fields = vars(base) | {axis.field: axis.field for axis in grid.axes}
+    named = {axis.field: axis.field for axis in grid.axes}
+    fields = vars(base) | {"dtype": arithmetic(base)} | named
     lines = [
         "{N} × {D_in} → {H} → {D_out}, {dtype}, {steps} steps".format(**fields),
         f"{sweep.done} of {grid.size} runs ({along})",

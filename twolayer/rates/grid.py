@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.training.config import FIELDS, RANDOM, SEED, Config
+from twolayer.training.config import BACKENDS, FIELDS, RANDOM, SEED, Config
 from twolayer.training.fields import ConfigError, Real, Whole
 from twolayer.training.messages import Message, shown
 
@@ -122,8 +122,15 @@ def parse_axes(text: str) -> tuple[Axis, ...]:
 
 
 def computed(config: Config) -> Config:
-    """`config` as a sweep computes it: the same iterates in NumPy, on one thread, by the cheapest method."""
-    return replace(config, backend="numpy", device="cpu", method="auto", threads=1)
+    """`config` as a sweep computes it: the same iterates by the cheapest method, on one thread, in Numba if
+    that is its backend, else in NumPy."""
+    backend = "numba" if config.backend == "numba" else "numpy"
+    return replace(config, backend=backend, device="cpu", method="auto", threads=1)
+
+
+def arithmetic(config: Config) -> str:
+    """Return in what a sweep computes, as "float32" or "float32, Numba"."""
+    return config.dtype if config.backend == "numpy" else f"{config.dtype}, {BACKENDS[config.backend]}"
 
 
 def sweep_grid(config: Config, rates: Sequence[float], seeds: int) -> Grid:

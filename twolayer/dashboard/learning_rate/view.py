@@ -16,6 +16,7 @@ from twolayer.dashboard.learning_rate.job import Focus, Search, example, look_at
 from twolayer.dashboard.plot import plot
 from twolayer.export import files
 from twolayer.rates import advice, curvature
+from twolayer.rates.grid import arithmetic
 from twolayer.rates.outcomes import OUTCOME_NAMES, OUTCOMES
 from twolayer.rates.story import story
 from twolayer.rates.sweep import Sweep, zones
@@ -60,7 +61,8 @@ def sweep(config: Config) -> None:
             "Click a point to inspect it below. ≈ 2/λmax: on a quadratic, gradient descent would diverge "
             "above it; λmax is the sharpness expected from the sizes."
         )
-        st.caption(unbroken(text.format(**vars(shown.grid.base))), width="stretch")
+        fields = vars(shown.grid.base) | {"dtype": arithmetic(shown.grid.base)}
+        st.caption(unbroken(text.format(**fields)), width="stretch")
         _numbers(shown)
         downloads(shown, "scan", disabled=search is None)
 
