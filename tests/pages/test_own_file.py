@@ -31,7 +31,7 @@ def upload(page: AppTest, content: bytes, name: str = "flowers.csv") -> AppTest:
 def read(page: AppTest) -> AppTest:
     """Wait until the page's file has been read as it is chosen now."""
     end = time.monotonic() + 60
-    while any("Reading the file" in caption.value for caption in page.caption):
+    while any(caption.value in ("Reading the file…", "파일을 읽는 중…") for caption in page.caption):
         assert time.monotonic() < end
         page.run()
     assert not page.exception
