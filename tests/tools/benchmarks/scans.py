@@ -9,7 +9,8 @@ should be at least 1.6 on two cores.
 
 With another checkout of the app its times are measured instead, in turn with those of this one: processor
 time of the default sweep in one pinned process without the variables that change OpenBLAS, and wall time of
-the commands `scan` and `train --method gram`. Each has a bound for the ratio of the medians.
+the commands `scan` and `train --method gram`. Each has a bound for the ratio of the medians. With
+`--backend numba` the default sweep of this one is computed in Numba; `--other .` compares that with NumPy.
 
 Exit status 1 if a bound is not met.
 """
@@ -53,8 +54,9 @@ except ImportError:  # before there were packages
     from twolayer.advice import scanned_rates as swept_rates
     from twolayer.grid import RATES as rates, SEEDS as seeds, scan_grid as sweep_grid
     from twolayer.scan import blocks, train
-for dtype in map(str.strip, sys.stdin):
-    config = Config(dtype=dtype)
+for line in sys.stdin:
+    dtype, backend = line.split()
+    config = Config(dtype=dtype, backend=backend)
     tasks = blocks(sweep_grid(config, swept_rates(config, rates), seeds))
     began = time.process_time()
     rows = [row for task in tasks for row in train(*task)]
@@ -63,14 +65,14 @@ for dtype in map(str.strip, sys.stdin):
     diverged = sum(int(row["diverged_at"] >= 0) for row in rows)
     print(json.dumps({"seconds": seconds, "runs": len(rows), "diverged": diverged, "blas": blas}), flush=True)
 """
-"""Runs in a process of a checkout: sweeps for each dtype that it reads, one task after the other."""
+"""Runs in a process of a checkout: a sweep for each dtype and backend that it reads, task by task."""
 
 
 class Checkout:
     """A checkout of the app, and the process in which it sweeps."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.swept = root, dict[str, Any]()
+    def __init__(self, root: Path, backend: str = "numpy") -> None:
+        self.root, self.backend, self.swept = root, backend, dict[str, Any]()
         self.env = {k: v for k, v in os.environ.items() if k not in (*BLAS_VARIABLES, "PYTHONPATH")}
         cores = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {max(cores)})  # the process inherits it
@@ -95,7 +97,7 @@ class Checkout:
             return time.perf_counter() - began
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        print(what, file=self.process.stdin, flush=True)
+        print(what, self.backend, file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"the sweep in {self.root} failed")
@@ -167,9 +169,12 @@ def main() -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=8, choices=range(1, 51), metavar="1..50")
     parser.add_argument("--other", type=Path, help="another checkout of the app, to be compared with")
+    parser.add_argument(
+        "--backend", default="numpy", choices=("numpy", "numba"), help="of the sweeps of this one"
+    )
     arguments = parser.parse_args()
     if arguments.other is not None:
-        here, there = Checkout(ROOT), Checkout(arguments.other)
+        here, there = Checkout(ROOT, arguments.backend), Checkout(arguments.other)
         try:
             return 0 if compare(here, there, arguments.rounds) else 1
         finally:
