@@ -144,6 +144,27 @@ def settled(page: Page) -> None:
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=PATIENCE_MS)
 
 
+def unfolded(page: Page, section: str) -> None:
+    """Unfold a section, and wait until it is drawn and has ceased to grow: a click on what is below it would
+    meet something else."""
+    page.click(f"{section} summary")
+    page.wait_for_selector(f"{section} details[open] [data-testid=stExpanderDetails] > *")
+    settled(page)
+    page.evaluate(
+        """section => new Promise(grown => {
+            let height = 0, frames = 0;
+            const look = () => {
+                const now = document.querySelector(`${section} details`).getBoundingClientRect().height;
+                frames = now === height ? frames + 1 : 0;
+                height = now;
+                return frames < 20 ? requestAnimationFrame(look) : grown();
+            };
+            look();
+        })""",
+        section,
+    )
+
+
 def state_is(page: Page, word: str) -> None:
     """Wait until the run is in a state."""
     page.wait_for_selector(f".st-key-metric_state :text-is('{word}')", timeout=PATIENCE_MS)

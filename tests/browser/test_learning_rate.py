@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import settled, state_is
+from tests.browser.conftest import settled, state_is, unfolded
 from tests.browser.stability import assert_nothing_moved, watch
 
 Visit = Callable[..., Page]
@@ -26,9 +26,7 @@ def scanned(page: Page, trainings: int) -> None:
 
 def unfold(page: Page, section: str) -> None:
     """Open a section of the page."""
-    page.click(f".st-key-{section} summary")
-    page.wait_for_selector(f".st-key-{section} details[open]")
-    settled(page)
+    unfolded(page, f".st-key-{section}")
 
 
 def test_a_scan_a_click_and_on_to_the_train_page(visit: Visit) -> None:

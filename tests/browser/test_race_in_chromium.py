@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import settled
+from tests.browser.conftest import settled, unfolded
 from tests.browser.stability import assert_nothing_moved, watch
 from tests.race.races import GRAM, TUTORIAL, race_of
 from twolayer.race.file import to_json
@@ -32,9 +32,7 @@ def over(page: Page) -> None:
 
 def unfold(page: Page, section: str) -> None:
     """Open a section and wait until its content is drawn."""
-    page.click(f".st-key-race_{section} summary")
-    page.wait_for_selector(f".st-key-race_{section} details[open] [data-testid=stExpanderDetails] > *")
-    settled(page)
+    unfolded(page, f".st-key-race_{section}")
 
 
 def points(page: Page, chart: str) -> int:

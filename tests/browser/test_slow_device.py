@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import figure, settled, state_is
+from tests.browser.conftest import figure, settled, state_is, unfolded
 from twolayer import Config, fit
 from twolayer.backprop.packed import pack
 from twolayer.dashboard.common.pages import PAGES
@@ -99,8 +99,7 @@ def behind_buttons(page: Page, name: str) -> dict[str, str]:
 def unfold(page: Page, name: str) -> Page:
     """Open the folds that hold some of the page's widgets."""
     for fold in FOLDS[name]:
-        page.click(f".st-key-{fold} summary")
-        settled(page)
+        unfolded(page, f".st-key-{fold}")
     return page
 
 
