@@ -19,7 +19,7 @@ POINTS = (
 def scanned(page: Page, trainings: int) -> None:
     """Wait until all trainings of a scan are on the chart and the advice is there."""
     page.wait_for_function(f"{POINTS} === {trainings}")
-    page.wait_for_selector(".st-key-take_recommended button:not([disabled])")
+    page.wait_for_selector(".st-key-take_recommended a:not([disabled])")
     page.wait_for_function("document.querySelector('.st-key-stop_scan button').disabled")
     settled(page)
 
@@ -34,7 +34,7 @@ def test_a_scan_a_click_and_on_to_the_train_page(visit: Visit) -> None:
     page.click(".st-key-scan button")
     scanned(page, 24)
     unfold(page, "why")
-    before = page.inner_text(".st-key-take_focus button")
+    before = page.inner_text(".st-key-take_focus a")
     page.click(".st-key-why summary")
     page.wait_for_selector(".st-key-why details:not([open])")
     settled(page)
@@ -43,7 +43,7 @@ def test_a_scan_a_click_and_on_to_the_train_page(visit: Visit) -> None:
     point.click(force=True)
     page.wait_for_selector("[class*=st-key-why_] details[open]")
     page.wait_for_function(
-        "before => { const text = document.querySelector('.st-key-take_focus button')?.innerText;"
+        "before => { const text = document.querySelector('.st-key-take_focus a')?.innerText;"
         "return text && !text.includes(before); }",
         arg=before.split()[-1],
     )
@@ -52,8 +52,8 @@ def test_a_scan_a_click_and_on_to_the_train_page(visit: Visit) -> None:
             f"document.querySelector('.st-key-{chart} .js-plotly-plot')?.calcdata?.[0]?.length > 5"
         )
     settled(page)
-    rate = page.inner_text(".st-key-take_recommended button").split()[-1]
-    page.click(".st-key-take_recommended button")
+    rate = page.inner_text(".st-key-take_recommended a").split()[-1]
+    page.click(".st-key-take_recommended a")
     page.wait_for_selector(".st-key-train button")
     settled(page)
     assert "backend=torch" in page.url

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -49,6 +50,11 @@ def until(page: AppTest, condition: Callable[[], bool]) -> None:
     assert not page.exception
 
 
+def taking(page: AppTest) -> Any:
+    """The link to the Train page with the recommended rate, as the browser gets it."""
+    return next(link.proto for link in page.get("page_link") if link.proto.label.startswith("Train with"))
+
+
 def over(page: AppTest, name: str) -> bool:
     return not bool(page.session_state[f"job_{name}"].live)
 
@@ -70,7 +76,7 @@ def shown(page: AppTest) -> str:
 def test_a_scan_trains_every_rate_with_every_seed_and_recommends_one() -> None:
     page = opened(**SMALL | {"steps": "2000", "rates": "60", "seeds": "5"})  # of several tasks
     assert "**Example**: the default settings" in shown(page)
-    assert page.button(key="take_recommended").disabled
+    assert taking(page).disabled
     page.button(key="scan").click().run()
     sweep = scanned(page)
     assert sweep.done == sweep.grid.size == 300
@@ -81,7 +87,9 @@ def test_a_scan_trains_every_rate_with_every_seed_and_recommends_one() -> None:
     assert found.rate is not None
     assert f"Recommended: **{found.rate:.2g}**" in shown(page)
     assert "300 of 300 runs" in "".join(bar.text for bar in page.get("progress"))
-    assert page.button(key="take_recommended").label == f"Train with {found.rate:.2g}"
+    assert taking(page).label == f"Train with {found.rate:.2g}"
+    assert parse_qs(taking(page).query_string)["learning_rate"] == [f"{found.rate:.2g}"]
+    assert not taking(page).disabled
     assert page.button(key="stop_scan").disabled
 
 

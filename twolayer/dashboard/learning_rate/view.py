@@ -100,11 +100,15 @@ def _advice(search: Search | None, found: advice.Advice | None) -> str:
 
 
 def take(config: Config, key: str, *, disabled: bool = False) -> None:
-    """A button that goes to the Train page with this learning rate."""
+    """A link to the Train page with this learning rate.
+
+    Not `st.switch_page`: called in a fragment, it left the browser with an empty page now and then.
+    """
     query = config.to_query() | address.language_query()
     label = _("Train with {rate}").format(rate=f"{config.learning_rate:.3g}")
-    if st.button(label, key=key, icon=":material/play_arrow:", disabled=disabled):
-        st.switch_page("app.py", query_params=query)
+    with st.container(key=key, width="content"):
+        icon = ":material/play_arrow:"
+        st.page_link("app.py", label=label, icon=icon, query_params=query, disabled=disabled)
 
 
 def _numbers(sweep: Sweep) -> None:
