@@ -15,7 +15,7 @@ from pyarrow import csv, parquet
 from streamlit.testing.v1 import AppTest
 
 from twolayer import Config, fit
-from twolayer.dashboard.learning_rate import charts, job
+from twolayer.dashboard.learning_rate import charts, job, view
 from twolayer.dashboard.plot import plot
 from twolayer.engine.engine import Engine
 from twolayer.engine.waiting import Wait
@@ -177,6 +177,14 @@ def test_stop_keeps_what_is_there() -> None:
     assert search.job.state == "stopped"
     assert 0 < search.sweep.done < 1000
     assert page.button(key="stop_grid").disabled
+
+
+def test_results_are_said_to_be_kept_only_where_there_are_some() -> None:
+    def said(done: int) -> str:
+        return view._advice(SimpleNamespace(live=False, sweep=SimpleNamespace(done=done)), None)
+
+    assert said(0) == ""
+    assert "Results so far are kept" in said(1)
 
 
 def test_what_the_address_gets_wrong_is_said_and_the_rest_used() -> None:

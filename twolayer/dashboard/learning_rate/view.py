@@ -88,6 +88,8 @@ def _advice(search: Search | None, found: advice.Advice | None) -> str:
         return jobs.awaited(search.job) or _(
             "Sweeping learning rates. A recommendation appears when all runs are done."
         )
+    if search is not None and not search.sweep.done:
+        return ""  # it was refused, or stopped at once
     if found is None or found.rate is None:
         return f":orange[{say(found.reason) if found else _('Stopped. Results so far are kept.')}]"
     text = _("Recommended: **{rate}**.").format(rate=f"{found.rate:.2g}")
