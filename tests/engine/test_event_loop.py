@@ -1,10 +1,16 @@
 """The engine's thread: one coroutine for each run or job, whose end is always recorded."""
 
 import asyncio
+import contextlib
+import datetime
+import gc
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from tornado import gen, locks
 
 from twolayer import Config
 from twolayer.engine.event_loop import EventLoop
@@ -182,3 +188,25 @@ def test_close_stops_all_that_is_live_then_finishes_and_ends_the_thread():
     loop.close(finish)
     loop.soon(order.append, "too late")
     assert order == ["background", "stopped"]
+
+
+def test_a_timer_of_dask_is_not_cut_off_by_the_end(monkeypatch, caplog):
+    loop = EventLoop(lambda task: None)
+    at_end = loop.loop.call_soon_threadsafe
+
+    @gen.coroutine
+    def sender() -> Iterator[Any]:  # as in distributed.batched
+        with contextlib.suppress(gen.TimeoutError):
+            yield locks.Event().wait(datetime.timedelta(milliseconds=10))
+
+    def busy(function: Callable[[], None]) -> None:
+        time.sleep(0.03)
+        at_end(function)
+
+    async def finish() -> None:
+        sender()
+        monkeypatch.setattr(loop.loop, "call_soon_threadsafe", lambda function: at_end(busy, function))
+
+    loop.close(finish)
+    gc.collect()
+    assert caplog.text == ""

@@ -12,6 +12,9 @@ from twolayer.training.messages import Message, MessageError
 
 LOG = logging.getLogger(__name__)
 
+LAST_SECONDS = 0.05
+"""The loop goes on for this long, so that Dask's timers (10 ms) end in it: asyncio reports one that is cut off."""
+
 
 class EventLoop:
     """An event loop in its own thread. Only `soon` and `close` may be called from other threads.
@@ -88,3 +91,4 @@ class EventLoop:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await finish()
+        await asyncio.sleep(LAST_SECONDS)
