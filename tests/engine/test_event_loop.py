@@ -191,7 +191,7 @@ def test_close_stops_all_that_is_live_then_finishes_and_ends_the_thread():
 
 
 def test_a_timer_of_dask_is_not_cut_off_by_the_end(monkeypatch, caplog):
-    loop = EventLoop(lambda task: None)
+    loop = Watched()
     at_end = loop.loop.call_soon_threadsafe
 
     @gen.coroutine

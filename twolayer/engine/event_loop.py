@@ -13,7 +13,7 @@ from twolayer.training.messages import Message, MessageError
 LOG = logging.getLogger(__name__)
 
 LAST_SECONDS = 0.05
-"""The loop goes on for this long, so that Dask's timers (10 ms) end in it: asyncio reports one that is cut off."""
+"""The loop lasts longer than Dask's timers (10 ms): of one that is cut off asyncio would print an error."""
 
 
 class EventLoop:
