@@ -77,6 +77,19 @@ def test_runs_one_by_one_take_all_their_steps(steps):
     assert_array_equal(outcome.losses, fit(config).losses)
 
 
+def test_runs_one_by_one_are_not_timed_lap_by_lap(monkeypatch):
+    advance, laps = training.advance, []
+
+    def seen(*arguments, **options):
+        chunk = advance(*arguments, **options)
+        laps.append(len(chunk.laps))
+        return chunk
+
+    monkeypatch.setattr(batched.training, "advance", seen)
+    fit_many([replace(SMALL, method="fused")])
+    assert laps == [1, 1]  # a lap costs a call of the compiled loop, and a count of dead units
+
+
 def test_runs_that_differ_in_more_are_refused():
     with pytest.raises(ConfigError) as caught:
         fit_many([SMALL, replace(SMALL, H=6)])

@@ -53,7 +53,7 @@ def run(clock: Clock, score_seconds: float, chunks: int, steps: int = 100):
 
     debt, at, in_steps = 0.0, [], 0.0
     for chunk in range(chunks):
-        timed = timed_steps(Kernel(clock), steps, score, debt, chunk == chunks - 1)
+        timed = timed_steps(Kernel(clock), steps, 16, score, debt, chunk == chunks - 1)
         debt = timed.debt
         at += [*(timed.scores[:, 0] + chunk * steps)]
         in_steps += timed.laps[:, 1].sum()
@@ -85,5 +85,5 @@ def test_a_score_that_costs_more_than_the_whole_run_is_taken_at_its_first_count_
 
 
 def test_without_held_out_rows_nothing_is_owed(clock):
-    timed = timed_steps(Kernel(clock), 50, lambda *_: (), 0.0, True)
+    timed = timed_steps(Kernel(clock), 50, 16, lambda *_: (), 0.0, True)
     assert (len(timed.scores), timed.debt) == (0, 0.0)

@@ -6,14 +6,15 @@ one of `kernels.dual`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twolayer.rates.grid import INNERMOST
 from twolayer.training import capabilities, methods, training
-from twolayer.training.config import Config
+from twolayer.training.config import FIELDS, Config
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels.dual import Dual
 from twolayer.training.kernels.numpy import Tutorial
@@ -48,12 +49,13 @@ def fit_many(configs: Sequence[Config]) -> list[Outcome]:
     if not configs:
         return []
     first = configs[0]
-    for config in configs:
-        same = replace(config, learning_rate=first.learning_rate, seed=first.seed)
-        if same != first:
-            field = next(f for f in vars(first) if getattr(same, f) != getattr(first, f))
-            takes = Message.of("the same in all runs of a batch: {value}", value=str(getattr(first, field)))
-            raise ConfigError(field, getattr(same, field), takes)
+    for field in (field for field in FIELDS if field not in INNERMOST):
+        for value in (getattr(config, field) for config in configs):
+            if value != getattr(first, field):
+                takes = Message.of(
+                    "the same in all runs of a batch: {value}", value=str(getattr(first, field))
+                )
+                raise ConfigError(field, value, takes)
     if first.backend != "numpy" or methods.used(first) != "gram":
         return _one_after_the_other(configs)
     outcomes: dict[int, Outcome] = {}
@@ -86,7 +88,7 @@ def _fit_one(config: Config, problem: Problem) -> Outcome:
     chunk = training.start(config, problem)
     losses = []
     for end in (min(FIRST_STEPS, config.steps), config.steps):
-        chunk = training.advance(config, problem, chunk, end - chunk.step)
+        chunk = training.advance(config, problem, chunk, end - chunk.step, laps=1)
         losses.append(chunk.losses)
         if chunk.diverged_at is not None or chunk.step == config.steps:
             break

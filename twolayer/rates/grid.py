@@ -101,6 +101,11 @@ class Grid:
         """The number of trainings."""
         return prod(len(axis.values) for axis in self.axes)
 
+    @property
+    def together(self) -> int:
+        """The number of neighbouring trainings that differ in seed and learning rate alone."""
+        return prod(len(axis.values) for axis in self.axes if axis.field in INNERMOST)
+
     def values(self, index: int) -> dict[str, Any]:
         """The fields of the training `index` that vary."""
         places = np.unravel_index(index, self.shape)

@@ -1,7 +1,7 @@
 """Sweeps: the runs of a grid, computed as independent tasks, and the zones of the learning rate in them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -35,48 +35,43 @@ ROW = np.dtype(
 """What a sweep keeps of a run."""
 
 
-def _shapes(grid: Grid) -> tuple[list[Config], int]:
-    """Return a Config for each combination of the axes except seed and learning rate, and the number of runs
-    of each."""
-    together = int(np.prod([len(a.values) for a in grid.axes if a.field in ("seed", "learning_rate")]))
-    return [grid.config(index) for index in range(0, grid.size, together)], together
+def _shapes(grid: Grid) -> list[Config]:
+    """Return a Config for each combination of the axes except seed and learning rate."""
+    return [grid.config(index) for index in range(0, grid.size, grid.together)]
 
 
 def seconds(grid: Grid) -> float:
     """Estimate the seconds of the whole grid on one core."""
-    shapes, together = _shapes(grid)
-    return together * sum(map(batched_run_seconds, shapes))
+    return grid.together * sum(map(batched_run_seconds, _shapes(grid)))
 
 
 def blocks(grid: Grid) -> list[tuple[Grid, int, int]]:
     """Divide a grid into tasks of about `TASK_SECONDS`: arguments of `train`."""
-    shapes, together = _shapes(grid)
-    costs = [max(batched_run_seconds(c) / TASK_SECONDS, 8 * c.steps / TASK_BYTES) for c in shapes]
-    reached = np.cumsum(np.repeat(costs, together))
+    costs = [max(batched_run_seconds(c) / TASK_SECONDS, 8 * c.steps / TASK_BYTES) for c in _shapes(grid)]
+    reached = np.cumsum(np.repeat(costs, grid.together))
     starts = [0, *(np.flatnonzero(np.diff(np.floor(reached))) + 1)]
     return [(grid, int(a), int(b)) for a, b in zip(starts, [*starts[1:], grid.size], strict=True)]
 
 
 def memory_bytes(grid: Grid, workers: int) -> int:
     """Estimate the peak memory of the tasks of `workers` workers."""
-    shapes, together = _shapes(grid)
 
     def of_task(config: Config) -> int:
-        runs = min(together, block_size(config))
+        runs = min(grid.together, block_size(config))
         of_run = 8 * config.N * config.H + config.N**2 + 4 * (config.N + config.H) * config.D_out
         batched = runs * methods.item_bytes(config) * of_run if methods.used(config) == "gram" else 0
         return methods.run_bytes(config) + batched + 2 * TASK_BYTES
 
-    return workers * max(map(of_task, shapes))
+    return workers * max(map(of_task, _shapes(grid)))
 
 
 def train(grid: Grid, start: int, stop: int) -> NDArray[np.void]:
     """Train the runs `start` to `stop` (excluded) of a grid. Return rows of `ROW`."""
-    configs = [(index, grid.config(index)) for index in range(start, stop)]
     rows = []
-    for _, alike in groupby(configs, key=lambda pair: replace(pair[1], seed=0, learning_rate=1.0)):
-        indices, these = zip(*alike, strict=True)
-        rows += [_row(i, one) for i, one in zip(indices, fit_many(these), strict=True)]
+    for _, alike in groupby(range(start, stop), key=lambda index: index // grid.together):
+        indices = list(alike)
+        outcomes = fit_many([grid.config(index) for index in indices])
+        rows += [_row(index, one) for index, one in zip(indices, outcomes, strict=True)]
     return np.array(rows, dtype=ROW)
 
 

@@ -34,13 +34,14 @@ class Timed(NamedTuple):
 def timed_steps(
     kernel: Kernel,
     steps: int,
+    laps_per_chunk: int,
     score: Callable[[Kernel, bool], tuple[float, ...]],
     debt: float,
     is_last: bool,
 ) -> Timed:
     """Take `steps` steps. `score` is told whether they end; at the end of the last chunk of a run there is a
     score whatever the debt."""
-    lap = max(1, steps // LAPS_PER_CHUNK)
+    lap = max(1, steps // laps_per_chunk)
     laps, dead, scores = [], [], []
     kernel.synchronize()
     for done in range(0, steps, lap):

@@ -19,7 +19,7 @@ from twolayer.training.config import Config
 from twolayer.training.edits import Edit, current, segment
 from twolayer.training.figures import quantiles
 from twolayer.training.kernels import State
-from twolayer.training.laps import timed_steps
+from twolayer.training.laps import LAPS_PER_CHUNK, timed_steps
 from twolayer.training.learned import Picture
 from twolayer.training.pace import Pace
 from twolayer.training.problem import Array, Problem, in_hand, make_held_out, make_problem
@@ -139,10 +139,12 @@ def start(config: Config, problem: Problem) -> Chunk:
     return Chunk(0, state, np.empty(0), np.empty((0, 2)), zero_loss=float(np.square(problem.y).sum()))
 
 
-def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Chunk:
+def advance(
+    config: Config, problem: Problem, previous: Chunk, steps: int, laps: int = LAPS_PER_CHUNK
+) -> Chunk:
     """Compute the next `steps` steps after `previous`, or fewer if a loss is not finite.
 
-    A chunk after a diverged one is empty.
+    They are timed in about `laps` laps. A chunk after a diverged one is empty.
     """
     if previous.diverged_at is not None:
         return previous.without_losses()
@@ -152,28 +154,29 @@ def advance(config: Config, problem: Problem, previous: Chunk, steps: int) -> Ch
         before = thread_time()
         is_last = previous.step + steps >= config.steps
         score = partial(_score, config, problem)
-        laps, dead, held_out, debt = timed_steps(kernel, steps, score, previous.score_debt, is_last)
+        timed = timed_steps(kernel, steps, laps, score, previous.score_debt, is_last)
         processor = thread_time() - before
         losses = kernel.losses()
+    by_processor = config.threads == 1 and config.device == "cpu"
     finite = int(np.argmin(np.isfinite(losses))) if not np.isfinite(losses).all() else steps
     if finite < steps:
         # Again, up to the last finite loss: the state must not depend on where the chunk ends.
-        chunk = advance(config, problem, previous, finite)
+        chunk = advance(config, problem, previous, finite, laps)
         return replace(chunk, diverged_at=previous.step + finite)
-    dead[:, 0] += previous.step
-    held_out[:, 0] += previous.step
+    timed.dead[:, 0] += previous.step
+    timed.scores[:, 0] += previous.step
     return replace(
         previous,
         step=previous.step + steps,
         state=kernel.state(),
         losses=losses,
-        laps=laps,
-        dead=dead,
-        held_out=held_out,
-        score_debt=debt,
+        laps=timed.laps,
+        dead=timed.dead,
+        held_out=timed.scores,
+        score_debt=timed.debt,
         picture=None,
         compile_seconds=kernel.compile_seconds,
-        processor_seconds=processor if config.threads == 1 and config.device == "cpu" else laps[:, 1].sum(),
+        processor_seconds=processor if by_processor else timed.laps[:, 1].sum(),
     )
 
 
