@@ -76,13 +76,6 @@ def test_a_race_shows_its_steps_its_verdict_and_its_charts(visit: Visit) -> None
     assert "numpy gram" in Path(download.value.path()).read_text()
 
 
-def test_nothing_that_is_folded_is_drawn(visit: Visit) -> None:
-    page = visit(f"/race?{SMALL}&{TWO}&run=1")
-    over(page)
-    assert page.locator(".js-plotly-plot").count() == 1
-    assert page.locator("[data-testid=stDataFrame]").count() == 0
-
-
 def test_results_come_while_it_runs_and_stop_keeps_them(visit: Visit) -> None:
     page = visit(f"/race?{SMALL.replace('rounds=8', 'rounds=100')}&run=1")
     page.wait_for_selector("[data-testid=stProgress]:has-text('of 100')")
@@ -123,9 +116,13 @@ def test_a_sweep_is_a_curve_for_each_contender_and_words_on_who_overtakes(visit:
     expect(page.locator(".st-key-race_verdict")).to_contain_text("H = ")
 
 
-def test_a_wrong_file_gets_a_message_and_the_page_stays(visit: Visit, tmp_path: Path) -> None:
+def test_nothing_folded_is_drawn_a_wrong_file_gets_a_message_and_the_page_stays(
+    visit: Visit, tmp_path: Path
+) -> None:
     page = visit(f"/race?{SMALL}&{TWO}&run=1")
     over(page)
+    assert page.locator(".js-plotly-plot").count() == 1, "nothing that is folded is drawn"
+    assert page.locator("[data-testid=stDataFrame]").count() == 0
     unfold(page, "files")
     verdict = page.inner_text(".st-key-race_verdict")
     upload = page.locator(".st-key-race_file input[type=file]")
@@ -149,7 +146,7 @@ def test_a_wrong_file_gets_a_message_and_the_page_stays(visit: Visit, tmp_path: 
 
 
 def test_a_phone_shows_everything_without_scrolling_sideways(visit: Visit) -> None:
-    page = visit(f"/race?{SMALL}&run=1&sweep=H&sweep_from=4&sweep_to=9&sweep_points=2", width=390)
+    page = visit(f"/race?{SMALL}&{TWO}&run=1&sweep=H&sweep_from=4&sweep_to=9&sweep_points=2", width=390)
     over(page)
     for section in ("phases", "agreement", "figures", "files"):
         unfold(page, section)
