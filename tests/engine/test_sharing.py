@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from numpy.testing import assert_array_equal
@@ -178,16 +179,17 @@ def test_a_run_that_is_live_for_too_long_is_stopped_with_the_limit(new_engine, w
     engine.close()
 
 
-def test_an_embedded_cluster_that_has_lost_its_workers_is_rebuilt(new_engine, finished):
+def test_an_embedded_cluster_that_has_lost_its_workers_is_rebuilt(new_engine, finished, wait_until):
     engine = new_engine()
     before = engine._connection.cluster
 
-    async def end_workers() -> None:
+    async def end_workers() -> dict[str, Any]:
         client = await engine._connection.client()
         info = await client.scheduler.identity(n_workers=-1)
-        await client.retire_workers(list(info["workers"]), close_workers=True)
+        return await client.retire_workers(list(info["workers"]), close_workers=True)
 
-    asyncio.run_coroutine_threadsafe(end_workers(), engine._loop.loop).result(30)
+    # Dask does not end a worker that has the only copy of a result, as that of a probe until it is fetched
+    wait_until(lambda: asyncio.run_coroutine_threadsafe(end_workers(), engine._loop.loop).result(30))
     assert finished(engine, Config(**TINY, steps=300)).state == "finished"
     assert engine._connection.cluster is not before
     engine.close()
