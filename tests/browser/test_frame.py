@@ -1,42 +1,20 @@
 """The frame of the pages: deep links, and the Config that travels along."""
 
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, serving, settled
 
-RACE = """
-from twolayer.dashboard.common import controls, frame
-import streamlit as st
 
-frame.begin("race")
-with st.sidebar:
-    config = controls.draw()
-frame.links(config)
-"""
+def test_a_deep_link_works_for_the_first_visitor_and_the_config_travels(visit: Callable[..., Page]) -> None:
+    with serving(ROOT) as fresh:
+        travel(visit(f"{fresh}/race?N=33&learning_rate=2.5e-06&dtype=float64&threads=2&lang=ko"))
 
 
-@pytest.fixture(scope="module")
-def two_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of a copy of the app in which the page /race has nothing but the frame and the controls."""
-    folder: Path = tmp_path_factory.mktemp("app")
-    shutil.copy(ROOT / "app.py", folder)
-    for name in ("twolayer", ".streamlit"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "pages").mkdir()
-    (folder / "pages" / "race.py").write_text(RACE)
-    with serving(folder) as address:
-        yield address
-
-
-def test_a_deep_link_works_for_the_first_visitor_and_the_config_travels(
-    visit: Callable[..., Page], two_pages: str
-) -> None:
-    page = visit(f"{two_pages}/race?N=33&learning_rate=2.5e-06&dtype=float64&threads=2&lang=ko")
+def travel(page: Page) -> None:
+    """Go from Race to Train, change N, and go back."""
     expect(page.locator("h1")).to_have_text("손으로 구현한 2층 신경망")
     expect(page.locator(".st-key-N input")).to_have_value("33")
 
@@ -53,17 +31,11 @@ def test_a_deep_link_works_for_the_first_visitor_and_the_config_travels(
     page.wait_for_url("**N=34**")
     settled(page)
     page.click(".st-key-links >> text=속도 비교")
-    page.wait_for_selector(".st-key-train", state="detached")
+    page.wait_for_selector(".st-key-race button")
     settled(page)
     assert "N=34" in page.url
     assert "dtype=float64" in page.url
     expect(page.locator(".st-key-N input")).to_have_value("34")
-
-
-def test_no_raw_list_of_pages_in_the_sidebar(visit: Callable[..., Page], two_pages: str) -> None:
-    page = visit(f"{two_pages}/")
-    assert page.query_selector("[data-testid=stSidebarNav]") is None
-    expect(page.locator(".st-key-links")).to_contain_text("Race")
 
 
 @pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
@@ -76,6 +48,7 @@ def test_the_bar_is_one_row_of_a_phone_and_has_its_styles_before_the_components_
     assert bar is not None
     assert menu is not None
     assert bar["height"] < 48
+    assert page.query_selector("[data-testid=stSidebarNav]") is None, "the pages are listed once"
     assert page.evaluate(
         "[...document.querySelectorAll('style')].some("
         "style => style.textContent.includes('twolayer') && !style.closest('.st-key-copy_link'))"

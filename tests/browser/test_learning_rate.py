@@ -154,9 +154,8 @@ def test_what_is_below_the_curvature_stays_in_its_place_when_it_arrives(
     assert page.evaluate("heights.size") == 1, page.evaluate("[...heights]")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit, scheme: str) -> None:
-    page = visit(f"/learning_rate?{SMALL}&run=1", width=390, scheme=scheme, locale="ko-KR")
+def test_a_phone_shows_a_scan_and_a_grid_without_scrolling_sideways(visit: Visit) -> None:
+    page = visit(f"/learning_rate?{SMALL}&run=1", width=390, scheme="dark", locale="ko-KR")
     scanned(page, 24)
     unfold(page, "why")
     page.wait_for_selector(".st-key-curvature_chart .js-plotly-plot")
