@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from playwright.sync_api import Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.browser.conftest import drawn, figure, settled, state_is
+from tests.browser.conftest import PATIENCE_MS, drawn, figure, settled, state_is
 from twolayer import Config, fit
 from twolayer.engine.task import OWNER_LENGTH
 
@@ -119,7 +119,7 @@ def test_a_tick_sends_little_however_long_the_run_and_still_curves_not_again(vis
         ) and all(data.count(b'"kept": true') == 6 for data in charts(tick))
 
     client.on("Network.webSocketFrameReceived", received)
-    for _ in range(600):
+    for _ in range(PATIENCE_MS // 100):
         page.wait_for_timeout(100)
         last = [tick for tick in ticks[:-1] if charts(tick)][-6:]
         if len(last) == 6 and all(map(sends_the_moving_curve_only, last)):
