@@ -2,7 +2,17 @@
 
 import streamlit as st
 
-from twolayer.dashboard.common import address, controls, frame, headers, jobs, server, uploads, visitors
+from twolayer.dashboard.common import (
+    address,
+    clicks,
+    controls,
+    frame,
+    headers,
+    jobs,
+    server,
+    uploads,
+    visitors,
+)
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import buttons, code, diagnosis, live, runs_table, welcome
 
@@ -60,4 +70,5 @@ if __name__ == "__main__":
     page()
 else:
     # The server imports this module once, before anybody comes; then it is a script, run for each visitor.
-    app = st.App(__file__, lifespan=server.lifespan, middleware=(*headers.MIDDLEWARE, *uploads.MIDDLEWARE))
+    middleware = (*headers.MIDDLEWARE, *uploads.MIDDLEWARE, *clicks.MIDDLEWARE)
+    app = st.App(__file__, lifespan=server.lifespan, middleware=middleware)

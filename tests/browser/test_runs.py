@@ -144,6 +144,32 @@ def test_stop_takes_effect_at_once(visit: Visit) -> None:
     expect(page.locator(".st-key-stop button")).to_be_disabled()
 
 
+HELD = """
+    window.held = [];
+    const later = window.setTimeout;
+    window.setTimeout = (act, ms, ...rest) => window.holds && !ms ? held.push(act) : later(act, ms, ...rest);
+"""
+"""While `holds` is set, what the page puts off for a moment stays undone, as in a browser that is busy."""
+
+
+def test_a_click_that_waits_to_be_sent_is_not_sent_by_the_timers_too(visit: Visit) -> None:
+    page = visit("/?steps=3000000", before=lambda page: page.add_init_script(HELD))
+    page.click(".st-key-train button")
+    state_is(page, "running")
+    page.evaluate("window.holds = true")
+    page.click(".st-key-pause button")
+    for _ in range(3):  # redraws by the timer
+        step = page.inner_text(".st-key-metric_step")
+        page.wait_for_function(
+            "step => document.querySelector('.st-key-metric_step').innerText !== step", arg=step
+        )
+    assert figure(page, "metric_state") == "running"
+    page.evaluate("window.holds = false; held.forEach(act => act())")
+    state_is(page, "paused")
+    page.click(".st-key-stop button")
+    state_is(page, "stopped")
+
+
 def test_pause_step_resume_by_the_keyboard(visit: Visit) -> None:
     page = visit("/?N=3&D_in=4&H=5&D_out=2&learning_rate=1e-3&steps=3000000")
     page.wait_for_selector(f"{LOSS} .main-svg")
