@@ -138,19 +138,25 @@ def test_a_state_outlives_its_kernel_and_later_steps(kernel, dtype):
 
 
 def growth_of_a_step(method: str, dtype: str) -> int:
-    """Bytes by which the traced memory peaks above its start in 20 steps of the NumPy kernel."""
+    """Bytes by which the traced memory peaks above its start in 20 steps of the NumPy kernel.
+
+    The least of three measurements: other threads of the process allocate memory too.
+    """
     config = Config(method=method, N=40, D_in=60, H=50, D_out=30, dtype=dtype, learning_rate=1e-6)
     problem = training.prepare(config)
-    kernel = kernels.load("numpy", method)(config, problem, kernels.load("numpy", method).start(problem), 25)
+    kernel = kernels.load("numpy", method)(config, problem, kernels.load("numpy", method).start(problem), 65)
     tracemalloc.start()
     try:
         for _ in range(5):
             kernel.step()
-        tracemalloc.reset_peak()
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(20):
-            kernel.step()
-        return tracemalloc.get_traced_memory()[1] - before
+        growths = []
+        for _ in range(3):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(20):
+                kernel.step()
+            growths.append(tracemalloc.get_traced_memory()[1] - before)
+        return min(growths)
     finally:
         tracemalloc.stop()
 

@@ -12,8 +12,8 @@ from twolayer.training.messages import Message, MessageError
 
 LOG = logging.getLogger(__name__)
 
-LAST_SECONDS = 0.05
-"""The loop lasts longer than Dask's timers (10 ms): of one that is cut off asyncio would print an error."""
+LAST_SECONDS = 0.02
+"""The loop lasts twice as long as Dask's timers (10 ms): of one cut off asyncio would print an error."""
 
 
 class EventLoop:
