@@ -112,6 +112,12 @@ def test_only_its_kernels_know_jax():
         ("import twolayer.training.kernels", ["torch", "streamlit", "distributed"]),
         ("import twolayer.engine.engine", ["torch", "streamlit"]),
         ("import twolayer.__main__", ["torch", "streamlit", "distributed"]),
+        (
+            "import contextlib, io, sys; from twolayer.cli.app import run\n"
+            "sys.argv[1:] = 'scan --N 4 --D_in 5 --H 3 --steps 5 --rates 3 --seeds 1'.split()\n"
+            "with contextlib.redirect_stdout(io.StringIO()): assert run() == 0",
+            ["torch", "streamlit", "pyarrow", "pandas"],
+        ),
         ("import twolayer.engine.cluster", ["torch", "streamlit"]),
         ("import twolayer.backprop.check, twolayer.backprop.one_step", ["torch", "streamlit", "distributed"]),
         ("import twolayer.dashboard.gradients.view, twolayer.dashboard.one_step.view", ["torch"]),

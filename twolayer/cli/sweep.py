@@ -48,20 +48,24 @@ def command(
     Runs on an embedded Dask cluster, or on the one at TWOLAYER_SCHEDULER. Ctrl+C stops the sweep; finished
     runs are still reported and written.
     """
-    from twolayer.export import files  # load Arrow
-
     try:
         sweep = Sweep(_grid(computed(config), **grid_options))
         with progress_bar(sweep.grid.size, "training") as bar:
             start, complete = compute(sweep, lambda done: bar.update(done - bar.pos))
     except MessageError as error:
         raise click.UsageError(str(error)) from None
-    table = files.sweep_table(sweep)
-    as_csv, as_parquet = partial(files.csv, table), partial(files.parquet, table)
+    as_csv, as_parquet = partial(_file, "csv", sweep), partial(_file, "parquet", sweep)
     by_name = as_parquet if str(output).endswith(".parquet") else as_csv
     deliver(words(sweep, start), (csv, as_csv), (parquet, as_parquet), (output, by_name))
     if not complete:
         raise click.Abort
+
+
+def _file(form: str, sweep: Sweep) -> bytes:
+    from twolayer.export import files  # loads Arrow
+
+    content: bytes = getattr(files, form)(files.sweep_table(sweep))
+    return content
 
 
 def _grid(
