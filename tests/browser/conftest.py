@@ -145,23 +145,27 @@ def settled(page: Page) -> None:
 
 
 def unfolded(page: Page, section: str) -> None:
-    """Unfold a section, and wait until it is drawn and has ceased to grow: a click on what is below it would
-    meet something else."""
+    """Unfold a section, and wait until it is drawn and has ceased to grow."""
     page.click(f"{section} summary")
     page.wait_for_selector(f"{section} details[open] [data-testid=stExpanderDetails] > *")
     settled(page)
+    still(page, f"{section} details")
+
+
+def still(page: Page, selector: str) -> None:
+    """Wait until something has ceased to grow and to move: a click would meet something else."""
     page.evaluate(
-        """section => new Promise(grown => {
-            let height = 0, frames = 0;
+        """selector => new Promise(come => {
+            let place, frames = 0;
             const look = () => {
-                const now = document.querySelector(`${section} details`).getBoundingClientRect().height;
-                frames = now === height ? frames + 1 : 0;
-                height = now;
-                return frames < 20 ? requestAnimationFrame(look) : grown();
+                const now = JSON.stringify(document.querySelector(selector).getBoundingClientRect());
+                frames = now === place ? frames + 1 : 0;
+                place = now;
+                return frames < 20 ? requestAnimationFrame(look) : come();
             };
             look();
         })""",
-        section,
+        selector,
     )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, settled, state_is
+from tests.browser.conftest import ROOT, settled, state_is, unfolded
 from twolayer.backprop.packed import pack
 
 Visit = Callable[..., Page]
@@ -57,7 +57,7 @@ def test_axe_finds_nothing_serious_by_day_and_by_night(visit: Visit, axe: str, a
 
 def test_axe_finds_nothing_serious_in_a_run_as_code(visit: Visit, axe: str) -> None:
     page = visit(f"/?{SIZES}")
-    page.click(".st-key-code summary")
+    unfolded(page, ".st-key-code")
     page.click(".st-key-code_rung button:has-text('JAX')")
     page.wait_for_selector(".st-key-code_jax code .token")
     page.mouse.move(0, 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import settled
+from tests.browser.conftest import settled, unfolded
 from twolayer import Config
 from twolayer.export.script import script
 
@@ -23,7 +23,7 @@ MARKED = """key => {
 def with_code(visit: Visit, rung: str, **look: int) -> Page:
     """The Train page with the code of a run opened, written on a rung."""
     page = visit("/?steps=30", **look)
-    page.click(".st-key-code summary")
+    unfolded(page, ".st-key-code")
     page.click(f".st-key-code_rung button:has-text('{rung}')")
     settled(page)
     page.wait_for_selector(".st-key-code_autograd pre code .token")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import settled, state_is, unfolded
+from tests.browser.conftest import settled, state_is, still, unfolded
 from tests.browser.stability import assert_nothing_moved, watch
 
 Visit = Callable[..., Page]
@@ -38,6 +38,7 @@ def test_a_scan_a_click_and_on_to_the_train_page(visit: Visit) -> None:
     page.click(".st-key-why summary")
     page.wait_for_selector(".st-key-why details:not([open])")
     settled(page)
+    still(page, ".st-key-scan_chart")
     point = page.locator(".st-key-scan_chart .scatterlayer .trace .point").first
     point.scroll_into_view_if_needed()
     point.click(force=True)

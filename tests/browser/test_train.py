@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import stability
-from tests.browser.conftest import drawn, figure, settled, state_is
+from tests.browser.conftest import drawn, figure, settled, state_is, unfolded
 from twolayer import Config, fit
 from twolayer.dashboard.plot import plot
 from twolayer.dashboard.train import live
@@ -101,7 +101,7 @@ def test_back_and_forward_bring_the_settings_back(visit: Visit) -> None:
         page.press(".st-key-N input", "Enter")
         page.wait_for_url(f"**N={value}**")
         settled(page)
-    page.click(".st-key-compute summary")
+    unfolded(page, ".st-key-compute")
     page.click(".st-key-backend >> text=PyTorch")
     page.wait_for_url("**backend=torch**")
     settled(page)
