@@ -1,12 +1,15 @@
 """What all tests share: the combinations that exist, read from the project's own tables, and waiting."""
 
+import io
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -87,3 +90,26 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+class Ran(NamedTuple):
+    """What came of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def twolayer() -> Callable[..., Ran]:
+    """A function that runs the command line with some arguments in this process, which has its libraries."""
+    from twolayer.cli.app import run
+
+    def ran(*arguments: str) -> Ran:
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        command = patch.object(sys, "argv", ["twolayer", *arguments])
+        with command, redirect_stdout(out), redirect_stderr(err):
+            status = run()
+        return Ran(status, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+    return ran

@@ -118,6 +118,12 @@ def test_only_its_kernels_know_jax():
             "with contextlib.redirect_stdout(io.StringIO()): assert run() == 0",
             ["torch", "streamlit", "pyarrow", "pandas"],
         ),
+        (
+            "import contextlib, io, sys; from twolayer.cli.app import run\n"
+            "sys.argv[1:] = ['race', '--sweep', 'foo=3']\n"
+            "with contextlib.redirect_stderr(io.StringIO()): assert run() == 2",
+            ["torch", "streamlit"],
+        ),
         ("import twolayer.engine.cluster", ["torch", "streamlit"]),
         ("import twolayer.backprop.check, twolayer.backprop.one_step", ["torch", "streamlit", "distributed"]),
         ("import twolayer.dashboard.gradients.view, twolayer.dashboard.one_step.view", ["torch"]),

@@ -19,9 +19,9 @@ CONFIG = Config(N=32, H=9, dtype="float64")
 
 
 @pytest.fixture(scope="module")
-def code(python):
-    """A function that runs `python -m twolayer code`."""
-    return lambda *arguments, **variables: python("-m", "twolayer", "code", *arguments, **variables)
+def code(twolayer):
+    """A function that runs `twolayer code`."""
+    return lambda *arguments: twolayer("code", *arguments)
 
 
 @pytest.mark.parametrize("rung", rungs(CONFIG))

@@ -23,9 +23,9 @@ def options(values: dict[str, object]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def train(python):
-    """A function that runs `python -m twolayer train`."""
-    return lambda *arguments: python("-m", "twolayer", "train", *arguments)
+def train(twolayer):
+    """A function that runs `twolayer train`."""
+    return lambda *arguments: twolayer("train", *arguments)
 
 
 def test_a_run_is_told_in_words_and_nothing_else(train):

@@ -78,9 +78,9 @@ def test_signs_that_an_encoding_lacks_are_spelled(python):
         (["--output"], "race.csv"),
     ],
 )
-def test_a_race_is_written_as_json_or_as_csv_by_option_and_by_name(python, tmp_path, options, name):
+def test_a_race_is_written_as_json_or_as_csv_by_option_and_by_name(twolayer, tmp_path, options, name):
     file = [str(tmp_path / name)] if name else []
-    ran = python("-m", "twolayer", "race", *COMMANDS["race"], *options, *file)
+    ran = twolayer("race", *COMMANDS["race"], *options, *file)
     assert ran.returncode == 0
     if "race" in str(name):
         assert "GFLOP/s" in ran.stdout

@@ -10,7 +10,6 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from twolayer import Config, fit, own_table
-from twolayer.cli import app
 
 FLOWERS = "length,width,kind\n" + "".join(f"{k % 7}.5,{k * k % 11},{'ab'[k % 2]}\n" for k in range(40))
 SMALL = ["--H", "5", "--learning_rate", "1e-4", "--steps", "10", "--init", "he"]
@@ -23,18 +22,6 @@ def file(tmp_path, monkeypatch) -> str:
     (tmp_path / "flowers.csv").write_text(FLOWERS, "utf-8")
     monkeypatch.chdir(tmp_path)
     return "flowers.csv"
-
-
-@pytest.fixture
-def twolayer(monkeypatch, capsys):
-    """A function that runs the command line in this process: its status, and what it said."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["twolayer", *arguments])
-        status = app.run()
-        return status, *capsys.readouterr()
-
-    return run
 
 
 def test_train_reads_a_file_and_its_columns_by_name(file, twolayer):

@@ -76,9 +76,9 @@ def test_a_web_process_whose_workers_race_jax_never_loads_it(python):
     assert json.loads(ran.stdout) == [[True, True], False]
 
 
-def test_the_command_races_jax_that_is_picked(python):
+def test_the_command_races_jax_that_is_picked(twolayer):
     few = ["--N", "5", "--D_in", "9", "--H", "4", "--steps", "20", "--rounds", "3"]
-    ran = python("-m", "twolayer", "race", *few, "--contenders", "numpy.tutorial,jax.gram")
+    ran = twolayer("race", *few, "--contenders", "numpy.tutorial,jax.gram")
     assert "\njax gram " in ran.stdout, ran.stderr
     assert "INCORRECT" not in ran.stdout
     assert "not included in the timings: jax gram " in ran.stdout

@@ -349,21 +349,17 @@ def test_a_contender_without_its_library_is_refused_with_the_reason():
 # -- the command line -------------------------------------------------------------------------------
 
 
-def test_the_command_prints_a_table_csv_and_json(python):
+def test_the_command_prints_a_table_csv_and_json(twolayer):
     few = ["--N", "5", "--D_in", "9", "--H", "4", "--steps", "20", "--rounds", "3"]
-    table = python("-m", "twolayer", "race", *few)
+    table = twolayer("race", *few)
     assert table.returncode == 0, table.stderr
     for words in ("numpy gram", "Timings cover", "3 rounds are too few", "torch gram"):
         assert words in table.stdout
     assert "jax gram" not in table.stdout, "it has to be picked"
     few += ["--contenders", "numpy.gram,numpy.fused"]
-    rows = list(
-        csv.DictReader(
-            io.StringIO(python("-m", "twolayer", "race", *few, "--sweep", "H=4,6", "--csv").stdout)
-        )
-    )
+    rows = list(csv.DictReader(io.StringIO(twolayer("race", *few, "--sweep", "H=4,6", "--csv").stdout)))
     assert {row["H"] for row in rows} == {"4", "6"}
-    as_json = python("-m", "twolayer", "race", *few, "--json").stdout
+    as_json = twolayer("race", *few, "--json").stdout
     (one,) = json.loads(as_json)
     assert one["config"]["steps"] == 20
     (read,) = from_json(as_json.encode())
@@ -381,7 +377,7 @@ def test_the_command_prints_a_table_csv_and_json(python):
         ["--threads", "200"],
     ],
 )
-def test_a_bad_option_of_the_race_is_one_line_with_status_2(python, bad):
-    done = python("-m", "twolayer", "race", *bad)
+def test_a_bad_option_of_the_race_is_one_line_with_status_2(twolayer, bad):
+    done = twolayer("race", *bad)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1

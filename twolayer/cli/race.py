@@ -37,20 +37,20 @@ from twolayer.training.messages import MessageError
 @output_option(
     "--output", "Write all results to this file as JSON; as a CSV table with --csv, or to a .csv file."
 )
-def command(config: Config, contenders: str | None, sweep: str | None, **options: Any) -> None:
+def command(config: Config, contenders: str | None, **options: Any) -> None:
     """Benchmark every backend and method on this machine. PyTorch autograd takes part for comparison.
 
     So does JAX where it is installed, if it is named in --contenders.
     """
     try:
+        # What is refused is refused before PyTorch is loaded
+        sweep = None if options["sweep"] is None else parse_sweep(options["sweep"])
         found = probe(load_torch=True)
         here = all_contenders(found.machine.devices, config)
         taking_part = by_default(here)
         if contenders is not None:
             taking_part = chosen(contenders, here, dict(found.missing))
-        plan = Plan(
-            config, tuple(taking_part), options["rounds"], None if sweep is None else parse_sweep(sweep)
-        )
+        plan = Plan(config, tuple(taking_part), options["rounds"], sweep)
         with progress_bar(100, "racing") as bar:
             races = race(plan, on_progress=lambda share: bar.update(100 * share - bar.pos))
     except MessageError as error:
