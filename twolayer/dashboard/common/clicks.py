@@ -30,7 +30,7 @@ def _without_clicks_of_timers(content: bytes) -> bytes:
     try:
         message = BackMsg.FromString(content)
     except DecodeError:
-        return content  # Streamlit says what it thinks of it
+        return content  # Streamlit refuses it
     if not message.rerun_script.is_auto_rerun:
         return content
     states = message.rerun_script.widget_states.widgets
