@@ -155,13 +155,13 @@ def unfolded(page: Page, section: str) -> None:
 def still(page: Page, selector: str) -> None:
     """Wait until something has ceased to grow and to move: a click would meet something else."""
     page.evaluate(
-        """selector => new Promise(come => {
+        """selector => new Promise(resolve => {
             let place, frames = 0;
             const look = () => {
                 const now = JSON.stringify(document.querySelector(selector).getBoundingClientRect());
                 frames = now === place ? frames + 1 : 0;
                 place = now;
-                return frames < 20 ? requestAnimationFrame(look) : come();
+                return frames < 20 ? requestAnimationFrame(look) : resolve();
             };
             look();
         })""",

@@ -36,11 +36,9 @@ def message(*, by_timer: bool) -> BackMsg:
 
 def test_a_timer_sends_values_but_no_clicks():
     kept = BackMsg.FromString(received(message(by_timer=True).SerializeToString())).rerun_script
-    assert [state.id for state in kept.widget_states.widgets] == ["N", "method"]
-    assert [kept.widget_states.widgets[0].int_value, kept.widget_states.widgets[1].string_value] == [
-        3,
-        "gram",
-    ]
+    size, method = kept.widget_states.widgets
+    assert (size.id, size.int_value) == ("N", 3)
+    assert (method.id, method.string_value) == ("method", "gram")
     assert (kept.is_auto_rerun, kept.fragment_id) == (True, "one")
 
 
