@@ -1,13 +1,14 @@
 """What all tests share: the combinations that exist, read from the project's own tables, and waiting."""
 
-import io
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -106,10 +107,11 @@ def twolayer() -> Callable[..., Ran]:
     from twolayer.cli.app import run
 
     def ran(*arguments: str) -> Ran:
-        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
         command = patch.object(sys, "argv", ["twolayer", *arguments])
-        with command, redirect_stdout(out), redirect_stderr(err):
-            status = run()
-        return Ran(status, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+        file = partial(TemporaryFile, "w+", encoding="utf-8", newline="")
+        with file() as out, file() as err:
+            with command, redirect_stdout(out), redirect_stderr(err):
+                status = run()
+            return Ran(status, *(stream.seek(0) or stream.read() for stream in (out, err)))
 
     return ran

@@ -1,6 +1,7 @@
 """A real server and a real browser."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from twolayer.dashboard.common.pages import PAGES
+
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = [
     "--headless",
@@ -27,6 +30,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--process-per-site",  # the app's scripts are compiled once, not for each tab
+    # A page lives for seconds: what is compiled well, or in other threads, costs more than it saves.
+    "--js-flags=--no-opt --no-maglev --no-flush-bytecode",
+    "--disable-features=ScriptStreaming,PaintHolding",
 ]
 
 
@@ -129,7 +135,7 @@ def visit(profile: Callable[[str], BrowserContext], server: str) -> Iterator[Cal
         page.goto(path if path.startswith("http") else server + path)
         settled(page)
         # What comes with code of its own: the styles of the page, which move it, and the bar's last button
-        page.wait_for_function(f"[...document.styleSheets].some(sheet => {STYLED})")
+        page.wait_for_function(f"[...document.styleSheets].some(sheet => {STYLED})", polling=100)
         page.wait_for_selector(".twolayer-copy", state="attached")
         return page
 
@@ -142,6 +148,15 @@ def settled(page: Page) -> None:
     """Wait until the page's script has run to its end (before it begins, it is not running either)."""
     page.wait_for_selector(".st-key-frame", timeout=PATIENCE_MS)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=PATIENCE_MS)
+
+
+def go_to(page: Page, name: str) -> None:
+    """Go to a page by the links in the bar, unless it is there."""
+    address = re.compile(f"/{name}(\\?|$)" if name != "train" else r":\d+/(\?|$)")
+    if not address.search(page.url):
+        page.click(f".st-key-links a >> nth={[*PAGES].index(name)}")
+        page.wait_for_url(address)
+        settled(page)
 
 
 def unfolded(page: Page, section: str) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, settled, state_is, unfolded
+from tests.browser.conftest import ROOT, go_to, settled, state_is, unfolded
 from twolayer.backprop.packed import pack
 
 Visit = Callable[..., Page]
@@ -86,22 +86,19 @@ def serious(page: Page) -> list[tuple[str, list[str]]]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("address", "action"),
-    [("/", "train"), ("/race", "race"), ("/gradients", "fault"), ("/learning_rate", "scan")],
-)
-def test_the_main_action_is_the_first_stop_of_a_page_though_the_bar_stands_above_it(
-    visit: Visit, address: str, action: str
-) -> None:
-    page = visit(address)
-    page.wait_for_selector(".twolayer-copy")
-    page.focus("[data-testid=stMain]")
-    page.keyboard.press("Tab")
-    assert page.evaluate(f"{FOCUSED}.closest('.st-key-{action}') !== null")
-    bar, row = (page.locator(f".st-key-{key}").bounding_box() for key in ("frame", action))
-    assert bar is not None
-    assert row is not None
-    assert bar["y"] + bar["height"] <= row["y"]
+def test_the_main_action_is_the_first_stop_of_a_page_though_the_bar_stands_above_it(visit: Visit) -> None:
+    page = visit("/")
+    actions = {"train": "train", "race": "race", "gradients": "fault", "learning_rate": "scan"}
+    for name, action in actions.items():
+        go_to(page, name)
+        page.wait_for_selector(".twolayer-copy")
+        page.focus("[data-testid=stMain]")
+        page.keyboard.press("Tab")
+        assert page.evaluate(f"{FOCUSED}.closest('.st-key-{action}') !== null"), name
+        bar, row = (page.locator(f".st-key-{key}").bounding_box() for key in ("frame", action))
+        assert bar is not None
+        assert row is not None
+        assert bar["y"] + bar["height"] <= row["y"]
 
 
 @pytest.mark.parametrize(("address", "starts"), [("/?N=33", True), ("/gradients?N=33", False)])

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, serving, settled
+from tests.browser.conftest import ROOT, go_to, serving, settled
+from twolayer.dashboard.common.pages import PAGES
 
 
 def test_a_deep_link_works_for_the_first_visitor_and_the_config_travels(visit: Callable[..., Page]) -> None:
@@ -70,8 +71,11 @@ BROKEN = r"""(() => {
 })()"""
 
 
-@pytest.mark.parametrize("path", ["/", "/race", "/gradients", "/learning_rate", "/write_it"])
-def test_no_korean_word_is_broken_at_the_end_of_a_line(visit: Callable[..., Page], path: str) -> None:
-    page = visit(path, width=390, locale="ko-KR")
-    page.wait_for_selector(".twolayer-copy:visible")
-    assert page.evaluate(BROKEN) == []
+def test_no_korean_word_is_broken_at_the_end_of_a_line(visit: Callable[..., Page]) -> None:
+    page = visit("/", width=390, locale="ko-KR")
+    for name in PAGES:
+        if name != "train":
+            page.click(".twolayer-menu")
+        go_to(page, name)
+        page.wait_for_selector(".twolayer-copy:visible")
+        assert page.evaluate(BROKEN) == [], name

@@ -17,18 +17,13 @@ TINY = ("--N", "6", "--D_in", "5", "--H", "4", "--D_out", "3")
 
 
 @pytest.fixture
-def checked(python, tmp_path: Path):
-    """A function that checks a file and returns the exit status and the JSON. Without `torch`, whose import
-    takes longer than all else, nothing is compared with autograd."""
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    (hidden / "torch.py").write_text("raise ImportError('hidden by a test')")
+def checked(twolayer, tmp_path: Path, capfd):
+    """A function that checks a file and returns the exit status and the JSON."""
 
-    def check(source: str, *, torch: bool = False) -> tuple[int, dict]:
+    def check(source: str) -> tuple[int, dict]:
         (tmp_path / "mine.py").write_text(source)
-        command = ["-m", "twolayer", "check", str(tmp_path / "mine.py"), "--json", *TINY]
-        ran = python(*command, **{} if torch else {"PYTHONPATH": str(hidden)})
-        assert "Traceback" not in ran.stderr
+        ran = twolayer("check", str(tmp_path / "mine.py"), "--json", *TINY)
+        assert "Traceback" not in ran.stderr + capfd.readouterr().err  # that of the learner's process too
         return ran.returncode, json.loads(ran.stdout)
 
     return check
@@ -39,7 +34,7 @@ def said(fields: dict, value: str) -> dict:
 
 
 def test_a_right_file_is_right_against_all_references(checked):
-    status, fields = checked("print('noise')\n" + GOOD, torch=True)
+    status, fields = checked("print('noise')\n" + GOOD)
     assert status == 0
     assert fields["right"]
     assert {line["state"] for line in fields["lines"]} == {"right"}
@@ -51,7 +46,7 @@ def test_a_right_file_is_right_against_all_references(checked):
 
 def test_tensors_are_given_to_a_file_that_imports_torch(checked):
     source = GOOD.replace("import numpy as np", "import torch").replace("np.maximum(h, 0)", "h.clamp(min=0)")
-    status, fields = checked(source.replace("np.where", "torch.where"), torch=True)
+    status, fields = checked(source.replace("np.where", "torch.where"))
     assert (status, fields["right"]) == (0, True), fields
 
 
@@ -98,9 +93,9 @@ def test_a_file_that_fails_is_told_where_without_a_traceback(checked, source, na
     assert says in fields["failed"][name]
 
 
-def test_a_file_may_be_called_as_the_module_that_imports_it(python, tmp_path: Path):
+def test_a_file_may_be_called_as_the_module_that_imports_it(twolayer, tmp_path: Path):
     (tmp_path / "learner.py").write_text("import numpy as np\n1 / 0\n")
-    ran = python("-m", "twolayer", "check", str(tmp_path / "learner.py"), *TINY)
+    ran = twolayer("check", str(tmp_path / "learner.py"), *TINY)
     assert "line 2: ZeroDivisionError" in ran.stdout
 
 
@@ -115,14 +110,18 @@ def test_words_are_those_of_the_page(python, tmp_path: Path):
     assert "entries differ from PyTorch's autograd" in ran.stdout
 
 
-def test_without_pytorch_it_says_why_autograd_is_not_compared(checked):
-    status, fields = checked(GOOD)
-    assert status == 0
+def test_without_pytorch_it_says_why_autograd_is_not_compared(python, tmp_path: Path):
+    (tmp_path / "mine.py").write_text(GOOD)
+    (tmp_path / "torch.py").write_text("raise ImportError('hidden by a test')")
+    command = ("-m", "twolayer", "check", str(tmp_path / "mine.py"), "--json", *TINY)
+    ran = python(*command, PYTHONPATH=str(tmp_path))
+    fields = json.loads(ran.stdout)
+    assert (ran.returncode, ran.stderr) == (0, "")
     assert fields["no_autograd"]
     assert {a["against"] for a in fields["agreements"]} == {"differences"}
 
 
-def test_a_file_that_is_not_there_is_one_line(python):
-    ran = python("-m", "twolayer", "check", "nowhere.py")
+def test_a_file_that_is_not_there_is_one_line(twolayer):
+    ran = twolayer("check", "nowhere.py")
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 1

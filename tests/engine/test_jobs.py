@@ -134,7 +134,7 @@ def two(new_engine):
 
 
 def test_killed_workers_cost_no_result_of_an_exclusive_job(two, wait_until):
-    job = two.map(square, [(n, 0.005) for n in range(400)], manner="exclusive")
+    job = two.map(square, [(n, 0.005) for n in range(120)], manner="exclusive")
     for _ in range(2):
         before = job.done
         wait_until(lambda before=before: job.done > before + 20)
@@ -142,7 +142,7 @@ def test_killed_workers_cost_no_result_of_an_exclusive_job(two, wait_until):
             worker.kill()
     assert job.wait(600)
     assert (job.state, str(job.message)) == ("finished", "None")
-    assert sorted(job.results()) == [(n, n * n) for n in range(400)]
+    assert sorted(job.results()) == [(n, n * n) for n in range(120)]
 
 
 def test_a_job_beyond_the_memory_limit_is_refused(engine):
@@ -154,13 +154,13 @@ def test_nothing_runs_beside_a_task_that_is_alone(two, wait_until):
     run = two.submit(Config(**TINY, steps=5_000_000))
     wait_until(lambda: run.step > 0)
     others = two.map(span, [()] * 40)
-    alone = two.map(span, [(0.2,)] * 6, manner="exclusive")
+    alone = two.map(span, [(0.2,)] * 3, manner="exclusive")
     steps = []
     while not alone.wait(0.05):
         steps.append(run.step)
     assert others.wait(600)
     spans = [times for _, times in alone.results()]
-    assert len(spans) == 6
+    assert len(spans) == 3
     for begin, end in spans:
         for _, (other_begin, other_end) in others.results():
             assert other_end <= begin or other_begin >= end

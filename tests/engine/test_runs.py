@@ -1,6 +1,7 @@
 """Runs on a real cluster: the same losses as `fit`, streamed, stopped, limited, queued."""
 
 import gc
+import time
 import weakref
 
 import numpy as np
@@ -77,7 +78,7 @@ def test_a_run_computes_in_as_many_threads_as_it_asked_for(engine, wait_until, b
     run = engine.submit(Config(backend=backend, threads=threads, **large))
     wait_until(lambda: run.step > 0)
     before = seconds()
-    wait_until(lambda: sum(since(before)) > 2)
+    wait_until(lambda: sum(since(before)) > 0.8)
     engine.stop(run)
     used = since(before)
     assert sum(one > sum(used) / 8 for one in used) == threads
@@ -141,6 +142,7 @@ def test_the_scheduler_holds_few_tasks_however_long_a_run_is(engine, monkeypatch
     while len(run.laps) < 200 * LAPS_PER_CHUNK:
         most = max(most, tasks_on_scheduler(engine))
         assert not run.over, run.message
+        time.sleep(0.02)
     engine.stop(run)
     assert 1 < most < 100  # of more than 400 tasks that there were
 

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from twolayer.training.data.own import CSV
 from twolayer.training.methods import METHODS
 
 DEFAULT = Config()
+DIVERGES = Config(learning_rate=1e-5, method="tutorial")
 BY_HAND = [name for name, rung in rungs(DEFAULT).items() if rung.by_hand]
 PEERS = [name for name, rung in RUNGS.items() if not rung.by_hand]
 LIBRARIES = {"autograd": "torch", "nn": "torch"}
@@ -126,15 +128,17 @@ def drawn_size(g: np.random.Generator, data: str, name: str) -> int:
 
 
 @cache
-def compared(rung: str, tmp) -> list[tuple[Config, np.ndarray, Told]]:
-    """The random runs: each with its losses by `fit`, and what its program prints."""
+def compared(rung: str) -> list[tuple[Config, np.ndarray, Told]]:
+    """The random runs, and one that diverges: each with its losses by `fit`, and what its program prints."""
     runs = random_runs()
     if rung == "numba":  # which compiles each program for seconds: one of each method and dtype
         runs = list({(config.method, config.dtype): (config, edits) for config, edits in runs}.values())
+    runs = [*runs, (DIVERGES, ())]
     if RUNGS[rung].by_hand:
         runs = [(replace(config, backend=rung), edits) for config, edits in runs]
     programs = [script.script(config, edits, rung=rung) for config, edits in runs]
-    printed = told(programs, tmp)
+    with TemporaryDirectory() as folder:
+        printed = told(programs, folder)
     return [(run[0], fit(*run).losses, each) for run, each in zip(runs, printed, strict=True)]
 
 
@@ -145,17 +149,17 @@ def relative(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rung", BY_HAND)
-def test_by_hand_the_losses_are_those_of_the_run_to_the_last_bit(rung, tmp_path):
-    for config, losses, printed in compared(rung, tmp_path):
+def test_by_hand_the_losses_are_those_of_the_run_to_the_last_bit(rung):
+    for config, losses, printed in compared(rung):
         assert_array_equal(printed.steps, np.arange(len(losses)))
         assert_array_equal(printed.losses, losses, err_msg=str(config))
 
 
 @pytest.mark.parametrize("rung", PEERS)
-def test_the_other_rungs_agree_within_what_their_programs_say(rung, tmp_path):
+def test_the_other_rungs_agree_within_what_their_programs_say(rung):
     skip_without(rung)
     worst = dict.fromkeys(CONTRACT, 0.0)
-    for config, losses, printed in compared(rung, tmp_path):
+    for config, losses, printed in compared(rung)[:RUNS]:
         assert abs(len(printed.losses) - len(losses)) <= 1, config  # where a loss is not finite
         differences = relative(losses, printed.losses)
         above = losses[: len(differences)] > ABOVE * losses[0]
@@ -172,11 +176,10 @@ def test_the_other_rungs_agree_within_what_their_programs_say(rung, tmp_path):
 
 
 @pytest.mark.parametrize("rung", [*BY_HAND, *PEERS])
-def test_a_program_says_at_which_step_it_diverged(rung, tmp_path):
+def test_a_program_says_at_which_step_it_diverged(rung):
     skip_without(rung)
-    config = Config(learning_rate=1e-5, method="tutorial")
-    (printed,) = told([script.script(config, rung=rung)], tmp_path)
-    assert fit(config).diverged_at == len(printed.losses) == 4
+    _, losses, printed = compared(rung)[-1]
+    assert len(losses) == len(printed.losses) == fit(DIVERGES).diverged_at == 4
     assert printed.diverged == "diverged: the loss of step 4 is not finite\n"
 
 

@@ -34,9 +34,9 @@ def printed(script: str, folder) -> np.ndarray:
     return np.array([line.split() for line in ran.stdout.splitlines()], dtype=float).reshape(-1, 2)
 
 
-ALONE = [pair for pair in KERNELS if pair[1] in METHODS and (pair[0] != "numba" or pair[1] == "gram")]
-"""Backends and methods whose scripts are run by themselves. One of Numba is enough, which compiles each for
-seconds: `test_rungs` runs all of them, on random runs."""
+ALONE = [pair for pair in KERNELS if pair[1] in METHODS and (pair[0] == "numpy" or pair[1] == "gram")]
+"""Backends and methods whose scripts are run by themselves. One of each library that takes seconds to load or
+to compile is enough: `test_rungs` runs all of them, on random runs."""
 
 
 @pytest.fixture(params=ALONE, ids="-".join)

@@ -24,3 +24,6 @@ def _visitor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(visitors, "_presence", lambda: presence)
     yield
     presence.end()
+    engine = server.engine()
+    for task in list(engine.live.values()):
+        engine.stop(task)  # or the workers go on with it for as long as a visitor may be away
