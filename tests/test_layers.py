@@ -162,6 +162,26 @@ def test_modules_and_functions_stay_small(path):
         assert len(parameters(function)) <= MOST_PARAMETERS, function.name
 
 
+STATE = {"batched._Block", "memory.Lease", "run_loop._Chain", "shares.Turn"}
+"""The data classes below the command line and the pages that hold what changes."""
+
+
+def test_what_is_handed_around_cannot_be_changed():
+    found = set()
+    for path in SOURCES:
+        if package(path) not in FLOORS[-1]:
+            classes = [
+                node
+                for node in ast.walk(ast.parse(path.read_text("utf-8")))
+                if isinstance(node, ast.ClassDef)
+            ]
+            for one in classes:
+                marks = [ast.unparse(mark) for mark in one.decorator_list]
+                if any(mark.startswith("dataclass") and "frozen=True" not in mark for mark in marks):
+                    found.add(f"{path.stem}.{one.name}")
+    assert found == STATE
+
+
 def test_pages_are_left_by_links_alone():
     """After `st.switch_page` in a fragment 2 of 40 browsers showed an empty page (Streamlit 1.67)."""
     assert not [path for path in PRODUCT if "switch_page(" in path.read_text("utf-8")]

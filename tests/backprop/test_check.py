@@ -11,7 +11,7 @@ from twolayer.backprop import bugs, snapshot
 from twolayer.backprop.bugs import BUGS
 from twolayer.backprop.check import STEP, Settings, check, examine
 from twolayer.backprop.comparison import BANDS, at_step, relative_error
-from twolayer.backprop.finite_differences import of_entries
+from twolayer.backprop.finite_differences import along, of_entries
 from twolayer.backprop.one_step import observe
 from twolayer.training import kernels
 from twolayer.training.data import DATA_SETS
@@ -172,6 +172,24 @@ def test_a_unit_that_is_exactly_at_zero_is_a_kink_at_any_step():
     assert of_entries("grad_w1", np.array([[0, 0]]), inputs, values, 1e-9).crossed.all()
 
 
+def test_along_a_direction_the_step_is_at_most_half_the_way_to_the_nearest_kink():
+    taken = snapshot.take(TINY, 0)
+    inputs = {name: array.astype(float) for name, array in taken.inputs.items()}
+    values = run(bugs.program(None), inputs, 1e-6)
+    direction = np.random.default_rng(0).standard_normal(inputs["w1"].shape)
+    nearest = np.abs(values["h"] / (inputs["x"] @ direction)).min()
+    for step in (2 * nearest, nearest / 4):
+        found = along("grad_w1", direction, inputs, values, step)
+        assert found.step == pytest.approx(min(step, nearest / 2))
+        assert_allclose(found.values, (values["grad_w1"] * direction).sum(), rtol=1e-6)
+
+
+def test_where_every_entry_crosses_a_kink_nothing_is_compared():
+    found = check(TINY, 0, settings=Settings(step=1e6, valley=False)).comparison("grad_w1", "differences")
+    assert (found.compared, found.kinks) == (0, TINY.D_in * TINY.H)
+    assert (found.largest, found.median, found.worst) == (0, 0, ())
+
+
 def test_float32_is_refused_for_differences_with_the_reason_and_compared_with_autograd():
     found = check(Config(), 0, settings=Settings(dtype="float32"))
     assert "float64" in str(found.no_differences)
@@ -187,12 +205,13 @@ def test_a_bug_is_found_at_any_point_of_a_run(at):
     assert check(Config(), at, "off_by_one", settings=Settings(sample=SAMPLE)).wrong == ("grad_w2",)
 
 
-def test_the_worst_entries_are_the_worst():
-    found = check(TINY, 0, "no_mask").comparison("grad_w1", "autograd")
+@pytest.mark.parametrize("bug", [None, "no_mask"])
+def test_the_worst_entries_are_the_worst(bug):
+    found = check(TINY, 0, bug).comparison("grad_w1", "autograd")
     assert found.wrong == sum(entry.wrong for entry in found.worst)
-    errors = [entry.error for entry in found.worst if entry.wrong]
+    errors = [entry.error for entry in found.worst if entry.wrong or not bug]
     assert errors == sorted(errors, reverse=True)
-    assert errors[0] == found.largest
+    assert errors[0] == found.largest > 0
     for entry in found.worst:
         assert entry.error == relative_error(entry.ours, entry.theirs)
 

@@ -137,6 +137,22 @@ def test_a_result_or_a_product_far_larger_than_the_iterations_is_refused():
         exercise.read("loss", "(x.T @ x).sum()", "numpy", sizes)
     with pytest.raises(LineError, match="far more"):
         exercise.read("loss", f"({'+'.join(['w1.T@w1'] * 14)}).sum()", "numpy", sizes)
+    exercise.read("loss", f"({'+'.join(['w1.T@w1'] * 12)}).sum()", "numpy", sizes)
+
+
+def test_what_does_not_fit_is_marked_on_the_row_where_it_stands():
+    line = "(x @ w1\n  + x @ y\n  + x @ w1)"
+    with pytest.raises(LineError) as caught:
+        of_line(parse("h", line, "numpy"))
+    start, end = caught.value.span
+    assert line[start:end] == "x @ y"
+
+
+@pytest.mark.parametrize(("left", "right"), [("y", "y"), ("y.sum(dim=0)", "y"), ("y", "y.sum(dim=0)")])
+def test_torch_outer_takes_two_vectors(left, right):
+    with pytest.raises(LineError, match="two vectors"):
+        of_line(parse("loss", f"torch.outer({left}, {right}).sum()", "torch"))
+    of_line(parse("loss", "torch.outer(y.sum(dim=0), y.sum(dim=0)).sum()", "torch"))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from twolayer import Config, ConfigError
-from twolayer.training import capabilities
+from twolayer.training import capabilities, methods
 from twolayer.training.capabilities import Capabilities, probe
 from twolayer.training.kernels import UnavailableError
 from twolayer.training.machine import Machine
@@ -70,7 +70,8 @@ def test_too_much_memory_is_refused_at_the_largest_field(machine, name):
     value = 5_000_000 if name == "steps" else 100_000
     error = refusal(machine, **{**others, name: value})
     assert (error.field, error.got) == (name, value)
-    assert "this machine has 70 MB" in str(error)
+    needed = methods.run_bytes(Config(**{**others, name: value})) // MB
+    assert f"needs {needed} MB of memory, and this machine has 70 MB" in str(error)
 
 
 def test_a_missing_backend_is_refused_with_the_reason(machine):

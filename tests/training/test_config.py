@@ -167,6 +167,11 @@ def test_numba_goes_with_one_thread_only():
     assert Config.from_query({"backend": "numba", "threads": "2"})[0] == Config(backend="numba")
 
 
+def test_a_size_that_the_data_set_has_is_refused_with_it():
+    with pytest.raises(ConfigError, match="5, the size of the data set"):
+        Config(data="iris", D_in=7)
+
+
 def test_an_error_is_a_value_error_that_pickles():
     error = refusal(N=-1)
     again = pickle.loads(pickle.dumps(error))

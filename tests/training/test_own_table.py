@@ -84,6 +84,13 @@ def test_a_frame_s_last_column_is_the_target_and_missing_rows_are_left_out():
     assert own_table(frame, target=1, inputs=["c"]).shape.choices == Choices((1,), (3,), "regression")
 
 
+def test_a_column_with_more_than_half_of_its_cells_missing_is_no_input_unless_it_is_named():
+    half, more = ([None] * missing + list(range(10 - missing)) for missing in (5, 6))
+    frame = Frame(half=half, more=more, c=[3, 1, 4, 1, 5, 9, 2, 6, 5, 3])
+    assert own_table(frame).shape.choices.inputs == (1,)
+    assert own_table(frame, inputs="half,more").shape.choices.inputs == (1, 2)
+
+
 def test_a_constant_input_is_left_out_and_the_rows_without_it_come_back():
     frame = Frame(a=[1, 2, 3, 4], same=[7, None, 7, 7], c=[1, 2, 4, 8])
     table = own_table(frame, target="c", inputs="a,same")
