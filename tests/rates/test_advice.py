@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from twolayer import Config, fit
+from twolayer.rates import advice
 from twolayer.rates.advice import (
     BAND_ABOVE,
     BAND_BELOW,
@@ -17,8 +18,9 @@ from twolayer.rates.advice import (
     swept_rates,
     working_rate,
 )
-from twolayer.rates.curvature import largest_eigenvalue
+from twolayer.rates.curvature import expected, largest_eigenvalue
 from twolayer.rates.grid import Grid, computed, parse_axes, sweep_grid
+from twolayer.rates.outcomes import OUTCOMES
 from twolayer.rates.sweep import train
 from twolayer.training.config import FIELDS
 from twolayer.training.problem import make_problem
@@ -85,9 +87,21 @@ def test_a_grid_of_sizes_has_rates_on_both_sides_of_the_sharpness_of_each_of_the
     assert [axis.field for axis in sizes] == ["H", "N"]
     assert [axis.values for axis in sizes] == [(2, 4, 8, 16, 32), (5, 10, 20, 40, 80)]
     assert (rates.field, len(rates.values)) == ("learning_rate", BAND_RATES)
-    limits = [largest_eigenvalue(replace(grid.base, H=H, N=N)).threshold for H in (2, 32) for N in (5, 80)]
-    assert 1 / 3 < rates.values[0] * BAND_BELOW / min(limits) < 3  # they are estimated from the sizes
-    assert 1 / 3 < rates.values[-1] / BAND_ABOVE / max(limits) < 3
+    ends = [replace(grid.base, H=H, N=N) for H in (2, 32) for N in (5, 80)]
+    limits = [2 / expected(config) for config in ends]
+    assert f"{rates.values[0]:g}" == f"{float(f'{min(limits) / BAND_BELOW:.0e}'):g}", "of one digit"
+    assert f"{rates.values[-1]:g}" == f"{float(f'{max(limits) * BAND_ABOVE:.0e}'):g}"
+    measured = [largest_eigenvalue(config).threshold for config in ends]
+    assert 1 / 3 < rates.values[0] * BAND_BELOW / min(measured) < 3
+    assert 1 / 3 < rates.values[-1] / BAND_ABOVE / max(measured) < 3
+
+
+@pytest.mark.parametrize(
+    ("good", "longest"),
+    [([1, 1, 0, 1, 1, 0, 1], slice(3, 5)), ([1, 1, 1, 0, 1, 1], slice(0, 3)), ([0, 0], None)],
+)
+def test_of_equally_long_stretches_the_last_is_the_longest(good, longest):
+    assert advice._longest(np.array(good, bool)) == longest
 
 
 def test_a_grid_of_sizes_stays_within_what_a_field_takes():
@@ -111,6 +125,32 @@ def test_rates_that_all_diverge_give_none():
     assert (found.rate, found.low, found.high) == (None, None, None)
     assert "lower rates" in str(found.reason)
     assert "Too few" in str(advise(grid, train(grid, 0, 2)).reason)
+
+
+def test_a_wide_band_of_most_seeds_is_taken_before_a_single_rate_of_all():
+    config = computed(Config(N=20, D_in=50, H=10, D_out=2))
+    swept = np.geomspace(1e-6, 1e-4, 12).tolist()
+    grid = sweep_grid(config, swept, 3)
+    rows = train(grid, 0, grid.size).reshape(3, 12)
+    rows["outcome"] = OUTCOMES.index("diverges")
+    for good in (rows[1:, 2:9], rows[:1, 5:6]):
+        good["outcome"] = OUTCOMES.index("converges")
+        good["final"] = 1e-3 * good["zero"]
+    found = advise(grid, rows.ravel())
+    assert "2 of 3 seeds" in str(found.reason)
+    assert (found.low, found.high) == pytest.approx((swept[2], swept[8]), rel=0.05)
+
+
+def test_a_rate_that_works_is_looked_for_far_below_and_above_the_expected_limit(monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        advice,
+        "sweep_grid",
+        lambda config, rates, seeds: tried.extend(rates) or sweep_grid(config, rates, seeds),
+    )
+    working_rate(Config(N=20, D_in=50, H=10, D_out=2))
+    limit = 2 / expected(computed(Config(N=20, D_in=50, H=10, D_out=2)))
+    assert (tried[0], tried[-1]) == pytest.approx((limit / 100, 5 * limit))
 
 
 def test_the_band_moves_down_as_the_sizes_grow():

@@ -110,3 +110,10 @@ def test_dead_units_are_counted_as_in_a_run_alone(method):
     assert outcomes[3].dead == 0
     assert [o.dead for o in outcomes[:3]] == [int(result.dead[-1, 1]) for result in alone[:3]]
     assert outcomes[0].dead < max(o.dead for o in outcomes)
+
+
+def test_runs_that_have_all_diverged_are_not_stepped_to_the_end(monkeypatch):
+    step, taken = batched._Block.step, []
+    monkeypatch.setattr(batched._Block, "step", lambda block: taken.append(block) or step(block))
+    (outcome,) = fit_many([replace(SMALL, learning_rate=1e3, steps=500)])
+    assert outcome.diverged_at < batched.CHECK_EVERY == len(taken)

@@ -1,5 +1,6 @@
 """The largest eigenvalue of the Hessian, against Hessians that are formed without our products."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,15 @@ import torch
 from numpy.testing import assert_allclose
 
 from twolayer import Config, fit
-from twolayer.rates.curvature import along, expected, hessian_product, largest_eigenvalue, milestones, tasks
+from twolayer.rates.curvature import (
+    along,
+    expected,
+    hessian_product,
+    largest_eigenvalue,
+    memory_bytes,
+    milestones,
+    tasks,
+)
 from twolayer.training.data import DATA_SETS
 from twolayer.training.problem import make_problem
 from twolayer.training.reference import backward, forward
@@ -137,3 +146,16 @@ def test_the_tasks_of_a_training_follow_all_of_it_and_fewer_points_of_a_costly_o
         assert steps == sorted(set(steps))
         assert fewest <= len(steps) <= most
     assert len(tasks(Config())) > 2
+
+
+@pytest.mark.parametrize("sizes", [{"N": 60, "D_in": 400}, {"N": 400, "D_in": 60}], ids=str)
+def test_the_estimated_memory_is_near_what_is_allocated(sizes):
+    config = Config(H=300, D_out=50, learning_rate=1e-9, **sizes)
+    largest_eigenvalue(config)  # what is loaded once does not count
+    tracemalloc.start()
+    try:
+        largest_eigenvalue(config)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < memory_bytes(config) < 3 * peak

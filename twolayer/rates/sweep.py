@@ -18,7 +18,7 @@ from twolayer.training.pace import batched_run_seconds
 TASK_SECONDS = 0.2
 """Estimated computing time of a task: short, so that little is lost with one."""
 TASK_BYTES = 1 << 25
-"""Bytes of losses that a task may hold."""
+"""Bytes that are allowed for the losses of a task, which has far fewer in so short a time."""
 
 ROW = np.dtype(
     [
@@ -47,7 +47,7 @@ def seconds(grid: Grid) -> float:
 
 def blocks(grid: Grid) -> list[tuple[Grid, int, int]]:
     """Divide a grid into tasks of about `TASK_SECONDS`: arguments of `train`."""
-    costs = [max(batched_run_seconds(c) / TASK_SECONDS, 8 * c.steps / TASK_BYTES) for c in _shapes(grid)]
+    costs = [batched_run_seconds(config) / TASK_SECONDS for config in _shapes(grid)]
     reached = np.cumsum(np.repeat(costs, grid.together))
     starts = [0, *(np.flatnonzero(np.diff(np.floor(reached))) + 1)]
     return [(grid, int(a), int(b)) for a, b in zip(starts, [*starts[1:], grid.size], strict=True)]
