@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from twolayer import Config
 from twolayer.backprop import bugs, snapshot
 from twolayer.backprop.bugs import BUGS
-from twolayer.backprop.check import STEP, Settings, check, examine
+from twolayer.backprop.check import STEP, STEPS, Settings, check, examine
 from twolayer.backprop.comparison import BANDS, at_step, relative_error
 from twolayer.backprop.finite_differences import along, of_entries
 from twolayer.backprop.one_step import observe
@@ -260,3 +260,13 @@ def test_the_cosine_is_that_of_the_angle_between_the_two_gradients(bug):
         assert len(ours) == found.compared
         expected = math.fsum(ours * theirs) / math.sqrt(math.fsum(ours**2) * math.fsum(theirs**2))
         assert found.cosine == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_wrong_gradient_is_wrong_along_random_directions_too():
+    directions = check(TINY, 0, "off_by_one", settings=Settings(valley=False)).directions
+    assert {name for name, direction in directions if direction.wrong} == {"grad_w2"}
+
+
+def test_the_steps_of_the_differences_go_from_a_billionth_to_one():
+    assert (STEPS[0], STEPS[-1], len(STEPS)) == (1e-9, 1.0, 19)
+    assert list(STEPS) == sorted(STEPS)

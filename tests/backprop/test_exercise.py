@@ -12,6 +12,7 @@ from twolayer.backprop.bugs import BUGS, program
 from twolayer.backprop.deviation import differs, where
 from twolayer.backprop.kinds import KINDS
 from twolayer.backprop.levels import LEVELS, SOLUTIONS, Exercise
+from twolayer.backprop.packed import pack, unpack
 from twolayer.backprop.sentences import details, headline
 from twolayer.backprop.spelling import DIALECTS
 from twolayer.training.program import AXES, GRADIENTS, STEPS, iteration, run
@@ -319,3 +320,14 @@ def test_a_worker_checks_a_program_at_an_iteration_of_a_run():
     assert report.solved == 5
     assert report.runs
     assert report.at == 3
+
+
+def test_a_value_of_a_shape_that_is_neither_turned_nor_summed_is_of_no_kind(numbers):
+    verdict = judged(numbers, "grad_w2", "x.T @ y")
+    assert (verdict.state, verdict.kind) == ("refused", None)
+
+
+def test_lines_of_any_length_come_back_from_an_address():
+    for length in range(1, 40):
+        lines = {"h": "x @ w1" + " " * length + "+ 0", "loss": "y" * length}
+        assert unpack(pack(lines)) == lines

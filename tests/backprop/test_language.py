@@ -124,7 +124,9 @@ def test_what_is_said_of_a_whole_line_has_no_place_in_it(line):
     assert caught.value.span == (0, 0)
 
 
-@pytest.mark.parametrize(("line", "at"), [("x @ * w1", 4), ("  x @ * w1", 6), ("x @ w1)", 6)])
+@pytest.mark.parametrize(
+    ("line", "at"), [("x @ * w1", 4), ("  x @ * w1", 6), ("      x @ * w1", 10), ("x @ w1)", 6)]
+)
 def test_what_is_no_expression_is_marked_where_it_goes_wrong(line, at):
     with pytest.raises(LineError, match="not a complete expression") as caught:
         parse("h", line, "numpy")

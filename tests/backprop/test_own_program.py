@@ -10,6 +10,7 @@ from twolayer.backprop.levels import SOLUTIONS, Exercise
 from twolayer.backprop.proof import prove
 from twolayer.backprop.spelling import DIALECTS
 from twolayer.backprop.terms import LineError
+from twolayer.training import methods
 from twolayer.training.program import GRADIENTS, STEPS
 
 SMALL = Config(N=12, D_in=9, H=7, D_out=5, learning_rate=1e-3, steps=50)
@@ -91,3 +92,9 @@ def test_every_line_has_hints_in_three_grades_and_only_the_last_is_the_solution(
         solution = hints[-1].removeprefix("One solution: ")
         (verdict,) = exercise.examine(given, Exercise("1", value, dialect), {value: solution}, SMALL)
         assert verdict.state == "right"
+
+
+def test_the_memory_of_a_training_has_room_for_both_its_curves():
+    config = Config(N=5, D_in=4, H=3, D_out=2)
+    curve = np.empty(own_training.MOST_STEPS)
+    assert own_training.memory_bytes(config) == 3 * methods.run_bytes(config) + 2 * curve.nbytes

@@ -141,6 +141,16 @@ def test_a_wide_band_of_most_seeds_is_taken_before_a_single_rate_of_all():
     assert (found.low, found.high) == pytest.approx((swept[2], swept[8]), rel=0.05)
 
 
+def test_where_the_highest_rate_has_the_lowest_loss_one_off_the_end_is_taken():
+    config = computed(Config(N=20, D_in=50, H=10, D_out=2))
+    swept = np.geomspace(1e-6, 1e-4, 12).tolist()
+    grid = sweep_grid(config, swept, 1)
+    rows = train(grid, 0, grid.size)
+    rows["outcome"] = OUTCOMES.index("slow")
+    rows["final"] = rows["zero"] * np.linspace(0.9, 0.5, 12)
+    assert advise(grid, rows).rate == pytest.approx(swept[-1] / advice.MARGIN)
+
+
 def test_a_rate_that_works_is_looked_for_far_below_and_above_the_expected_limit(monkeypatch):
     tried = []
     monkeypatch.setattr(

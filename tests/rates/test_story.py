@@ -16,11 +16,12 @@ def said(config: Config) -> str:
     return " ".join(map(str, sentences))
 
 
-def told(rate: float, losses: list[float], values: list[float]) -> str:
-    """The story of made-up losses and λmax."""
-    rows = [(i, loss, value, 0.1, 0) for i, (loss, value) in enumerate(zip(losses, values, strict=True))]
+def told(rate: float, losses: list[float], values: list[float], dead: list[int] | None = None) -> str:
+    """The story of made-up losses and λmax, and of dead units."""
+    dead = dead or [0] * len(losses)
+    rows = [(i, *row) for i, row in enumerate(zip(losses, values, [0.1] * len(losses), dead, strict=True))]
     config = Config(learning_rate=rate, steps=len(losses))
-    return " ".join(map(str, story(config, np.array(losses), None, 0, 5.0, np.array(rows, dtype=ROW))))
+    return " ".join(map(str, story(config, np.array(losses), None, dead[-1], 5.0, np.array(rows, dtype=ROW))))
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,8 @@ def test_growth_while_the_loss_rises_is_no_progressive_sharpening():
     assert "progressive" in told(1e-3, [9.0, 8, 7, 6, 5, 4, 3], values)
     assert "progressive" not in told(1e-3, [9.0, 10, 11, 12, 13, 14, 8.9], values)
     assert "progressive" not in told(1e-3, [9.0, 8, 7, 6, 5, 4, 3], [1000.0] * 7)
+    at_once = [1500.0, 1400, 1000, 1900, 900, 900, 900]
+    assert "progressive" not in told(1e-3, [9.0, 8, 7, 6, 5, 4, 3], at_once)
 
 
 def test_the_edge_is_named_only_where_the_curve_stays_there():
@@ -106,3 +109,8 @@ def test_a_flat_end_is_said_only_of_the_end():
 
 def test_a_flat_start_is_said():
     assert "flat" in said(Config(N=1, D_in=1, H=1, D_out=1, seed=2, dtype="float64", steps=12))
+
+
+def test_when_units_die_it_is_said_by_when_half_of_them_have():
+    text = told(1e-3, [9.0, 8, 7, 6, 5, 4, 3], [1000.0] * 7, [10, 10, 30, 52, 60, 90, 90])
+    assert "10 of 100 are dead at initialization, 52 by step 3, 90 by step 5" in text

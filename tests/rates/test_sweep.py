@@ -82,7 +82,9 @@ def test_more_workers_and_larger_arrays_take_more_memory():
     assert memory_bytes(Grid(replace(SMALL, N=3000), grid.axes), 1) > memory_bytes(grid, 1)
 
 
-@pytest.mark.parametrize("sizes", [{"N": 300, "H": 200}, {"N": 100, "H": 400, "dtype": "float32"}], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [{"N": 300, "H": 200}, {"N": 100, "H": 400, "dtype": "float32"}, {"N": 700, "H": 5}], ids=str
+)
 def test_the_estimated_memory_of_a_task_is_near_what_it_allocates(sizes):
     config = computed(Config(D_in=400, learning_rate=1e-9, steps=5, **sizes))
     grid = Grid(config, parse_axes("learning_rate=1e-9:1e-8:40"))
