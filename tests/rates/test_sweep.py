@@ -83,11 +83,18 @@ def test_more_workers_and_larger_arrays_take_more_memory():
 
 
 @pytest.mark.parametrize(
-    "sizes", [{"N": 300, "H": 200}, {"N": 100, "H": 400, "dtype": "float32"}, {"N": 700, "H": 5}], ids=str
+    ("sizes", "axes"),
+    [
+        ({"N": 300, "H": 200}, "learning_rate=1e-9:1e-8:40"),
+        ({"N": 100, "H": 400, "dtype": "float32"}, "learning_rate=1e-9:1e-8:40"),
+        # Each run with its own x·xᵀ
+        ({"N": 400, "H": 5, "method": "gram"}, "seed=1:20:20"),
+        ({"N": 200, "H": 3, "method": "gram", "dtype": "float64"}, "learning_rate=1e-9:1e-8:10; seed=0,1,2"),
+    ],
 )
-def test_the_estimated_memory_of_a_task_is_near_what_it_allocates(sizes):
-    config = computed(Config(D_in=400, learning_rate=1e-9, steps=5, **sizes))
-    grid = Grid(config, parse_axes("learning_rate=1e-9:1e-8:40"))
+def test_the_estimated_memory_of_a_task_is_near_what_it_allocates(sizes, axes):
+    config = replace(computed(Config(D_in=400, learning_rate=1e-9, steps=5)), **sizes)
+    grid = Grid(config, parse_axes(axes))
     train(grid, 0, 2)  # what is loaded once is not of the task
     tracemalloc.start()
     try:

@@ -198,7 +198,7 @@ def _start(configs: list[Config]) -> _Block:
     shared = of_runs[:1] if len(problems) == 1 else of_runs
 
     def stacked(arrays: list[Array]) -> Array:
-        return np.ascontiguousarray(np.stack(arrays))
+        return np.stack(arrays, out=np.empty((len(arrays), *arrays[0].shape), arrays[0].dtype))
 
     h_start = stacked([p["h"] for p in shared])
     return _Block(

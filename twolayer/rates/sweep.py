@@ -55,12 +55,16 @@ def blocks(grid: Grid) -> list[tuple[Grid, int, int]]:
 
 def memory_bytes(grid: Grid, workers: int) -> int:
     """Estimate the peak memory of the tasks of `workers` workers."""
+    axis = grid.position("seed")
+    seeds = 1 if axis is None else len(grid.axes[axis].values)
 
     def of_task(config: Config) -> int:
         runs = min(grid.together, block_size(config))
-        of_run = 8 * config.N * config.H + config.N**2 + 4 * (config.N + config.H) * config.D_out
-        batched = runs * methods.item_bytes(config) * of_run if methods.used(config) == "gram" else 0
-        return methods.run_bytes(config) + batched + 2 * TASK_BYTES
+        of_run = 8 * config.N * config.H + 4 * (config.N + config.H) * config.D_out
+        constants = config.N * (config.N + config.H)
+        copies = min(runs, seeds) + (1 if seeds == 1 else runs)  # with one seed, one serves all runs
+        batched = methods.item_bytes(config) * (runs * of_run + copies * constants)
+        return methods.run_bytes(config) + 2 * TASK_BYTES + (batched if methods.used(config) == "gram" else 0)
 
     return workers * max(map(of_task, _shapes(grid)))
 
