@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twolayer import Config
-from twolayer.race.agreement import MOST_STEPS, agreement, steps_compared
+from twolayer.race.agreement import MOST_STEPS, _Reference, agreement, steps_compared
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.training.config import BACKENDS
 from twolayer.training.data import DATA_SETS
@@ -132,3 +132,10 @@ def test_fewer_steps_are_compared_where_a_step_takes_long():
     assert steps_compared(Config(steps=5_000_000)) == MOST_STEPS
     assert steps_compared(Config(N=4000, D_in=4000, H=4000)) < 20
     assert steps_compared(Config(N=4000, D_in=4000, H=4000, steps=3)) == 3
+
+
+def test_losses_that_end_before_those_of_the_formulas_are_infinitely_far_off():
+    reference = _Reference(Config(**SMALL))
+    assert reference.drift(reference.losses, reference.weights).loss == 0
+    found = reference.drift(reference.losses[:-1], reference.weights)
+    assert (found.loss, found.last_ratio, found.weight) == (np.inf,) * 3

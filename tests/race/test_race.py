@@ -7,7 +7,9 @@ import pickle
 import random
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
+from time import perf_counter
 
 import numpy as np
 import psutil
@@ -20,7 +22,7 @@ from twolayer.race import timing
 from twolayer.race.contenders import BASELINE, Contender, ContenderError, by_default, chosen, contenders
 from twolayer.race.file import from_json
 from twolayer.race.plan import MOST_SIZES, Plan, PlanError, Sweep, logarithmic, parse_sweep, perform, race
-from twolayer.race.roofline import measure
+from twolayer.race.roofline import COPY_BYTES, measure
 from twolayer.race.timing import Load, Part, Round, part_of_round
 from twolayer.race.verdict import compiling, judge, sentences
 from twolayer.training.capabilities import probe
@@ -162,7 +164,36 @@ def test_a_large_product_is_not_slower_than_a_tiny_one():
     assert roof.at(roof.ridge / 2) == pytest.approx(roof.peak / 2)
 
 
+def test_a_product_and_a_copy_are_told_in_gflops_and_gbytes_of_what_was_computed():
+    n = 256
+    a, out = np.ones((n, n), np.float32), np.empty((n, n), np.float32)
+
+    def once() -> float:
+        begin = perf_counter()
+        np.dot(a, a, out=out)
+        return perf_counter() - begin
+
+    tracemalloc.start()
+    try:
+        found = measure(Config(N=n, D_in=n, H=n))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    here = 2 * n**3 / min(once() for _ in range(20)) / 1e9
+    assert 1 / 30 < found.gflops_here / here < 30, "whatever else runs on this machine"
+    assert peak < 3 * COPY_BYTES, "two arrays are what a copy takes"
+
+
 # -- rounds ---------------------------------------------------------------------------------------
+
+
+def test_a_block_of_steps_grows_until_it_can_be_timed_and_no_further(monkeypatch):
+    seen = []
+    monkeypatch.setattr(timing.Entry, "block", lambda self: (seen.append(self.steps), (1e-4, 0.0))[1])
+    entry = timing.Entry(GRAM, replace(SMALL, steps=5000), make_problem(SMALL))
+    *grown, last = seen
+    assert entry.steps == last == timing.BLOCK_SECONDS / 1e-4
+    assert max(grown) * 1e-4 <= timing.GROWTH * timing.BLOCK_SECONDS / 4
 
 
 def test_a_round_is_in_the_order_of_the_contenders_whatever_order_they_ran_in():

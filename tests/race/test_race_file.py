@@ -187,6 +187,8 @@ def put(value: Any, path: tuple, new: Any) -> Any:
         (0, "contenders", 0, "seconds", 3),
         (0, "contenders", 0, "phases", "loss"),
         (0, "contenders", 0, "agreement", "drift", "weight"),
+        (0, "contenders", 0, "agreement", "floor"),
+        (0, "contenders", 0, "agreement", "fallen"),
         (0, "contenders", 0, "flops"),
         (0, "contenders", 0, "compile_seconds"),
     ],
@@ -197,6 +199,8 @@ def test_any_value_that_cannot_be_is_named_with_its_place(path, new):
         ("versions", {}),
         ("devices", {}),
         ("weight", 1e300),
+        ("floor", 1e300),
+        ("fallen", 1e300),
         ("compile_seconds", KeyError),
     ):
         return  # these may be: nothing is known of the versions, or a contender is far off

@@ -1,9 +1,12 @@
 """Any file is read right, or refused in a sentence with line and column. `tests.tools.csvs` tries more."""
 
+import tomllib
+
 import pytest
 from hypothesis import given
 
 from tests import strangers
+from tests.conftest import ROOT
 from tests.training import csvs
 from twolayer.training.data import cells as files
 from twolayer.training.data.cells import TableError
@@ -122,3 +125,8 @@ def test_a_file_takes_little_more_memory_than_its_numbers():
             tracemalloc.stop()
         assert with_refusal
         assert most < 50 * 2**20
+
+
+def test_the_library_reads_files_as_large_as_the_server_receives():
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))
+    assert settings["server"]["maxUploadSize"] << 20 == files.MOST_BYTES

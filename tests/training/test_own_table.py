@@ -123,8 +123,9 @@ def test_values_that_are_too_large_are_refused_with_their_place():
 def test_a_run_needs_its_table_and_says_so():
     with pytest.raises(DataError, match="table=…"):
         fit(Config(data="csv"))
-    with pytest.raises(ConfigError, match="since a table is given"):
-        fit(Config(), table=(np.eye(3), np.arange(3)))
+    for name in ("random", "circles", "iris"):
+        with pytest.raises(ConfigError, match="since a table is given"):
+            fit(Config(data=name), table=(np.eye(3), np.arange(3)))
     one, other = own_table((np.eye(3), np.arange(3))), own_table((np.eye(4), np.arange(4)))
     config = Config(data="csv", table=one.name)
     with own.in_use(other), pytest.raises(DataError):
