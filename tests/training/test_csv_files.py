@@ -130,3 +130,11 @@ def test_a_file_takes_little_more_memory_than_its_numbers():
 def test_the_library_reads_files_as_large_as_the_server_receives():
     settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))
     assert settings["server"]["maxUploadSize"] << 20 == files.MOST_BYTES
+
+
+def test_of_many_categories_as_many_columns_are_inputs_as_fit():
+    each, count = 20, files.MOST_INPUTS // 20 + 3
+    lines = [",".join(f"c{k}" for k in range(count)) + ",t"]
+    lines += [",".join([f"v{row % each}"] * count) + f",{row}" for row in range(3 * each)]
+    table = read("\n".join(lines).encode(), "a.csv", Choices()).table
+    assert len(table.shape.choices.inputs) == files.MOST_INPUTS // each

@@ -64,3 +64,8 @@ def test_the_last_chunk_is_up_to_four_times_as_long():
 def test_an_estimate_grows_with_the_sizes(estimate, field):
     config = Config()
     assert 0 < estimate(config) < estimate(replace(config, **{field: 10 * getattr(config, field)}))
+
+
+def test_what_is_larger_travels_longer():
+    assert speeds.transfer_seconds(2e9) == 2 * speeds.transfer_seconds(1e9)
+    assert 0.1 < speeds.transfer_seconds(1e9) < 100
