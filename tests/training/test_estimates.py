@@ -96,3 +96,11 @@ def test_the_bytes_of_held_out_rows_are_those_of_their_arrays():
     assert methods.held_out_bytes(Config(**sizes)) == 64 * (1000 + 3 * 10 + 2 * 100) * 4
     gram = Config(**sizes, method="gram", dtype="float64")
     assert methods.held_out_bytes(gram) == 64 * (1000 + 3 * 10 + 2 * 100 + 64 + 100) * 8
+
+
+def test_a_step_moves_what_outlives_it():
+    sizes = {"N": 64, "D_in": 1000, "H": 100, "D_out": 10}
+    weights = 1000 * 100 + 100 * 10
+    assert methods.bytes_per_step(Config(**sizes)) == (64 * 1000 + 64 * 10 + 2 * weights) * 4
+    dual = 64 * 64 + 64 * 100 + 64 * 10 + 2 * (64 * 100 + 100 * 10)  # K, x·w1 and y; S and w2
+    assert methods.bytes_per_step(Config(**sizes, method="gram", dtype="float64")) == dual * 8

@@ -1,13 +1,14 @@
 """The profile of a step."""
 
 import inspect
+import itertools
 
 import pytest
 from numpy.testing import assert_array_equal
 
 from twolayer import Config
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
-from twolayer.training import kernels, training
+from twolayer.training import kernels, profiling, training
 from twolayer.training.config import FIELDS
 from twolayer.training.kernels.autograd import Autograd
 from twolayer.training.profiling import ALL, IN_A_STEP, clocked, profile
@@ -84,3 +85,8 @@ def test_a_step_that_is_not_profiled_has_no_clock(kernel):
     clocked(kernel_type, waits=False)
     assert kernel_type.step is before
     assert "clock" not in inspect.getsource(before)
+
+
+def test_the_time_of_a_clock_reading_is_that_between_two(monkeypatch):
+    monkeypatch.setattr(profiling, "perf_counter", itertools.count(5.0, 0.25).__next__)
+    assert profiling._seconds_of_a_read(None) == 0.25
