@@ -1,9 +1,9 @@
 """Which small changes of the code no test notices: `python -m tests.tools.mutations rates --sample 50`.
 
 Cosmic Ray lists the mutations of a package. A sample of them is made, one at a time, in a copy of the
-checkout, and the tests of the package that reach the mutated line run there, the quickest first. A mutation
-that they pass has survived. Those that change nothing are listed in `equivalent_mutations.toml` with the
-reason, and are not counted. Exit status 1 if one survived.
+checkout, and the tests of the package that reach the mutated line run there, the quickest first, in a fork of
+a process that has loaded the libraries. A mutation that they pass has survived. Those that change nothing are
+listed in `equivalent_mutations.toml` with the reason, and are not counted. Exit status 1 if one survived.
 
     python -m tests.tools.mutations --all --sample 50     every package
     python -m tests.tools.mutations --all --sample 7 --seconds 120 --survivors survivors.toml
@@ -12,27 +12,35 @@ reason, and are not counted. Exit status 1 if one survived.
 
 import argparse
 import ast
+import difflib
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import tomllib
+import traceback
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import chdir
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 from xml.etree import ElementTree
 
+import psutil
+import pytest
 from cosmic_ray.commands.init import init
 from cosmic_ray.modules import find_modules
-from cosmic_ray.mutating import mutate_and_test
-from cosmic_ray.testing import run_tests
+from cosmic_ray.mutating import use_mutation
+from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import use_db
-from cosmic_ray.work_item import MutationSpec, TestOutcome
+from cosmic_ray.work_item import MutationSpec
 from coverage import CoverageData
 
 ROOT = Path(__file__).parents[2]
@@ -44,8 +52,19 @@ PROGRAMS = "twolayer/export/scripts/"
 
 EVERYWHERE = "tests/test_layers.py::test_what_is_handed_around_cannot_be_changed"
 """A test that reads the source of every package."""
-PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
-SPARE_SECONDS = 60.0
+QUIET = ("-q", "-p", "no:cacheprovider")
+LIBRARIES = (
+    "hypothesis",
+    "numpy",
+    "scipy.linalg",
+    "torch",
+    "distributed",
+    "babel",
+    "nbformat",
+    "pyarrow.parquet",
+)
+"""What tests load beside the project: loaded once, for all mutations."""
+SPARE_SECONDS = 20.0
 KILLED, SURVIVED, NO_PROGRAM = "killed", "SURVIVED", "no program"
 
 
@@ -78,8 +97,10 @@ class Tests:
 
 def tests_of(package: str) -> Tests:
     """Run the tests of a package once, in the current folder."""
-    measured = "--cov=twolayer --cov-context=test --cov-report= --junitxml=tests.xml"
-    run_tests(f"{PYTEST} {measured} tests/{package} {EVERYWHERE}", 3600)
+    measured = ("--cov=twolayer", "--cov-context=test", "--cov-report=", "--junitxml=tests.xml")
+    command = [sys.executable, "-m", "pytest", *QUIET, *measured, f"tests/{package}", EVERYWHERE]
+    # What is compiled here is kept: of each mutation, the changed module alone is compiled
+    subprocess.run(command, env=os.environ | {"PYTHONDONTWRITEBYTECODE": ""}, stdout=subprocess.DEVNULL)
     seconds: dict[str, float] = defaultdict(float)
     failed = set()
     for case in ElementTree.parse("tests.xml").iter("testcase"):
@@ -145,9 +166,10 @@ def never_evaluated(module: Path) -> list[tuple[tuple[int, int], tuple[int, int]
     ]
 
 
-def changed(diff: str) -> list[str]:
+def changed(before: str, after: str) -> list[str]:
     """The lines that a mutation takes and gives."""
-    return [line for line in diff.splitlines() if line[:1] in "+-" and not line.startswith(("+++", "---"))]
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+    return [line for line in lines if not line.startswith(("+++", "---", "@@"))]
 
 
 def reasons() -> dict[tuple[str, ...], str]:
@@ -156,20 +178,52 @@ def reasons() -> dict[tuple[str, ...], str]:
     return {tuple(line.strip() for line in entry["lines"]): entry["why"] for entry in entries}
 
 
-def outcomes(tests: Tests, chosen: Sequence[MutationSpec], most: float) -> Iterator[tuple[str, str]]:
-    """Make mutations one by one, and give of each what came of it, and its difference."""
+def run_tests(names: Sequence[str]) -> NoReturn:
+    """Run tests of the current folder in a process that has loaded the libraries, and end it."""
+    try:
+        for module in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+            del sys.modules[module]  # those of the checkout
+        sys.path[0], sys.dont_write_bytecode = os.getcwd(), True
+        loaded = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+        os._exit(pytest.main([*QUIET, *loaded, "-x", *names]))
+    finally:
+        traceback.print_exc()
+        os._exit(2)
+
+
+def passes(names: Sequence[str], timeout: float) -> tuple[bool, str]:
+    """Run tests of the current folder in a fork of this process: whether all pass in time, and the output."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        child = os.fork()
+        if not child:
+            os.setsid()
+            for stream in (1, 2):
+                os.dup2(output.fileno(), stream)
+            run_tests(names)
+        try:
+            passed = psutil.Process(child).wait(timeout) == 0
+        except psutil.TimeoutExpired:
+            passed = False
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        output.seek(0)
+        return passed, output.read()
+
+
+def outcomes(tests: Tests, chosen: Sequence[MutationSpec], most: float) -> Iterator[tuple[str, list[str]]]:
+    """Make mutations one by one, and give of each what came of it, and the lines that it takes and gives."""
     for number, mutation in enumerate(chosen, 1):
-        names = tests.of(mutation)
-        result = mutate_and_test([mutation], " ".join([PYTEST, "-x", *names]), tests.timeout(names, most))
-        output = result.output or ""
-        survived = result.test_outcome == TestOutcome.SURVIVED
+        names, operator = tests.of(mutation), get_operator(mutation.operator_name)(**mutation.operator_args)
+        with use_mutation(mutation.module_path, operator, mutation.occurrence) as (before, after):
+            survived, output = passes(names, tests.timeout(names, most))
         outcome = SURVIVED if survived else NO_PROGRAM if "SyntaxError: " in output else KILLED
         by = next((line for line in output.splitlines() if line.startswith("FAILED")), "")
         where = f"{mutation.module_path}:{mutation.start_pos[0]} ({len(names)} tests)"
         print(f"{number}/{len(chosen)} {outcome} {where} {by[:120]}", flush=True)
+        lines = changed(before, after)
         if survived:
-            print(*changed(result.diff or ""), sep="\n", flush=True)
-        yield outcome, result.diff or ""
+            print(*lines, sep="\n", flush=True)
+        yield outcome, lines
 
 
 @dataclass(frozen=True)
@@ -210,7 +264,7 @@ def check(place: str, options: argparse.Namespace) -> Score:
     chosen = random.Random(options.seed).sample(found, sample)
     print(f"{place}: {len(chosen)} of {len(found)} mutations", flush=True)
     known, results = reasons(), list(outcomes(tests, chosen, options.seconds))
-    left = [changed(difference) for outcome, difference in results if outcome == SURVIVED]
+    left = [lines for outcome, lines in results if outcome == SURVIVED]
     survivors = [lines for lines in left if tuple(line[:1] + line[1:].strip() for line in lines) not in known]
     made = sum(outcome != NO_PROGRAM for outcome, _ in results)
     return Score(place, made, len(left) - len(survivors), survivors)
@@ -227,6 +281,8 @@ def main() -> None:
     parser.add_argument("--survivors", type=Path, help="a TOML file to write those that survive to")
     options = parser.parse_args()
     scores, file = [], options.survivors and options.survivors.absolute()
+    for library in LIBRARIES:
+        import_module(library)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         copy_of_the_checkout(Path(folder))
         for place in PACKAGES if options.all else options.places:
