@@ -1,6 +1,7 @@
 """Every figure of the One step page against loops of the test's own, in both languages."""
 
 import re
+import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 from streamlit.testing.v1 import AppTest
 
+from tests.conftest import ROOT
 from tests.pages import by_loops
 from tests.pages.reading import chart, figures, number
 from tests.pages.test_gradients_page import code, unfolded
@@ -99,6 +101,32 @@ def test_the_size_the_range_and_the_zeros_of_a_value(
     assert unit == "%"
     assert 100 * zeros == pytest.approx(float(text), abs=0.051)
     assert (zeros > 0) == (name in ("h_relu", "grad_h"))
+
+
+def luminance(colour: Any) -> float:
+    """The relative luminance of a colour (red, green, blue), each of 255: WCAG 2.2."""
+    parts = np.asarray(colour) / 255
+    return float(
+        np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_number_in_each_cell_can_be_read(page: AppTest, scheme: str) -> None:
+    theme = tomllib.loads((ROOT / ".streamlit/config.toml").read_text("utf-8"))["theme"][scheme]
+    names = {"text-color": "textColor", "background-color": "backgroundColor"}
+
+    def colour(name: str) -> Any:
+        name = name.removeprefix("theme:")
+        text = theme["chartCategoricalColors"][int(name)] if name.isdigit() else theme[names[name]]
+        return np.array([*bytes.fromhex(text[1:])])
+
+    (trace,) = chart(page, "window")["traces"]
+    text, ground = colour(trace["textfont"]["color"]), colour("background-color")
+    for _place, name in trace["colorscale"]:
+        cell = trace["opacity"] * colour(name) + (1 - trace["opacity"]) * ground
+        darker, lighter = sorted([luminance(text), luminance(cell)])
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5
 
 
 @pytest.mark.parametrize("name", MATRICES)
