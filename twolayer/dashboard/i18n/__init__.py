@@ -20,14 +20,18 @@ from twolayer.training.messages import Message
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
 LOCALE = Path(__file__).parent / "locale"
+_WITHIN_WORD = re.compile(r"(?<=[)%])(?=[가-힣])")
+"""Where a browser would end a line though the word goes on."""
 
 
 def _(text: str) -> str:
     """Return `text` in the language of the visitor whose page is being drawn.
 
+    No line will end within a Korean word, such as 함수(f)는.
+
     Only for code that a page or one of its callbacks runs: anything that runs later gets its texts before.
     """
-    return translator(st.session_state.get("lang"))(text)
+    return _WITHIN_WORD.sub("\N{WORD JOINER}", translator(st.session_state.get("lang"))(text))
 
 
 def translator(language: str | None) -> Callable[[str], str]:
@@ -64,9 +68,9 @@ def plain(text: str) -> str:
 
 
 def unbroken(text: str) -> str:
-    """`text` in which no line ends within 1.5e-06 or 2/λmax, or between a number and µs."""
+    """`text` in which no line ends within 1.5e-06 or 2/λmax, between a number and µs, or after ≈."""
     text = re.sub(r"(\de\\?-)(?=\d)|(\d/)(?=[ηλ])", "\\g<0>\N{WORD JOINER}", text)
-    return re.sub(r"(?<=\d) (?=µs)", "\N{NO-BREAK SPACE}", text)
+    return re.sub(r"(?<=\d) (?=µs)|(?<=≈) ", "\N{NO-BREAK SPACE}", text)
 
 
 def preferred(locale: str | None) -> str:
