@@ -1,12 +1,10 @@
 """English and Korean say the same things."""
 
 import re
-from types import SimpleNamespace
 
 import pytest
 
 from tests.tools.catalogue import OTHERS, ROOT, HiddenTextError, read, texts, texts_in
-from twolayer.dashboard import i18n
 from twolayer.dashboard.i18n import plain, preferred, say, translator, unbroken
 from twolayer.training.messages import Message
 
@@ -100,10 +98,9 @@ def test_a_formula_is_not_broken_over_lines() -> None:
     assert unbroken("≈ 2/λmax: η ≈ 1") == "≈\N{NO-BREAK SPACE}2/\N{WORD JOINER}λmax: η ≈\N{NO-BREAK SPACE}1"
 
 
-def test_a_korean_word_goes_on_after_a_bracket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(i18n, "st", SimpleNamespace(session_state={"lang": "ko"}))
+def test_a_korean_word_goes_on_after_a_bracket() -> None:
     end, words = re.compile("[)%](?=[가-힣])"), catalogue("ko")
     within = [text for text in words if end.search(words[text])]
     assert len(within) > 20
     for text in within:
-        assert i18n._(text) == end.sub("\\g<0>\N{WORD JOINER}", words[text])
+        assert translator("ko")(text) == end.sub("\\g<0>\N{WORD JOINER}", words[text])

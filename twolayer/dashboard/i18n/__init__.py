@@ -27,16 +27,14 @@ _WITHIN_WORD = re.compile(r"(?<=[)%])(?=[가-힣])")
 def _(text: str) -> str:
     """Return `text` in the language of the visitor whose page is being drawn.
 
-    No line will end within a Korean word, such as 함수(f)는.
-
     Only for code that a page or one of its callbacks runs: anything that runs later gets its texts before.
     """
-    return _WITHIN_WORD.sub("\N{WORD JOINER}", translator(st.session_state.get("lang"))(text))
+    return translator(st.session_state.get("lang"))(text)
 
 
 def translator(language: str | None) -> Callable[[str], str]:
     """Return the translation into `language`; texts stay as they are for English and for anything that is
-    not one of `LANGUAGES`."""
+    not one of `LANGUAGES`. No line of it ends within a Korean word such as 함수(f)는."""
     return _catalogue(language if language in LANGUAGES else "en")
 
 
@@ -48,7 +46,8 @@ def _catalogue(language: str) -> Callable[[str], str]:
     with (LOCALE / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
         write_mo(compiled, read_po(file, locale=language, domain="messages"))
     compiled.seek(0)
-    return GNUTranslations(compiled).gettext
+    translate = GNUTranslations(compiled).gettext
+    return lambda text: _WITHIN_WORD.sub("\N{WORD JOINER}", translate(text))
 
 
 def say(message: Message, translate: Callable[[str], str] = _) -> str:
