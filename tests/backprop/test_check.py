@@ -191,8 +191,15 @@ def test_where_every_entry_crosses_a_kink_nothing_is_compared():
 
 
 def test_float32_is_refused_for_differences_with_the_reason_and_compared_with_autograd():
-    found = check(Config(), 0, settings=Settings(dtype="float32"))
+    found = check(Config(), 0, settings=Settings(dtype="float32", step=3e-5))
     assert "float64" in str(found.no_differences)
+    assert found.no_differences is not None
+    said, inputs = dict(found.no_differences.values), snapshot.take(Config(), 0).inputs
+    right = run(bugs.program(None), inputs, 1e-6)
+    assert said["loss"] == right["loss"]
+    assert said["spacing"] == np.nextafter(right["loss"], np.float32(np.inf)) - right["loss"]
+    assert said["change"] == pytest.approx(6e-5 * np.median(np.abs(right["grad_w1"])))
+    assert said["step"] == 3e-5
     assert {c.against for c in found.comparisons} == {"autograd"}
     assert found.directions == ()
     assert found.wrong == ()

@@ -157,6 +157,44 @@ def test_torch_outer_takes_two_vectors(left, right):
     of_line(parse("loss", "torch.outer(y.sum(dim=0), y.sum(dim=0)).sum()", "torch"))
 
 
+def is_read(value, line, dialect="numpy"):
+    """Whether a line is of the language."""
+    try:
+        parse(value, line, dialect)
+    except LineError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("change", ["{} = x", "{} *= 2", "{}[{} < 0] = 0"])
+@pytest.mark.parametrize("other", ["h", "y"])
+def test_a_line_changes_its_own_value_alone(change, other):
+    first = "h_relu = h.copy()"
+    assert is_read("h_relu", f"{first}; {change.format('h_relu', 'h_relu')}")
+    assert not is_read("h_relu", f"{first}; {change.format(other, other)}")
+
+
+@pytest.mark.parametrize("change", ["{} *= 2", "{}[{} < 0] = 0"])
+def test_a_value_is_there_before_it_is_changed(change):
+    assert not is_read("h_relu", change.format("h_relu", "h_relu"))
+
+
+@pytest.mark.parametrize(
+    ("option", "values", "others"),
+    [
+        ("{}.pow({{}})", (0, 0.5, 1, 10), (-1, -0.5, 10.5, 11, None, True)),
+        ("{}.sum(dim={{}})", (0, 1, -1, -2), (2, -3, 0.0, True)),
+        ("{}.sum(dim=0, keepdim={{}})", (True, False), (1, 0, None)),
+        ("{}.clamp(min={{}}, max=1)", (0, -1e9, 1e9, None), (-1.1e9, 1.1e9, True)),
+    ],
+)
+def test_the_options_that_are_read(option, values, others):
+    line = option.format("h")
+    assert [value for value in (*values, *others) if is_read("h_relu", line.format(value), "torch")] == [
+        *values
+    ]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_the_tables_are_the_only_way_to_a_function(dialect):
     allowed = {"T"} | set(METHODS[dialect])

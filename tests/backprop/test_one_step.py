@@ -93,6 +93,13 @@ def test_a_long_sum_is_cut_in_its_middle():
     assert text.startswith("h[3,7] = Σ_k x[3,k]·w1[k,7] = ")
     assert text.count("·") == 4
     assert "⋯" in text
+    problem = make_problem(Config())
+    first, second, last = (
+        [float(number) for number in re.findall(r"-?[\d.]+(?:e-\d+)?", term)]
+        for term in re.split(r" \+ (?:⋯ \+ )?", text.split(" = ")[2])
+    )
+    for term, k in ((first, 0), (second, 1), (last, 999)):
+        assert_allclose(term, [problem.x[3, k], problem.w1[k, 7]], rtol=1e-3)
 
 
 @pytest.mark.parametrize("planted", [None, *BUGS])

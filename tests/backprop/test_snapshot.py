@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from twolayer import Config, fit
 from twolayer.backprop import check, snapshot
+from twolayer.training import methods
 from twolayer.training.problem import make_problem
 from twolayer.training.program import INPUTS
 
@@ -65,3 +66,9 @@ def test_the_estimated_memory_of_an_examination_is_near_what_it_allocates(large)
     finally:
         tracemalloc.stop()
     assert peak < snapshot.memory_bytes(config) < 2 * peak
+
+
+def test_the_memory_of_an_examination_is_that_of_its_arrays():
+    config = Config(N=2, D_in=3, H=5, D_out=7)  # x has 6 numbers, y 14, h 10, and the weights 50
+    numbers = 4 * 6 + 24 * 14 + 20 * 10 + 16 * 50 + 12 * 262_144
+    assert snapshot.memory_bytes(config) == methods.run_bytes(config) + 8 * numbers
