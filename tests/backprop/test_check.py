@@ -219,6 +219,7 @@ def test_the_worst_entries_are_the_worst(bug):
     errors = [entry.error for entry in found.worst if entry.wrong or not bug]
     assert errors == sorted(errors, reverse=True)
     assert errors[0] == found.largest > 0
+    assert len(found.worst) == 8
     for entry in found.worst:
         assert entry.error == relative_error(entry.ours, entry.theirs)
 

@@ -98,3 +98,28 @@ def test_the_memory_of_a_training_has_room_for_both_its_curves():
     config = Config(N=5, D_in=4, H=3, D_out=2)
     curve = np.empty(own_training.MOST_STEPS)
     assert own_training.memory_bytes(config) == 3 * methods.run_bytes(config) + 2 * curve.nbytes
+
+
+@pytest.mark.parametrize(
+    ("own", "right", "out", "said"),
+    [
+        ([9, 5, 3], [9, 4, 2], False, "After 3 steps your loss is 3, that of the right program 2."),
+        ([9, 5, 3], [9, 4], False, "After 2 steps your loss is 3, that of the right program 4."),
+        ([9, 5], [9, 4, 2], False, "Your program diverges at step 2; the right one does not."),
+        ([9, 5, 3], [9, 4], True, "Stopped by its time limit after 2 steps."),
+        ([9, 5], [9, 4, 2], True, "Stopped by its time limit after 2 steps."),
+        (
+            [8, 4, 2.001],
+            [8, 4, 2],
+            False,
+            "Both curves are the same: your gradient trains as the right one does.",
+        ),
+        ([8, 4, 2.003], [8, 4, 2], False, "After 3 steps your loss is 2.003, that of the right program 2."),
+        ([], [], False, "Both curves are the same: your gradient trains as the right one does."),
+        ([], [9], False, "The initial loss is not finite."),
+        ([9], [], False, "The initial loss is not finite."),
+    ],
+)
+def test_what_is_said_of_a_training(own, right, out, said):
+    curves = own_training.Curves(np.array(own, float), np.array(right, float), out)
+    assert str(own_training.says(curves, 3)) == said
