@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from math import prod
 
 import numpy as np
 import pytest
@@ -104,3 +105,42 @@ def test_a_step_moves_what_outlives_it():
     assert methods.bytes_per_step(Config(**sizes)) == (64 * 1000 + 64 * 10 + 2 * weights) * 4
     dual = 64 * 64 + 64 * 100 + 64 * 10 + 2 * (64 * 100 + 100 * 10)  # K, x·w1 and y; S and w2
     assert methods.bytes_per_step(Config(**sizes, method="gram", dtype="float64")) == dual * 8
+
+
+def numbers(*shapes: tuple[int, ...]) -> int:
+    """How many numbers arrays of these shapes have."""
+    return sum(map(prod, shapes))
+
+
+@pytest.mark.parametrize("sizes", [(7, 5, 11, 3), (3, 20, 30, 2), (50, 40, 3, 2), (100, 9, 5, 40)])
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_the_memory_of_a_run_is_that_of_its_arrays(kernel, dtype, sizes, backend):
+    N, D_in, H, D_out = sizes
+    x, y, hidden, w1, w2, size = (N, D_in), (N, D_out), (N, H), (D_in, H), (H, D_out), int(dtype[5:]) // 8
+    gram, weights = kernel["method"] == "gram", (w1, w2)
+    constants = ((N, N), hidden) if gram else ()
+    state = (hidden, w2) if gram else weights
+    step = {
+        "tutorial": 4 * (hidden, y) + 2 * weights,
+        "fused": (x, *5 * (hidden,), y, y),
+        "gram": max((*5 * (hidden,), y, y), 2 * weights, key=lambda arrays: numbers(*arrays)),
+    }[kernel["method"]]
+    copies = () if backend == "numpy" else constants or (x, y)
+    cast = () if dtype == "float64" else (max(x, w1, key=prod), *((x,) if gram else ()))
+    working = max(8 * numbers(*constants, *cast), size * numbers(*step, *copies, *state, *state) + N * H)
+    rows = min(N, 64)
+    held_out = numbers((rows, D_in), *3 * ((rows, D_out),), *2 * ((rows, H),), *((rows, N), (rows, H)) * gram)
+    config = Config(N=N, D_in=D_in, H=H, D_out=D_out, **{**kernel, "backend": backend}, dtype=dtype, steps=9)
+    expected = size * numbers(x, y, *weights, *constants, *state, *[(held_out,)]) + working
+    assert methods.working_bytes(config) == expected
+    assert run_bytes(config) == expected + 2 * 8 * 9
+
+
+def test_the_operations_of_a_step_are_those_of_its_products(kernel):
+    N, D_in, H, D_out = 7, 5, 11, 3
+    config = Config(N=N, D_in=D_in, H=H, D_out=D_out, method=kernel["method"])
+    of_outputs = 3 * (2 * N * H * D_out)  # y_pred, grad_w2, grad_h_relu
+    of_inputs = (
+        2 * N * N * H if kernel["method"] == "gram" else 2 * (2 * N * D_in * H)
+    )  # K·S, or h and grad_w1
+    assert flops_per_step(config) == of_outputs + of_inputs
