@@ -2,6 +2,7 @@
 
 import tracemalloc
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from twolayer import Config, fit
+from twolayer.rates import curvature
 from twolayer.rates.curvature import (
     along,
     expected,
@@ -18,7 +20,8 @@ from twolayer.rates.curvature import (
     milestones,
     tasks,
 )
-from twolayer.training.data import DATA_SETS
+from twolayer.training.data import DATA_SETS, table
+from twolayer.training.methods import run_bytes
 from twolayer.training.problem import make_problem
 from twolayer.training.reference import backward, forward
 
@@ -159,3 +162,65 @@ def test_the_estimated_memory_is_near_what_is_allocated(sizes):
     finally:
         tracemalloc.stop()
     assert peak < memory_bytes(config) < 3 * peak
+
+
+def test_at_its_kink_a_unit_counts_as_active():
+    g = np.random.default_rng(4)
+    x, y = np.array([[1.0, -1.0], [0.5, 2.0]]), g.standard_normal((2, 3))
+    w1, w2 = np.array([[0.75], [0.75]]), g.standard_normal((1, 3))
+    v1, v2 = g.standard_normal(w1.shape), g.standard_normal(w2.shape)
+    assert (x @ w1)[0, 0] == 0
+    above = w1 + np.array([[1e-9], [0]])
+    found, near = (hessian_product(x, y, weights, w2, v1, v2) for weights in (w1, above))
+    for ours, theirs in zip(found, near, strict=True):
+        assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("init", ["tutorial", "he"])
+@pytest.mark.parametrize(("N", "D_in", "H", "D_out"), [(64, 1000, 100, 10), (7, 5, 11, 3)])
+def test_the_expectation_from_the_sizes_is_the_sum_of_both_parts(N, D_in, H, D_out, init):
+    of_w2 = np.full((N, N), H * D_in / (2 * np.pi))  # h_relu·h_reluᵀ
+    np.fill_diagonal(of_w2, H * D_in / 2)
+    largest = (np.sqrt(N) + np.sqrt(D_in)) ** 2
+    of_w1 = (largest / 4 + D_in / 4) * (np.sqrt(H) + np.sqrt(2 * D_out)) ** 2
+    scales = (2 / H, 2 / D_in) if init == "he" else (1, 1)  # the variances of w2 and of w1
+    total = 2 * of_w1 * scales[0] + 2 * np.linalg.eigvalsh(of_w2)[-1] * scales[1]
+    assert_allclose(expected(Config(N=N, D_in=D_in, H=H, D_out=D_out, init=init)), total, rtol=1e-9)
+
+
+@pytest.mark.parametrize("init", ["tutorial", "he"])
+@pytest.mark.parametrize(("name", "every"), [("spiral", 3), ("digits", 9)])
+def test_the_expectation_from_the_data_is_the_sum_of_both_parts(name, every, init):
+    config = Config(data=name, init=init, N=50, H=12)
+    x = table(name, "")[0]
+    assert -(-len(x) // 200) == every, "at most 200 rows"
+    x = x[::every]
+    both, outputs = np.empty((2, len(x), len(x)))
+    for (i, a), (j, b) in product(enumerate(x), repeat=2):
+        lengths = np.sqrt((a @ a) * (b @ b))
+        angle = np.arccos(min(1.0, max(-1.0, a @ b / lengths)))
+        both[i, j] = a @ b * (np.pi - angle) / (2 * np.pi)
+        outputs[i, j] = both[i, j] + lengths * np.sin(angle) / (2 * np.pi)
+    of_w1, of_w2 = (2 * 12 * 50 / len(x) * np.linalg.eigvalsh(each)[-1] for each in (both, outputs))
+    of_w1 *= (1 + np.sqrt(2 * config.D_out / 12)) ** 2
+    scales = (2 / 12, 2 / config.D_in) if init == "he" else (1, 1)
+    assert_allclose(expected(config), of_w1 * scales[0] + of_w2 * scales[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "points", "together"), [(0.001, 40, 9), (0.2, 40, 5), (1, 40, 1), (3, 20, 1), (100, 3, 1)]
+)
+def test_a_minute_is_followed_in_tasks_of_a_second(monkeypatch, seconds, points, together):
+    monkeypatch.setattr(curvature, "hessian_product_seconds", lambda _config: seconds / 40)
+    found = tasks(Config(steps=5_000_000))
+    assert [step for _config, steps in found for step in steps] == milestones(5_000_000, points)
+    assert {len(steps) for _config, steps in found[:-1]} == {together}
+
+
+@pytest.mark.parametrize(("N", "D_in", "rank"), [(3, 7, 3), (7, 3, 3)])
+def test_the_memory_is_that_of_its_arrays(N, D_in, rank):
+    config = Config(N=N, D_in=D_in, H=5, D_out=2)
+    arrays = 26 * (rank * 5 + 5 * 2)  # the vectors of the method
+    arrays += N * (8 * 5 + 4 * 2) + 2 * N * D_in + D_in * 5
+    run = replace(config, method="auto", dtype="float64")
+    assert memory_bytes(config) == run_bytes(run) + 8 * arrays
