@@ -235,6 +235,13 @@ def test_a_long_line_is_refused_before_it_is_parsed():
         parse("h", "x" * (LONGEST_LINE + 1), "numpy")
 
 
+@pytest.mark.parametrize("line", ["h" + "+h" * 60, "-" * 30 + "h"], ids=["many parts", "deep"])
+def test_a_line_of_many_parts_and_a_deep_one_are_each_refused(line):
+    assert is_read("h_relu", line[-7:])
+    with pytest.raises(LineError, match="too many parts"):
+        parse("h_relu", line, "numpy")
+
+
 def test_the_letters_of_a_value_are_those_of_the_program():
     assert VALUES["grad_w1"].words == "(D_in, H)"
     assert str(VALUES["loss"].words) == "a single number"

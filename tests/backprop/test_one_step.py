@@ -93,6 +93,7 @@ def test_a_long_sum_is_cut_in_its_middle():
     assert text.startswith("h[3,7] = Σ_k x[3,k]·w1[k,7] = ")
     assert text.count("·") == 4
     assert "⋯" in text
+    assert {*re.findall(r"\((.)", text.split(" = ")[2])} == {"-"}, "only negative numbers need brackets"
     problem = make_problem(Config())
     first, second, last = (
         [float(number) for number in re.findall(r"-?[\d.]+(?:e-\d+)?", term)]

@@ -17,7 +17,18 @@ from tests.race.races import GRAM, RIGHT, TORCH_GRAM, TUTORIAL, WRONG, race_of
 from twolayer.race import timing
 from twolayer.race.contenders import METHODS_IN_A_RACE, Contender
 from twolayer.race.timing import Load
-from twolayer.race.verdict import CHANCE, disturbances, judge, of_sweep, rounds_needed, sentences
+from twolayer.race.verdict import (
+    CHANCE,
+    MARGIN,
+    beats,
+    disturbances,
+    judge,
+    microseconds,
+    of_sweep,
+    ratio,
+    rounds_needed,
+    sentences,
+)
 
 RECORDED = json.loads(Path(__file__).with_name("recorded_timings.json").read_text())
 ROUNDS = timing.ROUNDS.default
@@ -169,6 +180,30 @@ def test_a_difference_within_the_margin_is_too_close_to_call():
     assert "×" not in str(sentences(race)[1])
     same = lines({TUTORIAL: np.full(ROUNDS, 1.00e-4), TORCH_TUTORIAL: np.full(ROUNDS, 1.02e-4)})
     assert same[0] == "The same program: NumPy 100 µs, PyTorch 102 µs per step, too close to call here."
+
+
+def test_who_is_ahead_by_just_the_margin_beats_nobody():
+    assert not beats([1.0] * ROUNDS, [MARGIN] * ROUNDS)
+    assert beats([1.0] * ROUNDS, [MARGIN * 1.0001] * ROUNDS)
+    needed = rounds_needed(ROUNDS)
+    for ahead in (needed - 1, needed):
+        slower = [2.0] * ahead + [1.0] * (ROUNDS - ahead)
+        assert beats([1.0] * ROUNDS, slower) == (ahead == needed)
+
+
+@pytest.mark.parametrize(
+    ("value", "time", "share"),
+    [
+        (9.994, "9.99 µs", "9.99"),
+        (10.04, "10.0 µs", "10.0"),
+        (99.94, "99.9 µs", "99.9"),
+        (100.4, "100 µs", "100"),
+        (54_900.2, "54,900 µs", "54900"),
+    ],
+)
+def test_times_and_ratios_have_three_digits(value, time, share):
+    assert microseconds(value * 1e-6) == time
+    assert ratio(value) == share
 
 
 def test_two_that_are_level_are_told_together_and_not_the_third():
