@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twolayer import Config, fit
-from twolayer.rates.outcomes import OUTCOMES, outcome, verdict, written
+from twolayer.rates.outcomes import OUTCOMES, at_rest, outcome, unfinished, verdict, written
 
 ZERO = 640.0
 
@@ -112,3 +112,70 @@ def test_the_verdict_advises_a_lower_rate_only_where_the_loss_rose_or_units_died
 )
 def test_a_loss_is_written_as_a_person_writes_it(loss, text):
     assert written(loss) == text
+
+
+@pytest.mark.parametrize(
+    ("last", "dead", "expected"),
+    [
+        (100_001, 100, "dead"),
+        (100_002, 100, "slow"),
+        (99_999, 100, "dead"),
+        (99_998, 100, "slow"),
+        (100_001, 99, "slow"),
+        (200_001.9, 0, "slow"),  # the first loss is 200,000: a hundred-thousandth more is rounding
+        (200_002.1, 0, "rises"),
+        (9_999, 0, "converges"),
+        (10_000, 0, "slow"),
+    ],
+)
+def test_from_which_loss_on_an_outcome_is_another(last, dead, expected):
+    assert outcome(Config(), np.array([200_000.0, last]), None, dead, 100_000.0) == expected
+
+
+@pytest.mark.parametrize(
+    ("last", "dead", "expected"),
+    [
+        (999.0, 32, "converges"),  # by chance 100/8 ± 3·√(100·1/8·7/8) = 22.4 of them, and a tenth more
+        (999.0, 33, "dead"),
+        (1000.0, 0, "slow"),
+    ],
+)
+def test_what_a_loss_at_rest_below_the_zero_loss_is(last, dead, expected):
+    losses = np.array([5000.0] * 10 + [last] * 90)
+    assert outcome(Config(N=3), losses, None, dead, 1000.0) == expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "rests"),
+    [
+        ([500.0] * 17 + [100.99, 100, 100], True),  # the last three of twenty
+        ([500.0] * 17 + [101, 100, 100], False),
+        ([500.0] * 17 + [100, 100.99, 100], True),
+        ([500.0] * 16 + [200, 100, 100, 100], True),
+        ([500.0] * 17 + [200, 100, 100], False),
+        ([100.5] * 17 + [100.004, 100, 100], True),  # varies by less than a hundredth of the decrease
+        ([100.5] * 17 + [100.006, 100, 100], False),
+        ([100.0005] * 17 + [100] * 3, False),
+        ([500.0] * 7 + [100] * 3, True),
+        ([500.0] * 6 + [100] * 3, False),
+    ],
+)
+def test_a_loss_is_at_rest_if_it_varied_little_in_the_last_tenth(losses, rests):
+    assert at_rest(np.array(losses)) is rests
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([100.0], "A single step"),
+        ([100.0, 100.0005], "hardly changed"),
+        ([100.0, 100.002], None),
+        ([100.0, 99.9], "still decreasing"),
+        ([100.0] * 17 + [50, 60, 59], None),  # the last is compared with that two before it
+        ([100.0] * 17 + [60, 50, 59], "still decreasing"),
+        ([100.0] * 17 + [60, 50, 60], None),
+    ],
+)
+def test_what_a_slow_run_needs(losses, said):
+    found = unfinished(np.array(losses))
+    assert [said in str(message) for message in found] == ([True] if said else [])
