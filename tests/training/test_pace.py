@@ -6,6 +6,7 @@ import pytest
 
 from twolayer import Config
 from twolayer.training import pace as speeds
+from twolayer.training.learned import CURVE, GRID
 from twolayer.training.pace import Pace
 
 
@@ -69,3 +70,35 @@ def test_an_estimate_grows_with_the_sizes(estimate, field):
 def test_what_is_larger_travels_longer():
     assert speeds.transfer_seconds(2e9) == 2 * speeds.transfer_seconds(1e9)
     assert 0.1 < speeds.transfer_seconds(1e9) < 100
+
+
+def test_the_estimates_of_a_small_run():
+    config = Config(N=7, D_in=5, H=11, D_out=3, steps=9)
+    operations = 4 * 7 * 5 * 11 + 6 * 7 * 11 * 3
+    for estimate, seconds in (
+        (speeds.step_seconds, operations / 40e9 + 20e-6),
+        (speeds.slow_step_seconds, operations / 5e9),
+        (speeds.reference_step_seconds, 4 * operations / 40e9),
+        (speeds.batched_run_seconds, 9 * (operations / 40e9 + 5e-6)),
+        (speeds.hessian_product_seconds, 12 * 7 * 11 * (5 + 3) / 20e9 + 100e-6),
+        (speeds.drawing_seconds, (7 + 11) * (5 + 3) / 1e8),
+        (speeds.preparing_seconds, (7 + 11) * (5 + 3) / 1e8),
+    ):
+        assert estimate(config) == pytest.approx(seconds, rel=1e-12), estimate
+    assert speeds.step_seconds(config, speeds.CONTENDER_STEP_OVERHEAD) == pytest.approx(
+        operations / 40e9 + 1e-4
+    )
+    gram = replace(config, method="gram")
+    once = 2 * 7 * 5 * (7 + 11)  # x·xᵀ and x·w1
+    assert speeds.preparing_seconds(gram) == pytest.approx(18 * 8 / 1e8 + once / 40e9, rel=1e-12)
+    assert speeds.hessian_product_seconds(replace(config, N=4)) == pytest.approx(
+        12 * 4 * 11 * 7 / 20e9 + 1e-4
+    )
+    assert speeds.transfer_seconds(3e8) == 1.5
+    assert speeds.product_seconds(6e10) == 1.5
+
+
+@pytest.mark.parametrize(("data", "points"), [("sine", CURVE), ("moons", GRID**2), ("iris", 150 - 100)])
+def test_a_picture_takes_as_long_as_the_hidden_values_of_its_points(data, points):
+    config = Config(data=data, N=100, H=30)
+    assert speeds.picture_seconds(config) == pytest.approx(points * 30 / 1.5e9, rel=1e-12)
