@@ -114,3 +114,106 @@ def test_a_flat_start_is_said():
 def test_when_units_die_it_is_said_by_when_half_of_them_have():
     text = told(1e-3, [9.0, 8, 7, 6, 5, 4, 3], [1000.0] * 7, [10, 10, 30, 52, 60, 90, 90])
     assert "10 of 100 are dead at initialization, 52 by step 3, 90 by step 5" in text
+
+
+FALLING = [9.0, 8, 7, 6, 5.5, 5.2, 5.1]
+"""Losses that do not rest, above a tenth of Σy²."""
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([999.0] * 7, "λmax is 999 at the end and below 1/η = 1000 at every measured step"),
+        (
+            [999.0] * 6 + [1000],
+            "λmax is 1000 at the end and below 2/η = 2000 at every measured step, but not",
+        ),
+        ([1999.0] * 7, "λmax is 1999 at the end and below 2/η = 2000 at every measured step, but not"),
+        ([2000.0] * 7, "λmax is not below 2/η = 2000 at any measured step, and is 2000 at the end"),
+        ([2000.0, 2000, 1999, 1999, 1999, 1999, 1999], "λmax falls below 2/η = 2000 by step 2"),
+        ([1999.0] * 5 + [2000] * 2, "λmax rises to 2/η = 2000 or above by step 5"),
+    ],
+)
+def test_on_which_side_of_the_limit_it_is(values, words):
+    text = told(1e-3, FALLING, values)
+    assert words in text
+    others = ("below 1/η = 1000 at every", "but not always", "is not below", "falls below", "rises to")
+    assert sum(other in text for other in others) == 1
+
+
+@pytest.mark.parametrize(
+    ("after", "stays"),
+    [
+        ([2000, 2000, 2000], True),
+        ([2000, 2000], False),
+        ([2400, 1600, 2000], True),
+        ([2401, 2000, 2000], False),
+        ([2000, 1599, 2000], False),
+    ],
+)
+def test_the_edge_is_within_a_fifth_of_the_limit_at_three_points(after, stays):
+    before = [1500.0] * (7 - len(after))
+    text = told(1e-3, FALLING, [*before, *after])
+    assert f"by step {len(before)}" in text
+    assert ("stays within 20 % of it" in text) is stays
+
+
+@pytest.mark.parametrize(
+    ("losses", "values", "told_of"),
+    [
+        (FALLING, [1000.0, 1000, 1000, 1000, 1100, 1000, 1000], "grows from 1000 to 1100"),
+        (FALLING, [1000.1, 1000.1, 1000.1, 1000.1, 1100, 1000, 1000], None),  # less than 1.1 times
+        (FALLING, [500.0, 500, 500, 500, 1000, 500, 500], "From step 0 to step 4 the loss falls"),
+        (FALLING, [500.0, 500, 500, 1000, 500, 500, 500], None),  # within three points
+        ([9.0, 8, 7, 6, 9, 5.2, 5.1], [500.0, 500, 500, 500, 1000, 500, 500], None),  # as high again
+        ([9.0, 8, 7, 6, 8.9, 5.2, 5.1], [500.0, 500, 500, 500, 1000, 500, 500], "From step 0 to step 4"),
+        ([9.0, 9.1, 7, 6, 8.9, 5.2, 5.1], [500.0, 500, 500, 500, 1000, 500, 500], None),  # rose on the way
+        (FALLING, [500.0, 400, 500, 500, 500, 700, 500], "From step 1 to step 5 the loss falls"),
+        (FALLING, [500.0, 400, 500, 500, 600, 700, 600], "grows from 400 to 700"),
+        (FALLING, [0.0, 0, 0, 0, 0, 0, 0], None),
+    ],
+)
+def test_progressive_sharpening_is_the_strongest_growth_while_the_loss_falls(losses, values, told_of):
+    text = told(1e-3, losses, values)
+    assert ("progressive sharpening" in text) == (told_of is not None)
+    assert told_of is None or told_of in text
+
+
+@pytest.mark.parametrize(("highest", "rises"), [(9.0089, False), (9.0091, True)])
+def test_a_rise_of_a_thousandth_of_the_loss_is_told(highest, rises):
+    text = told(1e-3, [9.0, 8, highest, 7, 6, 5.5, 5.2], [900.0] * 7)
+    assert ("times its initial value at step 2" in text) is rises
+
+
+@pytest.mark.parametrize(("dead", "told_of"), [(20, False), (21, True)])
+def test_the_death_of_a_tenth_of_the_units_is_told(dead, told_of):
+    text = told(1e-3, FALLING, [900.0] * 7, [10] * 6 + [dead])
+    assert ("Hidden units die" in text) is told_of
+    if told_of:
+        assert "10 of 100 are dead at initialization, 21 by step 6, 21 by step 6" in text
+
+
+def test_half_of_the_dead_units_is_just_half():
+    text = told(1e-3, FALLING, [900.0] * 7, [10, 10, 34, 35, 60, 60, 60])
+    assert "35 by step 3, 60 by step 4" in text
+
+
+@pytest.mark.parametrize(
+    ("loss", "values", "grows"),
+    [
+        (9.1, [2000.0, 2001], True),
+        (9.0, [2000.0, 2001], False),
+        (9.1, [2000.0, 2000], False),
+        (9.1, [1999.0, 2001], False),
+    ],
+)
+def test_a_divergence_of_loss_and_sharpness_together_is_told(loss, values, grows):
+    rows = [(0, 9.0, values[0], 0.1, 0), (1, loss, values[1], 0.1, 0)]
+    config = Config(learning_rate=1e-3, steps=9)
+    said = story(config, np.array([9.0, loss]), 2, 0, 5.0, np.array(rows, dtype=ROW))
+    assert f"λmax = {values[0]:.0f}. " in str(said[0])
+    assert f"2/λmax = {2 / values[0]:.3g}. Here η = 0.001, which is 1 times that." in str(said[0])
+    assert len(said) == 2
+    words = "The loss grows and λmax grows with it, to 2001 at step 1. It does not fall below 2/η = 2000"
+    assert str(said[1]).startswith(words) is grows
+    assert "the loss is not finite from step 2 on" in str(said[1])
