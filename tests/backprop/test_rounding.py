@@ -256,6 +256,19 @@ def examined(planted: str | None = None) -> Iteration:
     return Iteration(inputs, right, ours)
 
 
+@pytest.mark.parametrize(
+    ("rows", "sample", "entries"), [(1000, 10_000, 5000), (1000, 4000, 4000), (50_000_000, 100, 1)]
+)
+def test_a_sample_of_w1_has_at_most_five_million_residuals(rows: int, sample: int, entries: int) -> None:
+    y = np.broadcast_to(np.zeros(1), (rows, 1))
+    ours = dict.fromkeys(GRADIENTS, np.zeros((200, 50)))
+    iteration = Iteration({"y": y}, {}, ours)
+    found = iteration.sampled("grad_w1", sample, 0)
+    assert found.shape == (entries, 2)
+    assert len(np.unique(found, axis=0)) == entries
+    assert len(iteration.sampled("grad_w2", sample, 0)) == sample
+
+
 @pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize(("share", "wrong"), [(0.9, 0), (1.1, 1)])
 def test_an_entry_is_wrong_from_both_roundings_together_on(gradient: str, share: float, wrong: int) -> None:

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import tracemalloc
+from collections import namedtuple
 from dataclasses import replace
 
 import numpy as np
@@ -279,6 +280,13 @@ def test_the_work_of_others_is_seen(wait_until):
             other.wait()
     assert one.load.others > 0.5 or one.load.away > 0.05
     assert one.repeated
+
+
+def test_the_time_of_the_whole_machine_is_all_but_its_idle_time(monkeypatch):
+    names = "user nice system idle iowait irq softirq steal guest guest_nice"
+    times = namedtuple("times", names.split())(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    monkeypatch.setattr(timing.psutil, "cpu_times", lambda: times)
+    assert timing._busy_seconds() == 1 + 2 + 4 + 32 + 64 + 128  # that of guests is in that of users
 
 
 def test_a_race_that_is_too_large_is_not_kept_between_rounds():

@@ -235,3 +235,9 @@ def test_csv_has_a_row_for_each_contender_and_size():
     assert rows[1]["right"] == "False"
     assert float(rows[0]["median_us"]) < float(rows[1]["median_us"])
     assert to_csv([]) == ""
+
+
+def test_csv_of_a_single_contender_and_of_no_race():
+    (row,) = csv.DictReader(io.StringIO(to_csv([race_of({GRAM: [1e-5] * 9})])))
+    assert (row["contender"], row["median_us"]) == ("numpy gram", "10.0")
+    assert to_csv([]) == ""
