@@ -30,7 +30,7 @@ from twolayer.training.config import BACKENDS
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels.numpy import Tutorial
 from twolayer.training.messages import Message
-from twolayer.training.methods import METHODS, flops_per_step
+from twolayer.training.methods import METHODS, flops_per_step, run_bytes
 from twolayer.training.problem import make_problem
 from twolayer.training.profiling import ALL
 
@@ -258,8 +258,9 @@ def test_a_busy_round_is_repeated_once_and_the_quieter_counts(monkeypatch):
     ("load", "busy"),
     [
         (Load(0.0, 0.0, 2), False),
-        (Load(0.06, 0.0, 2), True),
-        (Load(0.0, 0.6, 2), True),
+        (Load(0.05, 0.5, 2), False),
+        (Load(0.051, 0.0, 2), True),
+        (Load(0.0, 0.51, 2), True),
         (Load(0.0, 0.6, 16), False),
     ],
 )
@@ -338,6 +339,47 @@ def test_the_estimate_grows_with_rounds_sizes_and_contenders():
     assert replace(plan, contenders=(TUTORIAL,)).seconds < plan.seconds
 
 
+@pytest.mark.parametrize(("config", "rounds_prepared"), [(SMALL, 1), (Config(N=1000, D_in=2000, H=3000), 4)])
+def test_a_race_takes_what_its_parts_take(config, rounds_prepared):
+    plan = Plan(config, (TUTORIAL, GRAM), rounds=4)
+    assert timing.is_small(config, plan.contenders) == (rounds_prepared == 1)
+    N, D_in, H, D_out, steps = config.N, config.D_in, config.H, config.D_out, config.steps
+    of_outputs = 6 * N * H * D_out
+    tutorial, gram = (of_outputs + each for each in (4 * N * D_in * H, 2 * N * N * H))
+    step = [operations / 40e9 + 100e-6 for operations in (tutorial, gram)]
+    blocks = sum(max(0.02, one) for one in step)
+    once = (N + H) * (D_in + D_out) / 1e8 + 2 * N * D_in * (N + H) / 40e9
+    compared = min(steps, 1000, max(10, int(30e9 / tutorial)))
+    expected = 3 * roofline.TRY_SECONDS + rounds_prepared * (once + 3 * blocks) + 4 * 2 * blocks
+    expected += 2 * compared * 4 * tutorial / 40e9 + compared * sum(step)
+    assert plan.seconds == pytest.approx(expected, rel=1e-9)
+    assert replace(plan, sweep=Sweep("N", (N, 2 * N))).seconds == pytest.approx(
+        expected + replace(plan, config=replace(config, N=2 * N)).seconds
+    )
+
+
+def test_two_seconds_of_compiling_are_estimated_for_each_that_is_compiled():
+    jax = [one for one in contenders([("jax", ("cpu",))], SMALL) if one.method == "tutorial"]
+    both = Plan(SMALL, (TUTORIAL, *jax), 3).seconds - Plan(SMALL, (TUTORIAL, TUTORIAL), 3).seconds
+    assert both == pytest.approx(2.0, abs=1e-3)
+
+
+def test_a_race_needs_the_memory_of_the_largest_of_its_tasks():
+    assert Plan(SMALL, (TUTORIAL,)).run_bytes == (40 << 20) + 2 * roofline.COPY_BYTES
+    large = Config(N=1000, D_in=2000, H=3000)
+    reference = 2 * run_bytes(replace(large, dtype="float64"))
+    assert Plan(large, (TUTORIAL, GRAM)).run_bytes == (40 << 20) + reference
+    sweep = Sweep("N", (500, 1000))
+    assert Plan(large, (GRAM,), sweep=sweep).run_bytes == (40 << 20) + reference
+
+
+def test_a_part_of_a_round_is_of_three_short_blocks():
+    plan = Plan(
+        SMALL, (TUTORIAL, GRAM) * 4, rounds=1
+    )  # each 0.02 s and as much for its phases: 0.12 of 0.15 s
+    assert [len(task.those) for task in plan.tasks if task.kind == "round"] == [3, 3, 2]
+
+
 def test_the_method_and_device_of_the_config_do_not_matter():
     assert Plan(Config(backend="torch", method="gram"), (TUTORIAL,)) == Plan(Config(), (TUTORIAL,))
 
@@ -346,6 +388,7 @@ def test_a_sweep_is_even_on_a_log_scale():
     assert logarithmic("H", 10, 1000, 3) == Sweep("H", (10, 100, 1000))
     assert logarithmic("H", 1, 4, 9).values == (1, 2, 3, 4)
     assert parse_sweep("N=64,16,16") == Sweep("N", (16, 64))
+    assert len(parse_sweep("H=" + ",".join(map(str, range(1, 33)))).values) == MOST_SIZES == 32
 
 
 @pytest.mark.parametrize(("low", "high"), [(5, 5), (6, 5)])
