@@ -192,3 +192,92 @@ def test_with_the_mean_loss_the_same_steps_take_a_larger_rate():
     grad_w1, _ = backward(p.x, p.y, p.w2, *forward(p.x, p.w1, p.w2))
     stepped = p.w1 - mean_loss_rate(config, config.learning_rate) * grad_w1 / (config.N * config.D_out)
     np.testing.assert_allclose(stepped, fit(config).w1, rtol=1e-12)
+
+
+def advised(rates: list[float], *seeds: list[float], outcome: str = "converges") -> advice.Advice:
+    """The advice of runs with these last losses, as shares of Σy² for each seed; infinite if they diverge."""
+    config = computed(Config(N=20, D_in=50, H=10, D_out=2, steps=10))
+    grid = sweep_grid(config, rates, len(seeds))
+    rows = train(grid, 0, grid.size)
+    shares = np.array(seeds).ravel()
+    rows["outcome"] = np.where(np.isfinite(shares), OUTCOMES.index(outcome), OUTCOMES.index("diverges"))
+    rows["zero"], rows["final"] = 1.0, shares
+    return advise(grid, rows)
+
+
+FAR = [1e-6, 1e-5, 1e-4, 1e-3]
+NEVER = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("shares", "low", "high"),
+    [
+        ([0.05, 0.1, 0.1, NEVER], 1e-6, 1e-4),
+        ([0.05, 0.1, 0.101, NEVER], 1e-6, 1e-5),
+        ([0.1, 0.19, 0.191, NEVER], 1e-6, 1e-5),  # a tenth of the way from 1 to 0.1 is 0.09
+        ([NEVER, 0.3, 0.37, 0.37], 1e-5, 1e-3),
+        ([NEVER, 0.3, 0.371, 0.36], 1e-3, 1e-3),  # of equally long stretches the last
+    ],
+)
+def test_a_run_is_safe_that_misses_a_tenth_of_the_way_to_the_lowest_loss(shares, low, high):
+    found = advised(FAR, shares)
+    assert (found.low, found.high, found.safe) == (low, high, True)
+
+
+@pytest.mark.parametrize(
+    ("rates", "rate"),
+    [
+        ([1e-6, 2e-6, 2.55e-6], (1e-6 * 2.55e-6) ** 0.5),
+        ([1e-6, 2e-6, 2.57e-6], 2.57e-6 / 1.6),
+        ([1e-6, 1e-5, 1e-4], 1e-4 / 1.6),
+    ],
+)
+def test_the_rate_is_below_the_highest_safe_one_or_the_middle_of_a_narrow_range(rates, rate):
+    found = advised([*rates, 1.0], [0.05, 0.05, 0.05, NEVER])
+    assert found.rate == pytest.approx(rate)
+    assert ("its middle" in str(found.reason)) == (rates[2] < 2.56e-6)
+
+
+@pytest.mark.parametrize(
+    ("end", "seeds", "low"),
+    [(1.49e-6, "2 of 3", 1e-5), (1.5e-6, "3 of 3", 1e-6)],
+)
+def test_a_range_is_wide_from_one_and_a_half_times_its_start_on(end, seeds, low):
+    good = [0.01, 0.01, NEVER, 0.01, 0.01, 0.01]
+    bad = [0.01, 0.01, *[NEVER] * 4]
+    found = advised([1e-6, end, 3e-6, 1e-5, 1e-4, 1e-3], good, good, bad)
+    assert f"{seeds} seeds converge" in str(found.reason)
+    assert found.low == low
+    assert found.safe == (seeds == "3 of 3")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ([[0.5, 0.6, 0.4, NEVER]], "The best rate, 0.0001, takes 1 of 1 seeds to 0.4 times Σy²"),
+        ([[0.5, 0.4, 0.45, NEVER]] * 2, "The best rate, 1e-05, takes 2 of 2 seeds to 0.4 times Σy²"),
+        ([[0.5, 0.2, 0.45, NEVER], [0.5, 0.7, 0.46, NEVER]], "0.0001, takes 2 of 2 seeds to 0.46 times"),
+        (
+            [[0.5, 0.2, 0.45, NEVER], [0.5, 0.3, 0.46, NEVER], [NEVER] * 4],
+            "1e-05, takes 2 of 3 seeds to 0.3 times",
+        ),
+    ],
+)
+def test_where_no_run_converges_the_rate_of_the_lowest_loss_of_enough_seeds_is_named(seeds, words):
+    found = advised(FAR, *seeds, outcome="slow")
+    assert words in str(found.reason)
+    best = float(words.split(",")[1 if words.startswith("The") else 0].split()[-1])
+    assert found.rate == pytest.approx(min(best, 1e-4 / 1.6))
+    assert (found.low, found.high, found.safe) == (None, None, False)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "first", "last"),
+    [(1e-5, 1e-7, 1e-7, 1e-5), (1e-3, None, 4e-4, 1e-3), (None, 1e-9, 1e-9, 4e-8), (1e-40, 1e9, None, None)],
+)
+def test_the_ends_of_a_sweep(monkeypatch, low, high, first, last):
+    monkeypatch.setattr(advice.curvature, "expected", lambda _config: 2 / 4.4e-5)
+    rates = swept_rates(Config(), 7, low, high)
+    field = FIELDS["learning_rate"]
+    assert (rates[0], rates[-1]) == pytest.approx((first or field.low, last or field.high))
+    assert np.diff(np.log(rates)) == pytest.approx(np.full(6, np.log(rates[-1] / rates[0]) / 6))
