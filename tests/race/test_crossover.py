@@ -43,6 +43,13 @@ def test_lines_that_do_not_cross_are_told_for_the_same_method():
     ]
 
 
+@pytest.mark.parametrize("contenders", [(TUTORIAL, GRAM), (GRAM, TUTORIAL)])
+def test_nothing_is_said_of_different_methods_that_do_not_cross(contenders):
+    one, other = contenders
+    races = [race_of({one: np.full(15, 1e-5), other: np.full(15, 2e-5)}, H=H) for H in SIZES]
+    assert sentences("H", races) == []
+
+
 def test_a_tie_that_flickers_is_no_crossover():
     races = sweep([1.00e-5] * 4, [1.01e-5, 0.99e-5, 1.01e-5, 0.99e-5])
     assert crossovers("H", races, GRAM, TORCH_GRAM) == []

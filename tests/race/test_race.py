@@ -21,7 +21,17 @@ from twolayer.cli import race as command_line
 from twolayer.race import roofline, timing
 from twolayer.race.contenders import BASELINE, Contender, ContenderError, by_default, chosen, contenders
 from twolayer.race.file import from_json
-from twolayer.race.plan import MOST_SIZES, Plan, PlanError, Sweep, logarithmic, parse_sweep, perform, race
+from twolayer.race.plan import (
+    MOST_SIZES,
+    PART_SECONDS,
+    Plan,
+    PlanError,
+    Sweep,
+    logarithmic,
+    parse_sweep,
+    perform,
+    race,
+)
 from twolayer.race.roofline import measure
 from twolayer.race.timing import Load, Part, Round, part_of_round
 from twolayer.race.verdict import compiling, judge, sentences
@@ -290,6 +300,12 @@ def test_the_time_of_the_whole_machine_is_all_but_its_idle_time(monkeypatch):
     assert timing._busy_seconds() == 1 + 2 + 4 + 32 + 64 + 128  # that of guests is in that of users
 
 
+def test_what_this_process_takes_is_no_other_load(monkeypatch):
+    monkeypatch.setattr(timing, "_busy_seconds", iter((10.0, 10.0)).__next__)
+    load = timing._time(timing._Field(SMALL, (TUTORIAL,)), 0, (0,), repeated=False).load
+    assert load.others == 0
+
+
 def test_a_race_that_is_too_large_is_not_kept_between_rounds():
     large = Config(N=1000, D_in=1000, H=1000)
     assert timing.is_small(Config(), ALL_HERE)
@@ -378,6 +394,12 @@ def test_a_part_of_a_round_is_of_three_short_blocks():
         SMALL, (TUTORIAL, GRAM) * 4, rounds=1
     )  # each 0.02 s and as much for its phases: 0.12 of 0.15 s
     assert [len(task.those) for task in plan.tasks if task.kind == "round"] == [3, 3, 2]
+
+
+def test_blocks_that_just_fit_are_of_one_part(monkeypatch):
+    monkeypatch.setattr(Plan, "_step", lambda *_: PART_SECONDS / 4)
+    plan = Plan(SMALL, (TUTORIAL, GRAM) * 2, rounds=1)
+    assert [len(task.those) for task in plan.tasks if task.kind == "round"] == [2, 2]
 
 
 def test_the_method_and_device_of_the_config_do_not_matter():

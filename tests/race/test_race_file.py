@@ -211,6 +211,20 @@ def test_any_value_that_cannot_be_is_named_with_its_place(path, new):
     assert len(message) < 900
 
 
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ((0, "rounds", 0, "away"), 1),
+        ((0, "rounds", 0, "others"), 1e6),
+        ((0, "rounds", 0, "cores"), 100_000),
+        ((0, "contenders", 0, "flops"), 1 << 62),
+    ],
+)
+def test_a_number_may_be_the_largest_that_is_allowed_and_no_larger(path, most):
+    from_json(json.dumps(put(plain(), path, most)).encode())
+    assert path[-1] in refusal(put(plain(), path, most * 2))
+
+
 def test_a_contender_that_stands_there_twice():
     value = plain()
     value[0]["contenders"][1] = value[0]["contenders"][0]

@@ -281,3 +281,13 @@ def test_the_ends_of_a_sweep(monkeypatch, low, high, first, last):
     field = FIELDS["learning_rate"]
     assert (rates[0], rates[-1]) == pytest.approx((first or field.low, last or field.high))
     assert np.diff(np.log(rates)) == pytest.approx(np.full(6, np.log(rates[-1] / rates[0]) / 6))
+
+
+def test_of_a_single_rate_that_does_not_diverge_it_is_taken_itself():
+    assert advised(FAR, [NEVER, 0.4, NEVER, NEVER], outcome="slow").rate == 1e-5
+
+
+def test_where_no_rate_works_half_of_the_expected_limit_is_tried(monkeypatch):
+    monkeypatch.setattr(advice, "advise", lambda _grid, _rows: advice.Advice(None, None))
+    monkeypatch.setattr(advice.curvature, "expected", lambda _config: 2 / 4.4e-5)
+    assert working_rate(Config(N=20, D_in=50, H=10, D_out=2, steps=10)) == 2.2e-5

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from twolayer import Config, ConfigError
-from twolayer.rates.grid import Axis, Grid, computed, parse_axes, sweep_grid
+from twolayer.rates.grid import RATES, SEEDS, Axis, Grid, computed, parse_axes, sweep_grid
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,7 @@ def test_a_grid_has_only_sizes_that_the_data_have():
         with pytest.raises(ConfigError) as caught:
             Grid(base, (axis,))
         assert caught.value.field == axis.field
+
+
+def test_a_sweep_has_a_hundred_rates_and_three_seeds_unless_others_are_chosen():
+    assert (RATES.default, SEEDS.default) == (100, 3)

@@ -102,6 +102,7 @@ def test_the_verdict_advises_a_lower_rate_only_where_the_loss_rose_or_units_died
     [
         (31_518_463.2, "31,520,000"),
         (999.96, "1,000"),
+        (999.4, "999.4"),
         (608.2345, "608.2"),
         (0.5, "0.5"),
         (4.13777e-5, "0.00004138"),
@@ -156,6 +157,7 @@ def test_what_a_loss_at_rest_below_the_zero_loss_is(last, dead, expected):
         ([100.5] * 17 + [100.004, 100, 100], True),  # varies by less than a hundredth of the decrease
         ([100.5] * 17 + [100.006, 100, 100], False),
         ([100.0005] * 17 + [100] * 3, False),
+        ([1e5] * 17 + [99_999] * 3, False),  # a hundred-thousandth is rounding
         ([500.0] * 7 + [100] * 3, True),
         ([500.0] * 6 + [100] * 3, False),
     ],
