@@ -107,6 +107,15 @@ def test_a_flat_end_is_said_only_of_the_end():
     assert "At the end λmax = 1000: 2/λmax = 0.002 exceeds η" in curved
 
 
+@pytest.mark.parametrize(
+    ("values", "ends_below"),
+    [([2500, 2500, 1500, 1500], True), ([2500, 1500, 1500, 2500], False), ([2500, 1500, 2500, 1500], True)],
+)
+def test_that_the_end_would_be_stable_is_said_only_of_the_end(values, ends_below):
+    text = told(1e-3, [9.0, 8, 7, 6], values)
+    assert ("a quadratic with this curvature would be stable" in text) is ends_below
+
+
 def test_a_flat_start_is_said():
     assert "flat" in said(Config(N=1, D_in=1, H=1, D_out=1, seed=2, dtype="float64", steps=12))
 
