@@ -300,6 +300,15 @@ def test_the_time_of_the_whole_machine_is_all_but_its_idle_time(monkeypatch):
     assert timing._busy_seconds() == 1 + 2 + 4 + 32 + 64 + 128  # that of guests is in that of users
 
 
+@pytest.mark.parametrize(("threads", "away"), [(1, 0.25), (2, 0.0)])
+def test_a_block_is_timed_by_the_step_and_what_its_thread_lacked_was_stolen(monkeypatch, threads, away):
+    entry = timing.Entry(TUTORIAL, SMALL, make_problem(SMALL))
+    entry.steps, entry.config = 3, replace(entry.config, threads=threads)
+    monkeypatch.setattr(timing, "perf_counter", iter((10.0, 16.0)).__next__)
+    monkeypatch.setattr(timing, "thread_time", iter((1.0, 5.5)).__next__)
+    assert entry.block() == (2.0, away)
+
+
 def test_what_this_process_takes_is_no_other_load(monkeypatch):
     monkeypatch.setattr(timing, "_busy_seconds", iter((10.0, 10.0)).__next__)
     load = timing._time(timing._Field(SMALL, (TUTORIAL,)), 0, (0,), repeated=False).load

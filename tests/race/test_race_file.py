@@ -221,7 +221,8 @@ def test_any_value_that_cannot_be_is_named_with_its_place(path, new):
     ],
 )
 def test_a_number_may_be_the_largest_that_is_allowed_and_no_larger(path, most):
-    from_json(json.dumps(put(plain(), path, most)).encode())
+    for number in (most, 1):
+        from_json(json.dumps(put(plain(), path, number)).encode())
     assert path[-1] in refusal(put(plain(), path, most * 2))
 
 

@@ -291,3 +291,11 @@ def test_where_no_rate_works_half_of_the_expected_limit_is_tried(monkeypatch):
     monkeypatch.setattr(advice, "advise", lambda _grid, _rows: advice.Advice(None, None))
     monkeypatch.setattr(advice.curvature, "expected", lambda _config: 2 / 4.4e-5)
     assert working_rate(Config(N=20, D_in=50, H=10, D_out=2, steps=10)) == 2.2e-5
+
+
+def test_the_advice_of_each_number_of_steps_names_it():
+    config = computed(Config(N=8, D_in=9, H=10, D_out=2))
+    grid = Grid(config, parse_axes("steps=50,100,200; learning_rate=1e-4:1e-2:9"))
+    found = bands(grid, train(grid, 0, grid.size))
+    for place, steps in enumerate((50, 100, 200)):
+        assert f"within {steps} steps" in str(found[place,].reason)

@@ -181,3 +181,15 @@ def test_a_loss_is_at_rest_if_it_varied_little_in_the_last_tenth(losses, rests):
 def test_what_a_slow_run_needs(losses, said):
     found = unfinished(np.array(losses))
     assert [said in str(message) for message in found] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([5000.0, 50.0], "Finished: the loss decreased from 5,000 to 50 in 1.25 s of compute time."),
+        ([50.0, 50.0], "Finished: the loss is 50 after 1.25 s of compute time."),
+        ([700.0, 900.0], "Finished, but the loss rose: 700 → 900. Try a lower learning rate."),
+    ],
+)
+def test_the_verdict_says_whether_the_loss_fell(losses, said):
+    assert str(verdict(Config(), np.array(losses), 0, ZERO, 1.25)[1][0]) == said
