@@ -309,6 +309,17 @@ def test_a_block_is_timed_by_the_step_and_what_its_thread_lacked_was_stolen(monk
     assert entry.block() == (2.0, away)
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_in_every_other_round_the_phases_come_first(monkeypatch, number):
+    seen = []
+    field = timing._Field(SMALL, (TUTORIAL,))
+    field.entry(0)
+    monkeypatch.setattr(timing.Entry, "block", lambda _: (seen.append("block"), (1e-3, 0.0))[1])
+    monkeypatch.setattr(timing.Entry, "phases", lambda _: seen.append("phases") or {})
+    timing._time(field, number, (0,), repeated=False)
+    assert seen == (["phases", "block"] if number in (1, 3) else ["block", "phases"])
+
+
 def test_what_this_process_takes_is_no_other_load(monkeypatch):
     monkeypatch.setattr(timing, "_busy_seconds", iter((10.0, 10.0)).__next__)
     load = timing._time(timing._Field(SMALL, (TUTORIAL,)), 0, (0,), repeated=False).load

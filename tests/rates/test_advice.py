@@ -299,3 +299,9 @@ def test_the_advice_of_each_number_of_steps_names_it():
     found = bands(grid, train(grid, 0, grid.size))
     for place, steps in enumerate((50, 100, 200)):
         assert f"within {steps} steps" in str(found[place,].reason)
+
+
+@pytest.mark.parametrize(("good", "said"), [(2, "1 of 4 seeds"), (3, "3 of 4 seeds")])
+def test_most_of_four_seeds_are_three(good, said):
+    seeds = [[0.01] * 4] * good + [[NEVER] * 4] * (4 - good)
+    assert said in str(advised(FAR, *seeds).reason)
