@@ -199,7 +199,9 @@ def test_who_is_ahead_by_just_the_margin_beats_nobody():
         (100.0, "100 µs", "100"),
         (99.94, "99.9 µs", "99.9"),
         (100.4, "100 µs", "100"),
-        (54_900.2, "54,900 µs", "54900"),
+        (9.996, "10.0 µs", "10.0"),
+        (99.96, "100 µs", "100"),
+        (54_923, "54,900 µs", "54900"),
     ],
 )
 def test_times_and_ratios_have_three_digits(value, time, share):

@@ -229,11 +229,12 @@ def _names(standings: Sequence[Standing]) -> str:
 
 def microseconds(seconds: float) -> str:
     """Format a step time with three digits: 19.8 µs, 345 µs, 54,900 µs."""
-    value = seconds * 1e6
+    value = float(f"{seconds * 1e6:.3g}")
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:,.{digits}f} µs"
 
 
 def ratio(value: float) -> str:
     """Format a ratio with three digits: 1.08, 17.4, 350."""
+    value = float(f"{value:.3g}")
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
