@@ -7,7 +7,7 @@ import pytest
 
 from tests.backprop import programs
 from twolayer import Config
-from twolayer.backprop import exercise, snapshot
+from twolayer.backprop import exercise, kinds, snapshot
 from twolayer.backprop.bugs import BUGS, program
 from twolayer.backprop.deviation import differs, where
 from twolayer.backprop.kinds import KINDS
@@ -325,6 +325,23 @@ def test_a_worker_checks_a_program_at_an_iteration_of_a_run():
 def test_a_value_of_a_shape_that_is_neither_turned_nor_summed_is_of_no_kind(numbers):
     verdict = judged(numbers, "grad_w2", "x.T @ y")
     assert (verdict.state, verdict.kind) == ("refused", None)
+
+
+def test_an_unmasked_value_with_other_entries_set_to_0_has_another_mask():
+    g = np.random.default_rng(8)
+    names = {name: g.standard_normal((4, 3)) for name in ("h", "grad_h_relu")}
+    names |= {
+        "x": g.standard_normal((4, 5)),
+        "w2": g.standard_normal((3, 2)),
+        "h_relu": np.maximum(names["h"], 0),
+    }
+    for value, unmasked in (("h_relu", "h"), ("grad_h", "grad_h_relu")):
+        whole = names[unmasked]
+        right = np.where(names["h"] < 0, 0, whole)
+        other = np.where(names["h"].T.reshape(4, 3) > 0.3, 0, whole)
+        assert kinds.of_values(value, other, right, names, 1e-3) == ("other_mask", None)
+        assert kinds.of_values(value, other * 1.1, right, names, 1e-3) == (None, None)
+        assert kinds.of_values(value, other[:1], right[:1], names, 1e-3) == (None, None)
 
 
 def test_lines_of_any_length_come_back_from_an_address():

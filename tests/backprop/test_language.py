@@ -133,6 +133,30 @@ def test_what_is_no_expression_is_marked_where_it_goes_wrong(line, at):
     assert caught.value.span == (at, at + 1)
 
 
+@pytest.mark.parametrize(
+    ("line", "word"), [("x @ w1 ! y", "!"), ("x @ gewöhnlich + y", "gewöhnlich"), ("x @ w1 + 3x", "3x")]
+)
+def test_what_is_no_word_of_the_language_is_marked_as_a_whole(line, word):
+    with pytest.raises(LineError, match="is not part of this language") as caught:
+        parse("h", line, "numpy")
+    start, end = caught.value.span
+    assert line[start:end] == word
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("np.dot(h > 0, loss > 0)", "mask"),
+        ("np.dot(h, loss)", "array"),
+        ("np.dot(h > 0, loss)", "array"),
+        ("np.dot(2.0, h > 0)", "array"),
+    ],
+)
+def test_a_product_with_a_number_is_a_mask_if_both_are(line, kind):
+    found, _steps = of_line(parse("grad_h", line, "numpy"))
+    assert (found.kind, found.words) == (kind, "(N, H)")
+
+
 def test_a_result_or_a_product_far_larger_than_the_iterations_is_refused():
     sizes = {"N": 64, "D_in": 1000, "H": 100, "D_out": 10}
     with pytest.raises(LineError, match="1,000,000 entries"):

@@ -43,6 +43,8 @@ def wrong(kind: str | None, value: str = "grad_w2", **found) -> Verdict:
             "Wrong: the sign is reversed, and the factor 2 is missing.",
         ),
         (wrong("factor", "grad_y_pred", ratio=2.0), "Wrong: there is a missing or extra factor."),
+        (wrong("factor", "grad_h", ratio=0.5), "Wrong: there is a missing or extra factor."),
+        (wrong("factor", "y_pred", ratio=0.5), "Wrong: there is a missing or extra factor."),
     ],
 )
 def test_the_headline_names_the_state_or_the_kind(one, said):

@@ -7,7 +7,7 @@ from twolayer.backprop.terms import LineError
 from twolayer.training.messages import Message, shown
 
 _TOKEN = re.compile(
-    r"\s+|[A-Za-z_][A-Za-z0-9_]{0,39}(?![A-Za-z0-9_])"
+    r"\s+|[A-Za-z_][A-Za-z0-9_]{0,39}(?![A-Za-z0-9_\x80-\U0010ffff])"
     r"|(\d{1,15}\.?\d{0,15}|\.\d{1,15})([eE][+-]?\d{1,2})?(?![A-Za-z0-9_.])"
     r"|\*\*|[<>=!]=|[-+*/@(),.<>=\[\];]",
     re.ASCII,
