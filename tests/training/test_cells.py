@@ -84,5 +84,6 @@ def test_of_a_file_the_end_of_its_name_its_encoding_and_its_delimiter_are_kept()
     found = of_file("\ufeffa\tb, c\td\n1\t2\t3\n".encode("utf-16-le"), "x" * 200 + "y" * 100)
     assert (found.names, found.rows) == (("a", "b, c", "d"), [["1", "2", "3"]])
     assert (found.source.file, found.source.delimiter, found.source.encoding) == ("y" * 100, "\t", "utf-16")
+    assert of_file(b"a\tb, c\n1\t2\n", "a.tsv").names == ("a", "b, c"), "as many commas as tabs"
     unnamed = of_file(b"a,\n1,2\n", "a.csv")
     assert (unnamed.names, unnamed.source.encoding) == (("a", "column 2"), "utf-8-sig")

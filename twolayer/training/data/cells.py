@@ -70,7 +70,7 @@ def of_file(content: bytes, file: str) -> Cells:
     """Return the cells of a CSV or TSV file with a line of names. Raises `TableError`."""
     text, encoding = _decoded(content)
     first = next((line for line in io.StringIO(text) if line.strip()), "")
-    delimiter = max(",\t", key=first.count)
+    delimiter = max("\t,", key=first.count)  # a name has a comma rather than a tab
     numbered = _rows(text, delimiter)
     line, head = next(numbered, (1, []))
     names = _names(line, head)
