@@ -344,6 +344,36 @@ def test_an_unmasked_value_with_other_entries_set_to_0_has_another_mask():
         assert kinds.of_values(value, other[:1], right[:1], names, 1e-3) == (None, None)
 
 
+def test_the_kind_of_a_line_is_looked_for_among_those_of_its_value(numbers):
+    names = numbers.right | numbers.inputs
+    of_lines = {(kind, value) for kind, value, _line in kinds.WRONG_LINES}
+    by_numbers = (None, "factor", "sign", "mean", "other_mask")
+    for kind, value, line in kinds.WRONG_LINES:
+        found = kinds._result(value, line, names, 1e-3)
+        if found is None or found.shape != names[value].shape:
+            continue
+        assert kinds.of_values(value, found, names[value], names, 1e-3)[0] == kind
+        for other in GRADIENTS:
+            if names[other].shape == found.shape and other != value:
+                said = kinds.of_values(other, found, names[other], names, 1e-3)[0]
+                assert said in by_numbers or (said, other) in of_lines
+
+
+@pytest.mark.parametrize(
+    ("states", "solved", "runs"),
+    [
+        (("right", "right", "wrong"), 2, True),
+        (("empty", "right", "refused"), 1, False),
+        (("empty",), 0, False),
+        (("refused", "wrong"), 0, False),
+    ],
+)
+def test_only_right_lines_are_solved_and_only_those_with_a_value_run(states, solved, runs):
+    verdicts = tuple(exercise.Verdict("h", "x @ w1", state) for state in states)
+    report = exercise.Report(SMALL, 0, None, Exercise("1"), verdicts)
+    assert (report.solved, report.runs) == (solved, runs)
+
+
 def test_lines_of_any_length_come_back_from_an_address():
     for length in range(1, 40):
         lines = {"h": "x @ w1" + " " * length + "+ 0", "loss": "y" * length}

@@ -146,6 +146,48 @@ def test_what_is_no_word_of_the_language_is_marked_as_a_whole(line, word):
 @pytest.mark.parametrize(
     ("line", "kind"),
     [
+        ("np.where(h < 0, h > 1, h > 2)", "mask"),
+        ("np.where(h < 0, h, h)", "array"),
+        ("np.where(h < 0, 0, h > 0)", "array"),
+        ("(h > 0) + (h < 1)", "mask"),
+        ("(h > 0) * (h < 1)", "mask"),
+        ("(h > 0) / (h < 1)", "array"),
+        ("(h > 0) * h", "array"),
+        ("h - h", "array"),
+        ("-(-h)", "array"),
+    ],
+)
+def test_what_is_made_of_masks_alone_is_a_mask(line, kind):
+    assert of_line(parse("grad_h", line, "numpy"))[0].kind == kind
+
+
+@pytest.mark.parametrize("line", ["(h > 0) - (h < 1)", "-(h > 0)"])
+def test_masks_have_no_minus_sign(line):
+    with pytest.raises(LineError, match="truth values have no minus sign"):
+        of_line(parse("grad_h", line, "numpy"))
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [("y + y.T", "transpose"), ("x + w1.T", None), ("h + w1", None), ("h * h.T", "transpose")],
+)
+def test_shapes_with_the_same_letters_lack_a_transpose(line, kind):
+    with pytest.raises(LineError, match="the shapes must be the same") as caught:
+        of_line(parse("grad_h", line, "numpy"))
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("line", "met"), [("x < y < h", "a < b < c"), ("x in y", "in, is"), ("x is y", "in, is")]
+)
+def test_a_comparison_that_is_none_here_is_named(line, met):
+    with pytest.raises(LineError, match=f"'{met}' is not part of this language"):
+        parse("h", line, "numpy")
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
         ("np.dot(h > 0, loss > 0)", "mask"),
         ("np.dot(h, loss)", "array"),
         ("np.dot(h > 0, loss)", "array"),
