@@ -7,7 +7,7 @@ import pytest
 
 from tests.backprop import programs
 from twolayer import Config
-from twolayer.backprop import exercise, kinds, snapshot
+from twolayer.backprop import exercise, kinds, packed, snapshot
 from twolayer.backprop.bugs import BUGS, program
 from twolayer.backprop.deviation import differs, where
 from twolayer.backprop.kinds import KINDS
@@ -378,3 +378,14 @@ def test_lines_of_any_length_come_back_from_an_address():
     for length in range(1, 40):
         lines = {"h": "x @ w1" + " " * length + "+ 0", "loss": "y" * length}
         assert unpack(pack(lines)) == lines
+
+
+def test_a_text_of_an_address_has_a_longest_length(monkeypatch):
+    lines = {"h": "x @ w1"}
+    text = pack(lines)
+    monkeypatch.setattr(packed, "LONGEST_PACKED", len(text))
+    assert (pack(lines), unpack(text)) == (text, lines)
+    monkeypatch.setattr(packed, "LONGEST_PACKED", len(text) - 1)
+    assert pack(lines) == ""
+    with pytest.raises(ValueError, match=r"^$"):
+        unpack(text)

@@ -161,6 +161,33 @@ def test_what_is_made_of_masks_alone_is_a_mask(line, kind):
     assert of_line(parse("grad_h", line, "numpy"))[0].kind == kind
 
 
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("np.outer(h > 0, y > 0)", "mask"),
+        ("np.outer(h, y > 0)", "array"),
+        ("np.outer(h > 0, y)", "array"),
+        ("np.outer(h, y)", "array"),
+    ],
+)
+def test_an_outer_product_of_masks_is_a_mask(line, kind):
+    assert of_line(parse("grad_h", line, "numpy"))[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("y_pred", "y_pred is not known yet: its line comes after that of h."),
+        ("grad_h", "grad_h is not known yet: its line comes after that of h."),
+        ("h", "h is what this line computes."),
+    ],
+)
+def test_a_value_that_is_not_there_yet_is_told_from_that_of_the_line_itself(name, says):
+    with pytest.raises(LineError) as caught:
+        parse("h", f"x @ w1 + {name}", "numpy")
+    assert str(caught.value) == says
+
+
 @pytest.mark.parametrize("line", ["(h > 0) - (h < 1)", "-(h > 0)"])
 def test_masks_have_no_minus_sign(line):
     with pytest.raises(LineError, match="truth values have no minus sign"):
