@@ -248,6 +248,11 @@ def test_entries_set_without_a_semicolon_are_told_how_and_that_is_right(numbers,
     assert judged(numbers, "grad_h", example, dialect).state == "right"
 
 
+def test_what_is_said_of_a_right_line_has_no_place_in_it(numbers):
+    verdict = judged(numbers, "h", "x @ w1")
+    assert (verdict.state, verdict.span) == ("right", (0, 0))
+
+
 def test_the_chain_ends_at_a_line_that_cannot_be_computed(numbers):
     lines = dict(SOLUTIONS["numpy"]) | {"grad_h_relu": "grad_y_pred @ w2"}
     found = exercise.examine(numbers, Exercise("2"), lines, SMALL)

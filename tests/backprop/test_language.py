@@ -168,9 +168,12 @@ def test_what_is_made_of_masks_alone_is_a_mask(line, kind):
         ("np.outer(h, y > 0)", "array"),
         ("np.outer(h > 0, y)", "array"),
         ("np.outer(h, y)", "array"),
+        ("(x > 0) @ (w1 > 0)", "mask"),
+        ("x @ (w1 > 0)", "array"),
+        ("(x > 0) @ w1", "array"),
     ],
 )
-def test_an_outer_product_of_masks_is_a_mask(line, kind):
+def test_a_product_of_masks_is_a_mask(line, kind):
     assert of_line(parse("grad_h", line, "numpy"))[0].kind == kind
 
 
@@ -326,6 +329,7 @@ def test_every_operation_has_a_shape_and_a_function():
 def test_a_long_line_is_refused_before_it_is_parsed():
     with pytest.raises(LineError, match="characters"):
         parse("h", "x" * (LONGEST_LINE + 1), "numpy")
+    assert is_read("h", "x @ w1".ljust(LONGEST_LINE))
 
 
 @pytest.mark.parametrize("line", ["h" + "+h" * 60, "-" * 30 + "h"], ids=["many parts", "deep"])

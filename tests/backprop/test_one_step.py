@@ -94,6 +94,7 @@ def test_a_long_sum_is_cut_in_its_middle():
     assert text.count("·") == 4
     assert "⋯" in text
     assert {*re.findall(r"\((.)", text.split(" = ")[2])} == {"-"}, "only negative numbers need brackets"
+    assert "·0 + " in observe(Config(), 0).views["grad_w1"].sums[0][0], "nor does a 0"
     problem = make_problem(Config())
     first, second, last = (
         [float(number) for number in re.findall(r"-?[\d.]+(?:e-\d+)?", term)]

@@ -98,3 +98,8 @@ def test_the_rows_that_are_shown_are_those_of_the_run():
     train, held_out = learned.shown_rows(config)
     assert_array_equal(train.x, make_problem(config).x[:300])
     assert_array_equal(held_out.y, make_held_out(config).y)
+
+
+def test_a_curve_goes_from_minus_2_to_2_and_a_map_a_tenth_beyond_its_data():
+    assert_allclose(learned.places(Config(data="sine")), np.linspace(-2, 2, 200), rtol=1e-6)
+    assert_allclose(learned.places(Config(data="moons")), np.linspace(-1.1, 1.1, 64), rtol=1e-6)

@@ -93,6 +93,7 @@ def test_an_unknown_name_is_reported_with_those_there_are(name):
     assert len(errors) == 1
     assert all(known in str(errors[0]) for known in FIELDS)
     assert "\n" not in str(errors[0])
+    assert errors[0].field == name or not name.isidentifier() or not name.isascii()
 
 
 def test_a_long_unknown_name_is_shortened():
