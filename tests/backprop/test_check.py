@@ -278,3 +278,4 @@ def test_a_wrong_gradient_is_wrong_along_random_directions_too():
 def test_the_steps_of_the_differences_go_from_a_billionth_to_one():
     assert (STEPS[0], STEPS[-1], len(STEPS)) == (1e-9, 1.0, 19)
     assert list(STEPS) == sorted(STEPS)
+    assert STEPS[1:4] == (3e-9, 1e-8, 3e-8)

@@ -394,3 +394,21 @@ def test_a_text_of_an_address_has_a_longest_length(monkeypatch):
     assert pack(lines) == ""
     with pytest.raises(ValueError, match=r"^$"):
         unpack(text)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "kind"),
+    [
+        (0.25, "factor"),
+        (4.0, "factor"),
+        (-2.0, "factor"),
+        (-1.0, "sign"),
+        (1 / 12, "mean"),
+        (1 / 7, "factor"),
+    ],
+)
+def test_a_quarter_is_a_factor_though_there_are_four_rows(ratio, kind):
+    g = np.random.default_rng(9)
+    names = {"x": np.ones((4, 3)), "w2": np.ones((5, 2)), "y_pred": g.standard_normal((4, 2))}
+    right = g.standard_normal((4, 2))
+    assert kinds.of_values("grad_y_pred", ratio * right, right, names, 1e-3) == (kind, float(f"{ratio:.4g}"))

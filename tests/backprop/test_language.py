@@ -239,11 +239,20 @@ def test_a_result_or_a_product_far_larger_than_the_iterations_is_refused():
 
 
 def test_what_does_not_fit_is_marked_on_the_row_where_it_stands():
-    line = "(x @ w1\n  + x @ y\n  + x @ w1)"
-    with pytest.raises(LineError) as caught:
-        of_line(parse("h", line, "numpy"))
+    for before in ("", "   ", "\n     "):
+        line = before + "(x @ w1\n  + x @ y\n  + x @ w1)"
+        with pytest.raises(LineError) as caught:
+            of_line(parse("h", line, "numpy"))
+        start, end = caught.value.span
+        assert line[start:end] == "x @ y"
+
+
+def test_a_wrong_shape_is_marked_where_it_comes_from():
+    line = "h = x @ w1; h = h.T"
+    with pytest.raises(LineError, match="h must have the shape") as caught:
+        exercise.read("h", line, "numpy", {"N": 3, "D_in": 4, "H": 5, "D_out": 2})
     start, end = caught.value.span
-    assert line[start:end] == "x @ y"
+    assert (line[start:end], caught.value.kind) == ("h.T", "transpose")
 
 
 @pytest.mark.parametrize(("left", "right"), [("y", "y"), ("y.sum(dim=0)", "y"), ("y", "y.sum(dim=0)")])

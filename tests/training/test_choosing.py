@@ -2,8 +2,10 @@
 
 import re
 
+import numpy as np
 import pytest
 
+from twolayer import ConfigError, own_table
 from twolayer.training.data import cells as module
 from twolayer.training.data import choosing
 from twolayer.training.data.cells import TableError, of_file
@@ -94,3 +96,8 @@ def test_a_category_has_at_most_fifty_values(values: int, what: str) -> None:
             "Line 2, column 2 (b): “n0” is not a number, and 51 different values are too many for a category"
         )
         assert refusal(text, (1,), (2,)).startswith(said)
+
+
+def test_of_many_columns_twenty_are_named() -> None:
+    with pytest.raises(ConfigError, match="a column: " + ", ".join(f"x{k}" for k in range(1, 21)) + "$"):
+        own_table((np.eye(30), np.arange(30)), target="z")

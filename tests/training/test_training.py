@@ -31,6 +31,17 @@ def cut(config: Config, steps: int) -> list[Chunk]:
     return chunks
 
 
+def test_the_rest_of_a_chunk_has_the_shapes_of_a_whole_one():
+    config = Config(N=3, D_in=4, H=5, D_out=2)
+    problem = training.prepare(config, tested=True)
+    chunk = training.advance(config, problem, training.start(config, problem), 20)
+    rest = chunk.without_losses()
+    for name in ("losses", "laps", "dead", "held_out"):
+        whole, none = getattr(chunk, name), getattr(rest, name)
+        assert len(none) == 0 < len(whole)
+        assert none.shape[1:] == whole.shape[1:]
+
+
 def test_fit_gives_everything_the_contract_names(kernel, dtype):
     config = Config(**kernel, **SHAPE, dtype=dtype, steps=30, learning_rate=1e-4)
     result = fit(config)
