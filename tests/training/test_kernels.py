@@ -207,3 +207,12 @@ def test_blocks_cover_the_hidden_units_once_evenly_and_fit_in_the_cache_unless_t
     assert max(sizes) * N <= max(BLOCK, FEWEST_UNITS * N)
     assert max(sizes) - min(sizes) < len(parts)
     assert len(parts) == 1 or (N * H > BLOCK and min(sizes) >= FEWEST_UNITS // 2)
+
+
+def test_dead_units_are_those_that_are_active_for_no_row(kernel, dtype):
+    config = Config(N=6, D_in=5, H=40, D_out=3, learning_rate=5e-3, steps=4, seed=2, **kernel, dtype=dtype)
+    result, x = fit(config), make_problem(config).x
+    dead = [unit for unit in range(40) if all(row @ result.w1[:, unit] <= 0 for row in x)]
+    assert result.diverged_at is None
+    assert 5 < len(dead) < 40
+    assert result.dead[-1].tolist() == [4, len(dead)]
