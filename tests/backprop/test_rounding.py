@@ -254,7 +254,7 @@ def test_a_difference_along_a_direction_and_its_rounding(gradient: str) -> None:
         fresh = 2 * (values["h_relu"] + (H + 2) * fresh) @ np.abs(inputs["w2"])
     rounding = 2 * EPS * (2 * (plus**2 + minus**2) + (np.abs(plus) + np.abs(minus)) * fresh).sum()
     rounding += of_products(N * D_OUT) * np.abs(terms).sum()
-    assert found.rounding == pytest.approx([rounding / (2 * found.step)], rel=1e-6)
+    assert found.rounding == pytest.approx([rounding / (2 * found.step)], rel=1e-6, abs=0)
     assert not found.crossed.any()
 
 

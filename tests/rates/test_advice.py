@@ -258,6 +258,10 @@ def test_a_range_is_wide_from_one_and_a_half_times_its_start_on(end, seeds, low)
         ([[0.5, 0.4, 0.45, NEVER]] * 2, "The best rate, 1e-05, takes 2 of 2 seeds to 0.4 times Σy²"),
         ([[0.5, 0.2, 0.45, NEVER], [0.5, 0.7, 0.46, NEVER]], "0.0001, takes 2 of 2 seeds to 0.46 times"),
         (
+            [[0.5, 0.2, 0.45, NEVER], [0.5, 0.3, 0.46, NEVER], [0.5, 0.7, 0.48, NEVER]],
+            "0.0001, takes 3 of 3 seeds to 0.48 times",
+        ),
+        (
             [[0.5, 0.2, 0.45, NEVER], [0.5, 0.3, 0.46, NEVER], [NEVER] * 4],
             "1e-05, takes 2 of 3 seeds to 0.3 times",
         ),
