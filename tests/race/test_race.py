@@ -320,10 +320,16 @@ def test_in_every_other_round_the_phases_come_first(monkeypatch, number):
     assert seen == (["phases", "block"] if number in (1, 3) else ["block", "phases"])
 
 
-def test_what_this_process_takes_is_no_other_load(monkeypatch):
-    monkeypatch.setattr(timing, "_busy_seconds", iter((10.0, 10.0)).__next__)
-    load = timing._time(timing._Field(SMALL, (TUTORIAL,)), 0, (0,), repeated=False).load
-    assert load.others == 0
+@pytest.mark.parametrize(("own", "others"), [(1.5, 1.25), (4.0, 0.0), (4.5, 0.0)])
+def test_what_this_process_takes_is_no_other_load(monkeypatch, own, others):
+    field = timing._Field(SMALL, (TUTORIAL,))
+    field.entry(0)
+    monkeypatch.setattr(timing.Entry, "block", lambda _: (1e-3, 0.0))
+    monkeypatch.setattr(timing.Entry, "phases", lambda _: {})
+    monkeypatch.setattr(timing, "_busy_seconds", iter((10.0, 14.0)).__next__)
+    monkeypatch.setattr(timing, "process_time", iter((5.0, 5.0 + own)).__next__)
+    monkeypatch.setattr(timing, "perf_counter", iter((7.0, 9.0)).__next__)
+    assert timing._time(field, 0, (0,), repeated=False).load.others == others
 
 
 def test_a_race_that_is_too_large_is_not_kept_between_rounds():
