@@ -155,15 +155,6 @@ def test_what_is_no_word_of_the_language_is_marked_as_a_whole(line, word):
         ("(h > 0) * h", "array"),
         ("h - h", "array"),
         ("-(-h)", "array"),
-    ],
-)
-def test_what_is_made_of_masks_alone_is_a_mask(line, kind):
-    assert of_line(parse("grad_h", line, "numpy"))[0].kind == kind
-
-
-@pytest.mark.parametrize(
-    ("line", "kind"),
-    [
         ("np.outer(h > 0, y > 0)", "mask"),
         ("np.outer(h, y > 0)", "array"),
         ("np.outer(h > 0, y)", "array"),
@@ -173,7 +164,7 @@ def test_what_is_made_of_masks_alone_is_a_mask(line, kind):
         ("(x > 0) @ w1", "array"),
     ],
 )
-def test_a_product_of_masks_is_a_mask(line, kind):
+def test_what_is_made_of_masks_alone_is_a_mask(line, kind):
     assert of_line(parse("grad_h", line, "numpy"))[0].kind == kind
 
 

@@ -2,9 +2,11 @@
 
 import pytest
 
+from tests.race.races import GRAM, TUTORIAL
 from twolayer import Config
 from twolayer.race.contenders import Contender, ContenderError, by_default, chosen, contenders
 from twolayer.training.messages import Message
+from twolayer.training.methods import flops_per_step
 
 HERE = (("torch", ("cpu", "cuda")), ("jax", ("cpu",)), ("numpy", ("cpu",)))
 
@@ -35,27 +37,54 @@ def test_the_contenders_of_a_machine_in_order() -> None:
     assert [one.key for one in by_default(contenders(HERE, Config()))] == keys[:11]
 
 
-def test_jax_has_one_thread_and_the_gpu_too() -> None:
-    keys = {contender.key for contender in contenders(HERE, Config(threads=2))}
-    assert not any(key.startswith("jax") for key in keys)
-    assert "torch.fused" in keys
+def test_mps_takes_no_part_in_float64() -> None:
+    devices = (("torch", ("cpu", "mps")),)
+    assert {c.device for c in contenders(devices, Config(dtype="float64"))} == {"cpu"}
+    assert {c.device for c in contenders(devices, Config())} == {"cpu", "mps"}
 
 
-def test_those_that_are_chosen_come_in_the_order_of_the_machine() -> None:
-    here = contenders(HERE, Config())
-    assert [one.key for one in chosen("torch.gram,numpy.gram", here)] == ["numpy.gram", "torch.gram"]
+def test_numba_takes_no_part_with_two_threads() -> None:
+    devices = (("numpy", ("cpu",)), ("numba", ("cpu",)))
+    assert {c.backend for c in contenders(devices, Config(threads=2))} == {"numpy"}
+    assert {c.backend for c in contenders(devices, Config())} == {"numpy", "numba"}
+
+
+def test_jax_takes_part_if_it_is_picked_and_with_one_thread() -> None:
+    devices = (("jax", ("cpu",)), ("numpy", ("cpu",)))
+    here = contenders(devices, Config())
+    assert [c.name for c in here][-2:] == ["jax tutorial", "jax gram"]
+    assert [c.library for c in here][-2:] == ["JAX", "JAX"]
+    assert {c.backend for c in by_default(here)} == {"numpy"}
+    assert chosen("jax.gram", here) == [Contender("jax", "cpu", "gram")]
+    assert {c.backend for c in contenders(devices, Config(threads=2))} == {"numpy"}
+
+
+def test_a_peer_counts_the_operations_of_its_method() -> None:
+    for method in ("tutorial", "gram"):
+        ours, theirs = (Contender(backend, "cpu", method).config(Config()) for backend in ("numpy", "jax"))
+        assert flops_per_step(ours) == flops_per_step(theirs)
+
+
+def test_contenders_are_chosen_by_their_keys_in_the_order_of_those_here() -> None:
+    here = [TUTORIAL, GRAM, Contender("torch", "cuda:0", "gram")]
+    assert chosen("torch.gram.cuda:0,numpy.tutorial", here) == [here[0], here[2]]
+    with pytest.raises(ContenderError, match=r"'x'.*numpy\.gram"):
+        chosen("numpy.gram,x", here)
+
+
+def test_a_contender_without_its_library_is_refused_with_the_reason() -> None:
+    with pytest.raises(ContenderError, match=r"^pip install jax$"):
+        chosen("numpy.gram,jax.gram", [GRAM], {"jax": Message.of("pip install jax")})
+
+
+def test_a_part_of_a_key_is_none() -> None:
     with pytest.raises(ContenderError, match="invalid value 'numpy'; expected comma-separated names from"):
-        chosen("numpy", here)
-    with pytest.raises(ContenderError, match="not here"):
-        chosen("numpy.gram,numba.gram", here, {"numba": Message.of("It is not here.")})
+        chosen("numpy", contenders(HERE, Config()))
 
 
 def test_the_memory_of_jax_is_a_multiple_of_that_of_torch() -> None:
     config = Config(N=500)
-    ratio = Contender("jax", "cpu", "gram").run_bytes(config) / Contender("torch", "cpu", "gram").run_bytes(
-        config
-    )
-    assert ratio > 1
-    assert Contender("torch", "cpu", "autograd").run_bytes(config) == Contender(
-        "torch", "cpu", "tutorial"
-    ).run_bytes(config)
+    jax, torch = (Contender(library, "cpu", "gram").run_bytes(config) for library in ("jax", "torch"))
+    assert jax > torch
+    by_hand, by_autograd = (Contender("torch", "cpu", m).run_bytes(config) for m in ("tutorial", "autograd"))
+    assert by_hand == by_autograd

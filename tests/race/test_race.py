@@ -19,7 +19,7 @@ from tests.race.races import GRAM, TUTORIAL, race_of
 from twolayer import Config
 from twolayer.cli import race as command_line
 from twolayer.race import roofline, timing
-from twolayer.race.contenders import BASELINE, Contender, ContenderError, by_default, chosen, contenders
+from twolayer.race.contenders import BASELINE, Contender, contenders
 from twolayer.race.file import from_json
 from twolayer.race.plan import (
     MOST_SIZES,
@@ -39,8 +39,7 @@ from twolayer.training.capabilities import probe
 from twolayer.training.config import BACKENDS
 from twolayer.training.fields import ConfigError
 from twolayer.training.kernels.numpy import Tutorial
-from twolayer.training.messages import Message
-from twolayer.training.methods import METHODS, flops_per_step, run_bytes
+from twolayer.training.methods import METHODS, run_bytes
 from twolayer.training.problem import make_problem
 from twolayer.training.profiling import ALL
 
@@ -119,34 +118,6 @@ def test_a_config_that_diverges_is_raced_all_the_same():
     (one,) = race(Plan(replace(SMALL, H=20, learning_rate=10.0), (TUTORIAL, GRAM), rounds=3))
     assert np.isfinite(one.standings[0].median)
     assert one.standings[0].agreement.right
-
-
-def test_mps_takes_no_part_in_float64():
-    devices = (("torch", ("cpu", "mps")),)
-    assert {c.device for c in contenders(devices, Config(dtype="float64"))} == {"cpu"}
-    assert {c.device for c in contenders(devices, Config())} == {"cpu", "mps"}
-
-
-def test_numba_takes_no_part_with_two_threads():
-    devices = (("numpy", ("cpu",)), ("numba", ("cpu",)))
-    assert {c.backend for c in contenders(devices, Config(threads=2))} == {"numpy"}
-    assert {c.backend for c in contenders(devices, Config())} == {"numpy", "numba"}
-
-
-def test_jax_takes_part_if_it_is_picked_and_with_one_thread():
-    devices = (("jax", ("cpu",)), ("numpy", ("cpu",)))
-    here = contenders(devices, Config())
-    assert [c.name for c in here][-2:] == ["jax tutorial", "jax gram"]
-    assert [c.library for c in here][-2:] == ["JAX", "JAX"]
-    assert {c.backend for c in by_default(here)} == {"numpy"}
-    assert chosen("jax.gram", here) == [Contender("jax", "cpu", "gram")]
-    assert {c.backend for c in contenders(devices, Config(threads=2))} == {"numpy"}
-
-
-def test_a_peer_counts_the_operations_of_its_method():
-    for method in ("tutorial", "gram"):
-        ours, theirs = (Contender(backend, "cpu", method).config(Config()) for backend in ("numpy", "jax"))
-        assert flops_per_step(ours) == flops_per_step(theirs)
 
 
 def test_what_is_compiled_says_for_how_long_and_it_is_not_in_its_timings(result):
@@ -455,18 +426,6 @@ def test_a_sweep_of_the_command_line_has_its_limits():
         parse_sweep("H=0")
     with pytest.raises(PlanError, match="at most"):
         parse_sweep("H=" + ",".join(map(str, range(1, MOST_SIZES + 2))))
-
-
-def test_contenders_are_chosen_by_their_keys_in_the_order_of_those_here():
-    here = [TUTORIAL, GRAM, Contender("torch", "cuda:0", "gram")]
-    assert chosen("torch.gram.cuda:0,numpy.tutorial", here) == [here[0], here[2]]
-    with pytest.raises(ContenderError, match=r"'x'.*numpy\.gram"):
-        chosen("numpy.gram,x", here)
-
-
-def test_a_contender_without_its_library_is_refused_with_the_reason():
-    with pytest.raises(ContenderError, match=r"^pip install jax$"):
-        chosen("numpy.gram,jax.gram", [GRAM], {"jax": Message.of("pip install jax")})
 
 
 # -- the command line -------------------------------------------------------------------------------
